@@ -1,0 +1,309 @@
+//! What a token permits: its caveats, cleared one after the other (L402 §6, C2, T6 to T14).
+//!
+//! Every repetition of a caveat must narrow the one before, and all of them must hold. Names that
+//! are not ours are skipped, as the specification wants; unknown names under our own prefix are not.
+
+use sha2::{Digest, Sha256};
+
+use crate::amount::Msat;
+use crate::fault::Denial;
+use crate::policy::{Policy, Service};
+use crate::route::{Methods, Route};
+use crate::time::UnixTime;
+
+/// The request as far as caveats can speak about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// `satstile_aud`.
+    pub deployment: &'a str,
+    /// The service that the route belongs to.
+    pub service: &'a str,
+    /// [`Route::id`].
+    pub route: &'a str,
+    /// The one method of the request.
+    pub method: Methods,
+    /// The shell's clock.
+    pub now: UnixTime,
+}
+
+/// What is left of a grant after every caveat was cleared: what only state or a body can decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Until when it holds.
+    pub valid_until: UnixTime,
+    /// The smallest `satstile_uses`.
+    pub uses: Option<u64>,
+    /// The smallest `satstile_budget_msat`.
+    pub budget_msat: Option<u64>,
+    /// SHA-256 that the request body must have.
+    pub digest: Option<[u8; 32]>,
+}
+
+impl Terms {
+    /// Whether a count or a body must still be looked at.
+    #[must_use]
+    pub const fn needs_state(&self) -> bool {
+        self.uses.is_some() || self.budget_msat.is_some() || self.digest.is_some()
+    }
+
+    /// How many deliveries are permitted at `price` each; `None` for any number.
+    #[must_use]
+    pub fn deliveries(&self, price: Msat) -> Option<u64> {
+        let affordable = self.budget_msat.map(|budget| budget.checked_div(price.0).unwrap_or(0));
+        self.uses.map_or(affordable, |uses| Some(affordable.map_or(uses, |n| n.min(uses))))
+    }
+
+    /// What two macaroons of one credential permit together: the narrower of each.
+    ///
+    /// # Errors
+    /// [`Denial::WidenedCaveat`] when they are bound to two different bodies.
+    pub fn and(self, other: Self) -> Result<Self, Denial> {
+        let narrower = |a: Option<u64>, b: Option<u64>| a.map_or(b, |a| Some(b.map_or(a, |b| a.min(b))));
+        hold(self.digest.is_none() || other.digest.is_none() || self.digest == other.digest, Denial::WidenedCaveat)?;
+        Ok(Self {
+            valid_until: self.valid_until.min(other.valid_until),
+            uses: narrower(self.uses, other.uses),
+            budget_msat: narrower(self.budget_msat, other.budget_msat),
+            digest: self.digest.or(other.digest),
+        })
+    }
+}
+
+/// The caveats that a new token gets, in the order of C2.
+#[must_use]
+pub fn minted(policy: &Policy, service: &Service, route: &Route, valid_until: UnixTime) -> Vec<String> {
+    let mut caveats = vec![
+        format!("services={}:0", service.id),
+        format!("{}_valid_until={}", service.id, valid_until.0),
+        format!("satstile_aud={}", policy.deployment),
+        format!("satstile_methods={}", service.methods),
+    ];
+    if service.bind_route {
+        caveats.push(format!("satstile_route={}", route.id));
+    }
+    if let Some(uses) = service.uses {
+        caveats.push(format!("satstile_uses={uses}"));
+    }
+    caveats
+}
+
+/// Whether a list has exactly the names that [`minted`] gives this service, so that nobody has
+/// attenuated it (C5).
+#[must_use]
+pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8]>) -> bool {
+    let valid_until = format!("{}_valid_until", service.id);
+    let mut expected = vec!["services", &valid_until, "satstile_aud", "satstile_methods"];
+    if service.bind_route {
+        expected.push("satstile_route");
+    }
+    if service.uses.is_some() {
+        expected.push("satstile_uses");
+    }
+    let names =
+        caveats.map(|c| core::str::from_utf8(c).ok().and_then(|c| c.split_once('=')).map_or("", |(name, _)| name));
+    names.eq(expected)
+}
+
+/// The service that a token was minted for: the first name of its first `services` caveat.
+#[must_use]
+pub fn service_of<'c>(mut caveats: impl Iterator<Item = &'c [u8]>) -> Option<&'c str> {
+    let value = caveats.find_map(|c| c.strip_prefix(b"services="))?;
+    core::str::from_utf8(value).ok()?.split(':').next()
+}
+
+/// Holds each caveat against the demand; what is left are the [`Terms`].
+///
+/// # Errors
+/// The first [`Denial`], in the order of the caveats; [`Denial::MissingCaveat`] in the end.
+pub fn clear<'c>(caveats: impl Iterator<Item = &'c [u8]>, demand: &Demand<'_>) -> Result<Terms, Denial> {
+    let mut seen = Seen::default();
+    for caveat in caveats {
+        let Some((name, value)) = core::str::from_utf8(caveat).ok().and_then(|c| c.split_once('=')) else {
+            // No `=`: a third party's or a stranger's (T9). Ours always has one.
+            if caveat.starts_with(b"satstile") {
+                return Err(Denial::UnknownCaveat);
+            }
+            continue;
+        };
+        seen.clear_one(name, value, demand)?;
+    }
+    let required = (seen.services, seen.valid_until, seen.audience, seen.methods);
+    let (Some(_), Some(valid_until), true, Some(_)) = required else {
+        return Err(Denial::MissingCaveat);
+    };
+    Ok(Terms { valid_until, uses: seen.uses, budget_msat: seen.budget_msat, digest: seen.digest })
+}
+
+/// The narrowest value so far of each caveat we enforce.
+#[derive(Default)]
+struct Seen<'c> {
+    services: Option<Vec<(&'c str, u8)>>,
+    valid_until: Option<UnixTime>,
+    audience: bool,
+    methods: Option<Methods>,
+    route: bool,
+    digest: Option<[u8; 32]>,
+    uses: Option<u64>,
+    budget_msat: Option<u64>,
+}
+
+impl<'c> Seen<'c> {
+    fn clear_one(&mut self, name: &'c str, value: &'c str, demand: &Demand<'_>) -> Result<(), Denial> {
+        match name {
+            "services" => {
+                let listed = services(value).ok_or(Denial::UnknownCaveat)?;
+                if self.services.as_ref().is_some_and(|before| !listed.iter().all(|s| before.contains(s))) {
+                    return Err(Denial::WidenedCaveat);
+                }
+                hold(listed.iter().any(|(name, _)| *name == demand.service), Denial::OtherService)?;
+                self.services = Some(listed);
+            }
+            "satstile_aud" => {
+                hold(value == demand.deployment, Denial::OtherDeployment)?;
+                self.audience = true;
+            }
+            "satstile_methods" => {
+                let methods = Methods::listed(value).ok_or(Denial::UnknownCaveat)?;
+                hold(self.methods.is_none_or(|before| before.contains(methods)), Denial::WidenedCaveat)?;
+                hold(methods.contains(demand.method), Denial::OtherMethod)?;
+                self.methods = Some(methods);
+            }
+            "satstile_route" => {
+                hold(value == demand.route, Denial::OtherRoute)?;
+                self.route = true;
+            }
+            "satstile_digest" => {
+                let digest = digest(value).ok_or(Denial::UnknownCaveat)?;
+                hold(self.digest.is_none_or(|before| before == digest), Denial::WidenedCaveat)?;
+                self.digest = Some(digest);
+            }
+            "satstile_uses" => narrow(&mut self.uses, value)?,
+            "satstile_budget_msat" => narrow(&mut self.budget_msat, value)?,
+            _ if name.starts_with("satstile") => return Err(Denial::UnknownCaveat),
+            _ if name.strip_suffix("_valid_until") == Some(demand.service) => {
+                let until = UnixTime::from_decimal(value).ok_or(Denial::UnknownCaveat)?;
+                hold(self.valid_until.is_none_or(|before| until <= before), Denial::WidenedCaveat)?;
+                hold(demand.now < until, Denial::Expired)?;
+                self.valid_until = Some(until);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn hold(holds: bool, otherwise: Denial) -> Result<(), Denial> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}
+
+fn narrow(seen: &mut Option<u64>, value: &str) -> Result<(), Denial> {
+    // The same strict decimals as a time: digits only, no sign, no leading zero.
+    let UnixTime(count) = UnixTime::from_decimal(value).ok_or(Denial::UnknownCaveat)?;
+    hold(seen.is_none_or(|before| count <= before), Denial::WidenedCaveat)?;
+    *seen = Some(count);
+    Ok(())
+}
+
+/// `name:tier[,name:tier]`.
+fn services(value: &str) -> Option<Vec<(&str, u8)>> {
+    value
+        .split(',')
+        .map(|entry| {
+            let (name, tier) = entry.split_once(':')?;
+            let tier = UnixTime::from_decimal(tier)?.0;
+            (!name.is_empty()).then_some((name, u8::try_from(tier).ok()?))
+        })
+        .collect()
+}
+
+/// `sha-256:<base64>`, of 32 bytes.
+fn digest(value: &str) -> Option<[u8; 32]> {
+    crate::encoding::base64_any(value.strip_prefix("sha-256:")?)?.try_into().ok()
+}
+
+/// Whether a body is the one that `satstile_digest` names.
+#[must_use]
+pub fn body_matches(digest: &[u8; 32], body: &[u8]) -> bool {
+    Sha256::digest(body).as_slice() == digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_900_000_000);
+    const MINTED: [&str; 4] =
+        ["services=api:0", "api_valid_until=1900000600", "satstile_aud=demo", "satstile_methods=GET,HEAD"];
+
+    fn demand() -> Demand<'static> {
+        Demand { deployment: "demo", service: "api", route: "00ff", method: Methods::one("GET").unwrap(), now: NOW }
+    }
+
+    fn with(more: &[&str]) -> Result<Terms, Denial> {
+        clear(MINTED.iter().chain(more).map(|c| c.as_bytes()), &demand())
+    }
+
+    #[track_caller]
+    fn check(more: &[&str], outcome: Result<(), Denial>) {
+        assert_eq!(with(more).map(|_| ()), outcome, "{more:?}");
+    }
+
+    #[test]
+    fn a_token_as_minted_clears_until_its_last_second_t14() {
+        assert_eq!(with(&[]).unwrap().valid_until, UnixTime(1_900_000_600));
+        let at =
+            |now| clear(MINTED.iter().map(|c| c.as_bytes()), &Demand { now: UnixTime(now), ..demand() }).map(|_| ());
+        assert_eq!(at(1_900_000_599), Ok(()));
+        assert_eq!(at(1_900_000_600), Err(Denial::Expired));
+    }
+
+    #[test]
+    fn a_required_caveat_that_is_absent_makes_no_superuser_t8() {
+        for missing in 0..MINTED.len() {
+            let rest = MINTED.iter().enumerate().filter(|(i, _)| *i != missing).map(|(_, c)| c.as_bytes());
+            assert_eq!(clear(rest, &demand()), Err(Denial::MissingCaveat), "{}", MINTED[missing]);
+        }
+        assert_eq!(clear(core::iter::empty(), &demand()), Err(Denial::MissingCaveat));
+    }
+
+    #[test]
+    fn another_place_is_refused_t11_t12() {
+        check(&["services=other:0"], Err(Denial::WidenedCaveat));
+        check(&["satstile_aud=other"], Err(Denial::OtherDeployment));
+        check(&["satstile_route=ff00"], Err(Denial::OtherRoute));
+        check(&["satstile_route=00ff"], Ok(()));
+        let post = Demand { method: Methods::one("POST").unwrap(), ..demand() };
+        assert_eq!(clear(MINTED.iter().map(|c| c.as_bytes()), &post), Err(Denial::OtherMethod));
+        let dear = Demand { service: "dear", ..demand() };
+        assert_eq!(clear(MINTED.iter().map(|c| c.as_bytes()), &dear), Err(Denial::OtherService));
+    }
+
+    #[test]
+    fn attenuation_narrows_and_never_widens_t10() {
+        check(&["api_valid_until=1900000500", "satstile_methods=GET", "satstile_uses=3", "satstile_uses=2"], Ok(()));
+        check(&["api_valid_until=1900000601"], Err(Denial::WidenedCaveat));
+        check(&["satstile_methods=GET,HEAD,POST"], Err(Denial::WidenedCaveat));
+        check(&["satstile_methods=GET", "satstile_methods=GET,HEAD"], Ok(())); // GET brings HEAD with it
+        check(&["satstile_uses=2", "satstile_uses=3"], Err(Denial::WidenedCaveat));
+        check(&["satstile_budget_msat=5", "satstile_budget_msat=6"], Err(Denial::WidenedCaveat));
+        check(&["services=api:0,dear:0"], Err(Denial::WidenedCaveat));
+        check(&["satstile_methods=HEAD"], Err(Denial::OtherMethod));
+        assert_eq!(with(&["satstile_uses=3", "satstile_uses=2"]).unwrap().uses, Some(2));
+    }
+
+    #[test]
+    fn foreign_names_are_skipped_and_unknown_ones_of_ours_are_not_t9() {
+        check(
+            &["preimage=00", "account = 12345", "no equals sign", "dear_valid_until=1", "api_capabilities=read"],
+            Ok(()),
+        );
+        check(&["satstile_colour=red"], Err(Denial::UnknownCaveat));
+        check(&["satstile_uses"], Err(Denial::UnknownCaveat));
+        check(&["satstile_uses=1.5"], Err(Denial::UnknownCaveat));
+        check(&["satstile_digest=md5:00"], Err(Denial::UnknownCaveat));
+        check(&["api_valid_until=+1900000000"], Err(Denial::UnknownCaveat));
+        check(&["services=api"], Err(Denial::UnknownCaveat));
+        check(&["satstile_methods=any"], Err(Denial::UnknownCaveat));
+        check(&["satstile_methods="], Err(Denial::UnknownCaveat));
+    }
+}

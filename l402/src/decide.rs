@@ -1,0 +1,301 @@
+//! One decision for one request. Everything the edge does follows from the value that comes out here.
+
+use crate::caveat::Demand;
+use crate::cookie::Cookies;
+use crate::credential::{AUTHORIZATION_BYTES_MAX, Credential, Paid, UnverifiedL402};
+use crate::fault::{Denial, Malformed};
+use crate::headers::{Headers, ResponseRules};
+use crate::keys::Keys;
+use crate::path::{RequestUrl, Target, canonical_host};
+use crate::payment::VerifiedCharge;
+use crate::policy::{Policy, Service};
+use crate::problem::Refusal;
+use crate::route::{Access, Methods, Route};
+use crate::time::UnixTime;
+
+/// Everything the kit itself serves lives under here.
+pub const OWN_PREFIX: &str = "/.well-known/satstile/";
+
+/// A request as a shell hands it over. Nothing in it is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Method, as sent.
+    pub method: &'a str,
+    /// Absolute URL, as sent.
+    pub url: &'a str,
+    /// `name:value` lines, names in lower case, see [`Headers::parse`].
+    pub headers: &'a str,
+    /// Whether a body comes with it.
+    pub has_body: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Decision<'p> {
+    /// Anybody may have this: forward.
+    Free(Pass),
+    /// Paid, and nothing but the token was needed to see it: forward.
+    Paid(Pass),
+    /// Paid, and a count or a body must still be looked at: claim, then forward.
+    Claim(Claim<'p>),
+    /// Not paid, or no longer: price, invoice, challenge.
+    Charge(Quote<'p>),
+    /// The kit's own surface: the path after [`OWN_PREFIX`], and the host that was asked.
+    Own(String, Place),
+    /// A browser asks whether it may ask (CORS).
+    Preflight(Methods),
+    /// A finished "no".
+    Refuse(Refusal<'p>, Option<Denial>),
+}
+
+/// How to forward a request: the same bytes to the origin, some header fields less, some more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Origin and target, to be fetched byte for byte.
+    pub url: String,
+    /// Request fields to take out.
+    pub drop: Vec<String>,
+    /// Request fields to set.
+    pub set: Vec<(&'static str, String)>,
+    /// What to do with the response.
+    pub rules: &'static ResponseRules,
+}
+
+/// Where this deployment was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// `https://example.com`.
+    pub public_url: String,
+    /// `example.com`.
+    pub host: String,
+}
+
+/// A redemption that state or a body decides.
+#[derive(Clone, Debug)]
+pub struct Claim<'p> {
+    /// What was bought.
+    pub service: &'p Service,
+    /// By which route.
+    pub route: &'p Route,
+    /// The proof.
+    pub proof: Proof,
+    /// What to charge if the claim fails.
+    pub otherwise: Box<Quote<'p>>,
+}
+
+/// Which scheme redeems.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// An L402 token with a count, a budget or a body digest.
+    L402(Paid),
+    /// A Payment credential, which delivers once (D8).
+    Payment(Box<VerifiedCharge>),
+}
+
+/// What would be sold, and why the request as it came was not enough.
+#[derive(Clone, Debug)]
+pub struct Quote<'p> {
+    /// What.
+    pub service: &'p Service,
+    /// By which route.
+    pub route: &'p Route,
+    /// Why the credential did not do; `None` when there was none.
+    pub reason: Option<Denial>,
+    /// Where.
+    pub place: Place,
+    /// The client takes HTML before JSON.
+    pub wants_html: bool,
+    /// The client asked for the Payment scheme first.
+    pub payment_first: bool,
+    /// HEAD: no body, no challenge, no invoice.
+    pub is_head: bool,
+    /// The browser's `wait` cookie, unopened.
+    pub unverified_wait: Option<String>,
+    /// How to forward after all: dry run, free allowance.
+    pub pass: Pass,
+}
+
+/// Decides. Pure: the same arguments give the same decision.
+///
+/// The order is that of C1 and the spine: size, host, path, route, method, credential. A step that
+/// fails ends it, and nothing after it has happened.
+#[must_use]
+pub fn decide<'p>(policy: &'p Policy, keys: &Keys, request: &Request<'_>, now: UnixTime) -> Decision<'p> {
+    match examine(policy, keys, request, now) {
+        Ok(decision) => decision,
+        Err(malformed) => Decision::Refuse(Refusal::Malformed(malformed), None),
+    }
+}
+
+fn examine<'p>(
+    policy: &'p Policy,
+    keys: &Keys,
+    request: &Request<'_>,
+    now: UnixTime,
+) -> Result<Decision<'p>, Malformed> {
+    // (1) Sizes, before anything is looked into (T44).
+    let headers = Headers::parse(request.headers)?;
+    let authorization = headers.get("authorization").filter(|value| !value.is_empty());
+    if authorization.is_some_and(|value| value.len() > AUTHORIZATION_BYTES_MAX) {
+        return Err(Malformed::AuthorizationTooLong);
+    }
+    // (2) Host and target have one reading (T26 to T28).
+    let url = RequestUrl::split(request.url)?;
+    let host = check_host(policy, &url, &headers)?;
+    let target = Target::parse(url.unverified_target)?;
+    check_message(policy, request, &headers)?;
+    let place = place(policy, url.scheme, host);
+    // (3) Our own surface, then the policy's routes.
+    if let Some(own) = target.path().strip_prefix(OWN_PREFIX) {
+        return Ok(Decision::Own(own.to_owned(), place));
+    }
+    let Some(route) = policy.routes.find(&target) else {
+        return Ok(Decision::Refuse(Refusal::NoRoute, None));
+    };
+    if request.method == "OPTIONS" && headers.has("origin") && headers.has("access-control-request-method") {
+        return Ok(Decision::Preflight(route.methods));
+    }
+    let Some(method) = Methods::one(request.method).filter(|method| route.methods.contains(*method)) else {
+        return Ok(Decision::Refuse(Refusal::Method(route.methods), None));
+    };
+    // (4) Free, or what the credential says.
+    let service = match route.access {
+        Access::Free => None,
+        Access::Service(index) => policy.service(index),
+    };
+    let Some(service) = service else {
+        // An index always names a service; were one ever missing, the route is shut, not free.
+        return Ok(match route.access {
+            Access::Free => Decision::Free(pass(policy, &headers, &target, &place, "", &ResponseRules::FREE)),
+            Access::Service(_) => Decision::Refuse(Refusal::NotReady, None),
+        });
+    };
+    let safe = matches!(request.method, "GET" | "HEAD");
+    // Cookies count for GET and HEAD only, and an Authorization of any scheme wins over them (C6).
+    let cookies = match authorization {
+        None if safe => Cookies::read(headers.get("cookie").unwrap_or_default(), &service.id),
+        _ => Cookies::default(),
+    };
+    let quote = |reason| Quote {
+        service,
+        route,
+        reason,
+        wants_html: safe && wants_html(headers.get("accept")),
+        payment_first: service.payment_first || crate::payment::prefers_payment(headers.get("accept-payment")),
+        is_head: request.method == "HEAD",
+        unverified_wait: cookies.unverified_wait.map(str::to_owned),
+        pass: pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID),
+        place: place.clone(),
+    };
+    let demand = Demand { deployment: &policy.deployment, service: &service.id, route: &route.id, method, now };
+    let credential = match authorization {
+        Some(value) => Credential::parse(value)?,
+        // A stale or broken cookie is a visitor without a ticket, not a forger.
+        None => cookies.unverified_pass.and_then(|pass| UnverifiedL402::parse(pass).ok()).map(Credential::L402),
+    };
+    let by_cookie = authorization.is_none();
+    match credential {
+        None => Ok(Decision::Charge(quote(None))),
+        Some(Credential::L402(l402)) => match l402.verify(keys).and_then(|verified| verified.clear(&demand)) {
+            Ok(paid) if paid.terms.needs_state() => Ok(Decision::Claim(Claim {
+                service,
+                route,
+                proof: Proof::L402(paid),
+                otherwise: Box::new(quote(Some(Denial::UsedUp))),
+            })),
+            Ok(_) => Ok(Decision::Paid(pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID))),
+            Err(denial) if denial.is_forgery() && !by_cookie => {
+                Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
+            }
+            Err(denial) => Ok(Decision::Charge(quote(Some(denial)))),
+        },
+        Some(Credential::Payment(unverified)) => match unverified.verify(keys.challenge_secrets(), &place.host, now) {
+            // The route decides what was to be bought, and at which price (C4).
+            Ok(charge) if charge.service == service.id && charge.invoice.amount >= Some(service.price) => {
+                let proof = Proof::Payment(Box::new(charge));
+                Ok(Decision::Claim(Claim { service, route, proof, otherwise: Box::new(quote(Some(Denial::UsedUp))) }))
+            }
+            Ok(_) => Ok(Decision::Charge(quote(Some(Denial::UnknownChallenge)))),
+            Err(fault) => match Denial::from(fault) {
+                denial if denial.is_forgery() => {
+                    Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
+                }
+                denial => Ok(Decision::Charge(quote(Some(denial)))),
+            },
+        },
+    }
+}
+
+/// The host is one of ours, and `Host` did not smuggle a path into the URL (M3).
+fn check_host(policy: &Policy, url: &RequestUrl<'_>, headers: &Headers<'_>) -> Result<String, Malformed> {
+    let host = canonical_host(url.unverified_authority).ok_or(Malformed::UnreadableHost)?;
+    if headers.get("host").is_some_and(|sent| canonical_host(sent).as_ref() != Some(&host)) {
+        return Err(Malformed::UnreadableHost);
+    }
+    if policy.serves(&host) { Ok(host) } else { Err(Malformed::UnknownHost) }
+}
+
+/// What no route here takes: upgrades, bodies on GET, and ourselves as a client.
+fn check_message(policy: &Policy, request: &Request<'_>, headers: &Headers<'_>) -> Result<(), Malformed> {
+    if headers.has("upgrade") {
+        return Err(Malformed::Upgrade);
+    }
+    if request.has_body && matches!(request.method, "GET" | "HEAD") {
+        return Err(Malformed::BodyOnGet);
+    }
+    let ours = via(policy);
+    let is_ours = |hop: &str| hop.trim().eq_ignore_ascii_case(&ours);
+    if headers.get("via").is_some_and(|via| via.split(',').any(is_ours)) {
+        return Err(Malformed::Loop);
+    }
+    Ok(())
+}
+
+fn via(policy: &Policy) -> String {
+    format!("1.1 satstile-{}", policy.deployment)
+}
+
+fn place(policy: &Policy, scheme: &str, host: String) -> Place {
+    match &policy.public_url {
+        Some(url) => Place {
+            host: url.split_once("://").map_or_else(String::new, |(_, host)| host.to_owned()),
+            public_url: url.clone(),
+        },
+        None => Place { public_url: format!("{scheme}://{host}"), host },
+    }
+}
+
+fn pass(
+    policy: &Policy,
+    headers: &Headers<'_>,
+    target: &Target<'_>,
+    place: &Place,
+    service: &str,
+    rules: &'static ResponseRules,
+) -> Pass {
+    let mut drop: Vec<String> = headers.dropped().into_iter().map(str::to_owned).collect();
+    let scheme = place.public_url.split(':').next().unwrap_or_default();
+    let mut set =
+        vec![("via", via(policy)), ("x-forwarded-host", place.host.clone()), ("x-forwarded-proto", scheme.to_owned())];
+    match headers.get("cookie").and_then(|cookie| Cookies::read(cookie, service).rest) {
+        None => {}
+        Some(rest) if rest.is_empty() => drop.push("cookie".to_owned()),
+        Some(rest) => set.push(("cookie", rest)),
+    }
+    Pass { url: format!("{}{}", policy.origin, target.as_str()), drop, set, rules }
+}
+
+/// Whether HTML stands in `Accept` with a weight no smaller than JSON's (RFC 9110 §12.5.1).
+fn wants_html(accept: Option<&str>) -> bool {
+    let weight = |kind: &str| {
+        let ranges = accept.unwrap_or_default().split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next().filter(|name| name.eq_ignore_ascii_case(kind))?;
+            let q = parts.find_map(|p| p.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok())?;
+            (!name.is_empty()).then_some(q)
+        });
+        ranges.fold(0.0_f32, f32::max)
+    };
+    let html = weight("text/html").max(weight("application/xhtml+xml"));
+    html > 0.0 && html >= weight("application/json").max(weight("application/problem+json"))
+}

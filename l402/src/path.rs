@@ -1,0 +1,354 @@
+//! The canonical request: one reading of a URL, or none (T26 to T28, C11).
+//!
+//! A gate that decides on one spelling and an origin that serves another is the oldest hole in
+//! front of a paid route. So nothing is repaired here: what could be read in two ways is refused,
+//! and the very bytes that were matched are the bytes that are forwarded.
+
+use std::borrow::Cow;
+
+use crate::fault::Malformed;
+
+/// Longest request target that is looked at (T44).
+pub const TARGET_BYTES_MAX: usize = 8 * 1024;
+
+/// A request target with exactly one reading: path and query, still spelled as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    raw: &'a str,
+    path_len: usize,
+}
+
+/// The parts of an absolute request URL, as the runtime hands it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestUrl<'a> {
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// Host and optional port, as sent.
+    pub unverified_authority: &'a str,
+    /// Everything from the first `/`, as sent.
+    pub unverified_target: &'a str,
+}
+
+impl<'a> RequestUrl<'a> {
+    /// Splits without interpreting: `http://host:port/target`.
+    ///
+    /// # Errors
+    /// [`Malformed::UnreadableHost`] when there is no scheme, host or path to split at.
+    pub fn split(url: &'a str) -> Result<Self, Malformed> {
+        let (scheme, rest) = url.split_once("://").ok_or(Malformed::UnreadableHost)?;
+        let (authority, _) = rest.split_once('/').ok_or(Malformed::UnreadableHost)?;
+        let target = rest.get(authority.len()..).unwrap_or_default();
+        if !matches!(scheme, "http" | "https") {
+            return Err(Malformed::UnreadableHost);
+        }
+        Ok(Self { scheme, unverified_authority: authority, unverified_target: target })
+    }
+}
+
+impl<'a> Target<'a> {
+    /// Accepts a target that every server reads in the same way.
+    ///
+    /// ```
+    /// use l402::path::Target;
+    /// assert!(Target::parse("/articles/1?page=2").is_ok());
+    /// assert!(Target::parse("/free/../articles/1").is_err());
+    /// assert!(Target::parse("/free/%2e%2e/articles/1").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`Malformed::TargetTooLong`] over 8 KiB, [`Malformed::CredentialInQuery`] (T121), and
+    /// [`Malformed::AmbiguousTarget`] with the reason for every spelling that T26 and C11 name.
+    pub fn parse(raw: &'a str) -> Result<Self, Malformed> {
+        if raw.len() > TARGET_BYTES_MAX {
+            return Err(Malformed::TargetTooLong);
+        }
+        let path = raw.split_once('?').map_or(raw, |(path, _)| path);
+        check_path(path)?;
+        if let Some(query) = raw.get(path.len() + 1..) {
+            check_query(query)?;
+        }
+        Ok(Self { raw, path_len: path.len() })
+    }
+
+    /// The whole target, byte for byte as it came.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.raw
+    }
+
+    /// The path, byte for byte as it came.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.raw.get(..self.path_len).unwrap_or(self.raw)
+    }
+
+    /// The path with its percent triplets decoded once, for matching only. No triplet hides a
+    /// separator, a dot or a letter ([`Target::parse`] refused those), so this has one reading too.
+    #[must_use]
+    pub fn decoded_path(&self) -> Cow<'a, [u8]> {
+        decode(self.path())
+    }
+}
+
+/// Decodes percent triplets once; anything that is not one stays as it is.
+pub(crate) fn decode(text: &str) -> Cow<'_, [u8]> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        match (first, triplet(rest)) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            _ => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The byte that `%XX` at the start of `text` stands for.
+fn triplet(text: &[u8]) -> Option<u8> {
+    let mut byte = [0];
+    hex::decode_to_slice(text.get(1..3)?, &mut byte).ok()?;
+    byte.first().copied()
+}
+
+fn check_path(path: &str) -> Result<(), Malformed> {
+    use Malformed::AmbiguousTarget as No;
+    if !path.starts_with('/') {
+        return Err(No("the path does not start with a slash"));
+    }
+    let bytes = path.as_bytes();
+    for (i, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'%' => check_triplet(bytes.get(i..).unwrap_or_default())?,
+            b'/' if bytes.get(i + 1) == Some(&b'/') => return Err(No("an empty path segment")),
+            b'\\' => return Err(No("a backslash in the path")),
+            b';' => return Err(No("a semicolon in the path")),
+            // WHATWG URL serialisation rewrites these, so the origin would see another spelling.
+            b' ' | b'"' | b'#' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}' => {
+                return Err(No("a path character that must be percent-encoded"));
+            }
+            0..=0x1f | 0x7f..=0xff => return Err(No("a control or non-ASCII character in the path")),
+            _ => {}
+        }
+    }
+    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(No("a dot segment"));
+    }
+    Ok(())
+}
+
+fn check_triplet(text: &[u8]) -> Result<(), Malformed> {
+    use Malformed::AmbiguousTarget as No;
+    let Some(byte) = triplet(text) else {
+        return Err(No("a percent sign that starts no triplet"));
+    };
+    match byte {
+        0..=0x1f | 0x7f => Err(No("an encoded control character")),
+        b'/' | b'\\' => Err(No("an encoded slash")),
+        b'%' => Err(No("an encoded percent sign")),
+        b';' => Err(No("an encoded semicolon")),
+        // `/%61rticles` and `/%2e%2e`: RFC 3986 §2.3 calls them equal to the plain spelling, a gate
+        // that compares bytes does not.
+        b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+            Err(No("an encoded character that needs no encoding"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_query(query: &str) -> Result<(), Malformed> {
+    for byte in query.bytes() {
+        match byte {
+            b' ' | b'"' | b'#' | b'<' | b'>' | b'\'' => {
+                return Err(Malformed::AmbiguousTarget("a query character that must be percent-encoded"));
+            }
+            0..=0x1f | 0x7f..=0xff => {
+                return Err(Malformed::AmbiguousTarget("a control or non-ASCII character in the query"));
+            }
+            _ => {}
+        }
+    }
+    let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    for name in names {
+        let name = decode(name).to_ascii_lowercase();
+        if matches!(&*name, b"l402" | b"lsat" | b"macaroon" | b"preimage" | b"authorization") {
+            return Err(Malformed::CredentialInQuery);
+        }
+    }
+    Ok(())
+}
+
+/// Lower-cases a host with an optional port; `None` when it is neither name, IPv4 nor `[IPv6]` (T28).
+#[must_use]
+pub fn canonical_host(authority: &str) -> Option<String> {
+    let lower = authority.to_ascii_lowercase();
+    let (host, port) = match lower.rfind(']') {
+        Some(end) => lower.split_at(end + 1),
+        None => lower.find(':').map_or((lower.as_str(), ""), |colon| lower.split_at(colon)),
+    };
+    let port_fine = match port.strip_prefix(':') {
+        Some(digits) => digits.parse::<u16>().is_ok_and(|n| n > 0) && digits.bytes().all(|b| b.is_ascii_digit()),
+        None => port.is_empty(),
+    };
+    let inside = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let host_fine = match inside {
+        Some(v6) => v6.parse::<core::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.len() <= 253
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+                && !host.split('.').any(str::is_empty)
+        }
+    };
+    (port_fine && host_fine).then_some(lower)
+}
+
+/// Whether a canonical host names this machine, with any port (C15).
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let name = match host.rfind(']') {
+        Some(end) => host.get(..=end).unwrap_or(host),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name == "localhost"
+        || name == "[::1]"
+        || name.ends_with(".localhost")
+        || name.parse::<core::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(target: &str) {
+        assert!(Target::parse(target).is_err(), "{target:?} was accepted");
+    }
+
+    #[track_caller]
+    fn accepted(target: &str) {
+        assert_eq!(Target::parse(target).unwrap().as_str(), target);
+    }
+
+    #[test]
+    fn ordinary_targets_stay_as_they_came() {
+        for target in [
+            "/",
+            "/articles/1",
+            "/a/",
+            "/a?",
+            "/a?b=c&d=%27",
+            "/caf%C3%A9",
+            "/a%20b",
+            "/a@b:c,d=e",
+            "/a%40b",
+            "/a~b",
+            "/a.b",
+            "/..a",
+            "/a..",
+            "/...",
+            "/?x=//y/../z",
+            "/a|b",
+            "/a[0]",
+            "/a?q={}",
+        ] {
+            accepted(target);
+        }
+    }
+
+    #[test]
+    fn a_spelling_with_two_readings_is_refused_t26() {
+        for target in [
+            "",
+            "a",
+            "//",
+            "/a//b",
+            "/.",
+            "/..",
+            "/a/../b",
+            "/a/./b",
+            "/a/..",
+            "/%2e",
+            "/%2E%2e/b",
+            "/a/.%2e/b",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a%5cb",
+            "/a\\b",
+            "/a%00",
+            "/a;b",
+            "/a%3Bb",
+            "/a%252fb",
+            "/a%",
+            "/a%2",
+            "/a%zz",
+            "/é",
+            "/a\u{7f}",
+            "/a\tb",
+            "/a b",
+            "/a\"b",
+            "/a<b",
+            "/a>b",
+            "/a^b",
+            "/a`b",
+            "/a{b",
+            "/a}b",
+            "/a#b",
+            "/%61rticles",
+            "/a%0ab",
+            "/a%7F",
+        ] {
+            refused(target);
+        }
+        for query in ["/?a b", "/?\"", "/?<", "/?>", "/?'", "/?#", "/?é", "/?\n"] {
+            refused(query);
+        }
+    }
+
+    #[test]
+    fn a_credential_in_the_query_is_refused_t121() {
+        for target in ["/a?macaroon=x", "/a?x=1&L402=y", "/a?preimage", "/a?%6dacaroon=x"] {
+            assert_eq!(Target::parse(target), Err(Malformed::CredentialInQuery), "{target}");
+        }
+        accepted("/a?token=x&macaroons=y");
+    }
+
+    #[test]
+    fn a_target_over_8_kib_is_refused_t44() {
+        accepted(&format!("/{}", "a".repeat(TARGET_BYTES_MAX - 1)));
+        assert_eq!(Target::parse(&format!("/{}", "a".repeat(TARGET_BYTES_MAX))), Err(Malformed::TargetTooLong));
+    }
+
+    #[test]
+    fn hosts_are_names_with_ports_and_nothing_else_t28() {
+        for (given, canonical) in
+            [("Example.COM", "example.com"), ("a:8787", "a:8787"), ("[::1]:80", "[::1]:80"), ("127.0.0.1", "127.0.0.1")]
+        {
+            assert_eq!(canonical_host(given).as_deref(), Some(canonical));
+        }
+        for host in [
+            "", "a@b", "a/b", "e.test?", "a b", "a:", "a:0", "a:99999", "a:1:2", "[::1", "a..b", "a.", "[zz]", "a:+1",
+            "é.test",
+        ] {
+            assert_eq!(canonical_host(host), None, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_the_name_and_the_addresses() {
+        for host in ["localhost", "localhost:8787", "127.0.0.1:1", "127.9.9.9", "[::1]:8787", "a.localhost"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example", "127.0.0.1.example", "example.com", "notlocalhost", "[::2]"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

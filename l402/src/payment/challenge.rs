@@ -1,0 +1,236 @@
+//! The challenge: its parameters, and the id that binds them without a store (`wire.md` 4.2).
+
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::{ChargeFault, ChargeRequest, INTENT, METHOD, SCHEME, json};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+use crate::{auth_param, encoding};
+
+/// The seven values under the id's HMAC, as they stand on the wire; empty when absent. `description` is not bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Slots<'a> {
+    /// The public host.
+    pub realm: &'a str,
+    /// `lightning`.
+    pub method: &'a str,
+    /// `charge`.
+    pub intent: &'a str,
+    /// Base64url of the request's JSON.
+    pub request: &'a str,
+    /// RFC 3339.
+    pub expires: &'a str,
+    /// `sha-256=:…:`, of the request body.
+    pub digest: &'a str,
+    /// Base64url of a flat JSON object.
+    pub opaque: &'a str,
+}
+
+/// `b64url(HMAC-SHA256(secret, realm|method|intent|request|expires|digest|opaque))`, without the eighth slot
+/// `header` of later drafts (D7).
+///
+/// The slots are joined and not escaped. That is unambiguous as long as none of the slots we issue contains a `|`,
+/// which [`PaymentChallenge::issue`] sees to: a forger cannot move a bar without adding one.
+///
+/// ```
+/// use l402::payment::{Slots, challenge_id};
+/// // From the mpp-tools conformance vectors.
+/// let secret = b"test-vector-secret-minimum-32-byte-secret";
+/// let request = "eyJhbW91bnQiOiIxMDAwMDAwIn0"; // {"amount":"1000000"}
+/// let slots = Slots { realm: "api.example.com", method: "tempo", intent: "charge", request, ..Slots::default() };
+/// assert_eq!(challenge_id(secret, &slots), "6QDs0BmhrI_v67iWeCMvGqQJEFQ6ErWKlk7zi5xL6t0");
+/// ```
+#[must_use]
+pub fn challenge_id(secret: &[u8], slots: &Slots<'_>) -> String {
+    let Slots { realm, method, intent, request, expires, digest, opaque } = slots;
+    let message = [*realm, method, intent, request, expires, digest, opaque].join("|");
+    // HMAC takes a key of any length, so the fallback is never taken; its result would verify nothing.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return String::new() };
+    mac.update(message.as_bytes());
+    encoding::to_base64url(&mac.finalize().into_bytes())
+}
+
+/// What a challenge is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct ChargeOffer<'a> {
+    /// The public host (C4).
+    pub realm: &'a str,
+    /// What is asked for.
+    pub request: &'a ChargeRequest,
+    /// The service that is sold.
+    pub service: &'a str,
+    /// The id of the L402 token that stands for the same purchase.
+    pub token_id: &'a [u8; 32],
+    /// When a credential stops counting; at most the invoice's own expiry.
+    pub expires: UnixTime,
+    /// The digest of the request's body, for requests with one.
+    pub digest: Option<&'a str>,
+    /// A line for people. Left out of the header when it has no place there; `request` carries it anyway.
+    pub description: Option<&'a str>,
+}
+
+/// A challenge as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaymentChallenge {
+    /// The HMAC that binds the rest; `challenge_id` in the 402's body (C3).
+    pub id: String,
+    /// The public host.
+    pub realm: String,
+    /// Base64url of the request's canonical JSON.
+    pub request: String,
+    /// RFC 3339. Always there: mppx counts a challenge without it as invalid.
+    pub expires: String,
+    /// The digest of the request's body.
+    pub digest: Option<String>,
+    /// A line for people, not bound by the id.
+    pub description: Option<String>,
+    /// Base64url of `{"service","token"}`.
+    pub opaque: String,
+}
+
+/// What comes back to us inside a credential, bound by the id: which purchase this is (C4).
+#[derive(Serialize, Deserialize)]
+pub(super) struct Opaque {
+    pub(super) service: String,
+    /// Hex of the token id.
+    pub(super) token: String,
+}
+
+impl PaymentChallenge {
+    /// Writes out an offer and binds it under `secret`, the newest challenge secret.
+    ///
+    /// # Errors
+    /// [`ChargeFault::Unwritable`] for an amount of 0, or a realm or digest with `|` or a control character.
+    pub fn issue(secret: &Secret, offer: &ChargeOffer<'_>) -> Result<Self, ChargeFault> {
+        for (what, value) in [("realm", offer.realm), ("digest", offer.digest.unwrap_or_default())] {
+            if value.contains('|') || auth_param::quoted(value).is_none() {
+                return Err(ChargeFault::Unwritable(what));
+            }
+        }
+        let opaque = Opaque { service: offer.service.to_owned(), token: hex::encode(offer.token_id) };
+        let mut challenge = Self {
+            id: String::new(),
+            realm: offer.realm.to_owned(),
+            request: offer.request.encode()?,
+            expires: offer.expires.to_string(),
+            digest: offer.digest.map(str::to_owned),
+            description: offer.description.map(str::to_owned),
+            opaque: json::to_base64url(&opaque).ok_or(ChargeFault::Unwritable("service"))?,
+        };
+        challenge.id = challenge_id(secret.expose(), &challenge.slots());
+        Ok(challenge)
+    }
+
+    /// One `WWW-Authenticate` challenge.
+    ///
+    /// # Errors
+    /// [`ChargeFault::Unwritable`]; not for a challenge that [`PaymentChallenge::issue`] made.
+    pub fn to_header(&self) -> Result<String, ChargeFault> {
+        let description = self.description.as_deref().filter(|text| auth_param::quoted(text).is_some());
+        let mut params = vec![
+            ("id", self.id.as_str()),
+            ("realm", &self.realm),
+            ("method", METHOD),
+            ("intent", INTENT),
+            ("request", &self.request),
+            ("expires", &self.expires),
+        ];
+        params.extend(self.digest.as_deref().map(|digest| ("digest", digest)));
+        params.extend(description.map(|description| ("description", description)));
+        params.push(("opaque", &self.opaque));
+        auth_param::write(SCHEME, &params).ok_or(ChargeFault::Unwritable("parameter"))
+    }
+
+    fn slots(&self) -> Slots<'_> {
+        Slots {
+            realm: &self.realm,
+            method: METHOD,
+            intent: INTENT,
+            request: &self.request,
+            expires: &self.expires,
+            digest: self.digest.as_deref().unwrap_or_default(),
+            opaque: &self.opaque,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bolt11::Network;
+    use crate::preimage::PaymentHash;
+
+    fn secret() -> Secret {
+        Secret::new((0..32u8).map(|i| i.wrapping_mul(37)).collect()).unwrap()
+    }
+
+    fn issue(change: impl FnOnce(&mut ChargeOffer<'_>)) -> Result<PaymentChallenge, ChargeFault> {
+        let request = ChargeRequest {
+            amount_sats: 21,
+            description: None,
+            invoice: "lnbcrt210n1p".to_owned(),
+            payment_hash: PaymentHash([1; 32]),
+            network: Network::Regtest,
+        };
+        let mut offer = ChargeOffer {
+            realm: "api.example.com",
+            request: &request,
+            service: "articles",
+            token_id: &[0x22; 32],
+            expires: UnixTime(1_900_000_000),
+            digest: None,
+            description: None,
+        };
+        change(&mut offer);
+        PaymentChallenge::issue(&secret(), &offer)
+    }
+
+    #[test]
+    fn a_challenge_has_these_parameters_in_this_order() {
+        let challenge = issue(|offer| {
+            offer.digest = Some("sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:");
+            offer.description = Some("an \"article\"");
+        })
+        .unwrap();
+        let PaymentChallenge { id, request, opaque, .. } = &challenge;
+        let header = [
+            format!(r#"Payment id="{id}", realm="api.example.com", method="lightning", intent="charge""#),
+            format!(r#"request="{request}", expires="2030-03-17T17:46:40Z""#),
+            r#"digest="sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:", description="an \"article\"""#
+                .to_owned(),
+            format!(r#"opaque="{opaque}""#),
+        ];
+        assert_eq!(challenge.to_header().unwrap(), header.join(", "));
+        let opaque = encoding::base64url(opaque).unwrap();
+        let token = "22".repeat(32);
+        assert_eq!(String::from_utf8(opaque).unwrap(), format!(r#"{{"service":"articles","token":"{token}"}}"#));
+    }
+
+    #[test]
+    fn everything_but_the_description_moves_the_id() {
+        let id = issue(|_| ()).unwrap().id;
+        let moved = |change: fn(&mut ChargeOffer<'_>)| issue(change).unwrap().id != id;
+        assert!(moved(|o| o.realm = "api.example.net"));
+        assert!(moved(|o| o.service = "articles2"));
+        assert!(moved(|o| o.token_id = &[0x23; 32]));
+        assert!(moved(|o| o.expires = UnixTime(1_900_000_001)));
+        assert!(moved(|o| o.digest = Some("sha-256=:AA==:")));
+        assert!(!moved(|o| o.description = Some("other words")));
+    }
+
+    #[test]
+    fn a_bar_or_a_line_break_cannot_be_issued() {
+        assert_eq!(issue(|o| o.realm = "a|b").unwrap_err(), ChargeFault::Unwritable("realm"));
+        assert_eq!(issue(|o| o.realm = "a\r\nb").unwrap_err(), ChargeFault::Unwritable("realm"));
+        assert_eq!(issue(|o| o.digest = Some("a|b")).unwrap_err(), ChargeFault::Unwritable("digest"));
+    }
+
+    #[test]
+    fn a_description_beyond_ascii_stays_out_of_the_header() {
+        let header = issue(|o| o.description = Some("ein Kaffee für 21 ⚡")).unwrap().to_header().unwrap();
+        assert!(!header.contains("description"), "{header}");
+    }
+}

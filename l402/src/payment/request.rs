@@ -1,0 +1,138 @@
+//! What is asked for: the JSON behind a challenge's `request` parameter (`wire.md` 4.4).
+
+use serde::{Deserialize, Serialize};
+
+use super::{ChargeFault, json};
+use crate::bolt11::Network;
+use crate::preimage::PaymentHash;
+
+/// A charge of whole satoshi, payable by one invoice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargeRequest {
+    /// Satoshi; a price in millisatoshi is rounded up before the invoice is made.
+    pub amount_sats: u64,
+    /// What the payer reads.
+    pub description: Option<String>,
+    /// The BOLT 11 invoice.
+    pub invoice: String,
+    /// The invoice's payment hash.
+    pub payment_hash: PaymentHash,
+    /// The invoice's network.
+    pub network: Network,
+}
+
+/// Fields in the order of their JSON names: see [`json::to_base64url`].
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    amount: String,
+    currency: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(rename = "methodDetails")]
+    method_details: Details,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Details {
+    invoice: String,
+    network: String,
+    #[serde(rename = "paymentHash")]
+    payment_hash: String,
+}
+
+impl ChargeRequest {
+    /// Canonical JSON (RFC 8785) in base64url without padding.
+    ///
+    /// # Errors
+    /// [`ChargeFault::Unwritable`] for an amount of 0.
+    pub fn encode(&self) -> Result<String, ChargeFault> {
+        if self.amount_sats == 0 {
+            return Err(ChargeFault::Unwritable("amount"));
+        }
+        let wire = Wire {
+            amount: self.amount_sats.to_string(),
+            currency: "sat".to_owned(),
+            description: self.description.clone(),
+            method_details: Details {
+                invoice: self.invoice.clone(),
+                network: self.network.as_str().to_owned(),
+                payment_hash: self.payment_hash.to_string(),
+            },
+        };
+        json::to_base64url(&wire).ok_or(ChargeFault::Unwritable("request"))
+    }
+
+    /// Reads what [`ChargeRequest::encode`] wrote; unknown members are skipped. The invoice stays a text here.
+    ///
+    /// # Errors
+    /// [`ChargeFault::Malformed`].
+    pub fn decode(unverified_text: &str) -> Result<Self, ChargeFault> {
+        let wire: Wire = json::read_base64url(unverified_text).ok_or(ChargeFault::Malformed("request"))?;
+        let amount_sats = wire.amount.parse().ok().filter(|sats: &u64| *sats > 0 && sats.to_string() == wire.amount);
+        if wire.currency != "sat" {
+            return Err(ChargeFault::Malformed("request.currency"));
+        }
+        let details = wire.method_details;
+        Ok(Self {
+            amount_sats: amount_sats.ok_or(ChargeFault::Malformed("request.amount"))?,
+            description: wire.description,
+            payment_hash: PaymentHash::from_hex(&details.payment_hash)
+                .ok_or(ChargeFault::Malformed("request.methodDetails.paymentHash"))?,
+            network: Network::from_name(&details.network)
+                .ok_or(ChargeFault::Malformed("request.methodDetails.network"))?,
+            invoice: details.invoice,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoding;
+
+    fn request() -> ChargeRequest {
+        ChargeRequest {
+            amount_sats: 100,
+            description: Some("Q&A <b> \"⚡\"\n".to_owned()),
+            invoice: "lnbcrt1u1p".to_owned(),
+            payment_hash: PaymentHash([0xbc; 32]),
+            network: Network::Regtest,
+        }
+    }
+
+    #[test]
+    fn a_request_is_canonical_json() {
+        let bytes = encoding::base64url(&request().encode().unwrap()).unwrap();
+        let hash = "bc".repeat(32);
+        let json = concat!(
+            r#"{"amount":"100","currency":"sat","description":"Q&A <b> \"⚡\"\n","#,
+            r#""methodDetails":{"invoice":"lnbcrt1u1p","network":"regtest","paymentHash":""#,
+        );
+        assert_eq!(String::from_utf8(bytes).unwrap(), format!(r#"{json}{hash}"}}}}"#));
+    }
+
+    #[test]
+    fn a_request_reads_back() {
+        for request in [request(), ChargeRequest { description: None, ..request() }] {
+            assert_eq!(ChargeRequest::decode(&request.encode().unwrap()), Ok(request));
+        }
+    }
+
+    #[test]
+    fn an_amount_is_a_positive_decimal_string() {
+        assert_eq!(ChargeRequest { amount_sats: 0, ..request() }.encode(), Err(ChargeFault::Unwritable("amount")));
+        let json = String::from_utf8(encoding::base64url(&request().encode().unwrap()).unwrap()).unwrap();
+        for amount in ["\"0\"", "\"-1\"", "\"+1\"", "\"01\"", "\"1.0\"", "\"1e2\"", "\"\"", "\" 1\"", "100"] {
+            let other = json.replacen("\"100\"", amount, 1);
+            let read = ChargeRequest::decode(&encoding::to_base64url(other.as_bytes()));
+            assert!(matches!(read, Err(ChargeFault::Malformed(_))), "{amount}");
+        }
+    }
+
+    #[test]
+    fn another_currency_is_refused() {
+        let json = String::from_utf8(encoding::base64url(&request().encode().unwrap()).unwrap()).unwrap();
+        let other = encoding::to_base64url(json.replacen("\"sat\"", "\"usd\"", 1).as_bytes());
+        assert_eq!(ChargeRequest::decode(&other), Err(ChargeFault::Malformed("request.currency")));
+    }
+}

@@ -1,0 +1,133 @@
+//! The operator's policy, checked once, into types that cannot be invalid.
+
+mod build;
+pub mod schema;
+
+use crate::amount::Msat;
+use crate::bolt11::Network;
+use crate::route::RouteTable;
+
+pub use build::PolicyFault;
+pub use schema::Mode;
+
+/// Everything that `decide` needs to know about a deployment.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Charge, or only say what would be charged.
+    pub mode: Mode,
+    /// Bound into every token as `satstile_aud`.
+    pub deployment: String,
+    /// Canonical hosts that are served, besides loopback on regtest.
+    pub hosts: Vec<String>,
+    /// Scheme, host and port that clients use; `None` on regtest means "whatever was asked for".
+    pub public_url: Option<String>,
+    /// Scheme, host and port of what is protected, without a trailing slash.
+    pub origin: String,
+    /// Which Lightning network the invoices must be of.
+    pub network: Network,
+    /// How long an invoice can be paid, in seconds.
+    pub invoice_expiry_s: u64,
+    /// Where a client's address comes from.
+    pub client_ip: ClientIp,
+    /// How many invoices may be asked for.
+    pub budgets: Budgets,
+    /// How long the origin may take.
+    pub timeouts: Timeouts,
+    /// All patterns, most specific first.
+    pub routes: RouteTable,
+    /// What is sold; [`crate::route::Access`] points in here.
+    pub services: Vec<Service>,
+}
+
+/// Whose word is taken for a client's address (C13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientIp {
+    /// `CF-Connecting-IP`, which Cloudflare sets and a client cannot.
+    Cloudflare,
+    /// The TCP peer.
+    Peer,
+    /// `header`, when the TCP peer is `proxy`.
+    TrustedProxy {
+        /// Address of the operator's proxy.
+        proxy: core::net::IpAddr,
+        /// Lower-case name of the header that it sets.
+        header: String,
+    },
+}
+
+/// Limits on asking the node for invoices (T58).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// Invoices a minute for one client.
+    pub per_client_per_min: u32,
+    /// Invoices a minute altogether.
+    pub global_per_min: u32,
+    /// Invoices being asked for at the same time, per isolate.
+    pub in_flight: u32,
+}
+
+/// Limits on the origin, in seconds (T45).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the response's head.
+    pub first_byte_s: u32,
+    /// Between two pieces of its body.
+    pub idle_s: u32,
+    /// For the whole of it.
+    pub total_s: u32,
+}
+
+/// One thing that is sold: a price, and the grant that it buys.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// `[a-z][a-z0-9-]*`, at most 32; stands in caveats, cookies and logs.
+    pub id: String,
+    /// Price of one grant.
+    pub price: Msat,
+    /// How long the grant lasts, in seconds.
+    pub valid_s: u64,
+    /// How many deliveries it covers; `None` for any number in its time.
+    pub uses: Option<u64>,
+    /// Whether a token is good for the bought route only.
+    pub bind_route: bool,
+    /// All methods of its routes, as `satstile_methods` lists them.
+    pub methods: crate::route::Methods,
+    /// What a client may have before paying.
+    pub free_allowance: Option<FreeAllowance>,
+    /// Whether the Payment challenge stands first.
+    pub payment_first: bool,
+    /// Memo of the invoice; `None` for "<service> at <host>".
+    pub description: Option<String>,
+    /// Public key, in lower-case hex, that must have signed the invoices; checked by the node webhook.
+    pub payee: Option<String>,
+}
+
+/// Requests that are given away (C14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeAllowance {
+    /// How many.
+    pub count: u32,
+    /// In how many seconds.
+    pub window_s: u32,
+}
+
+impl Policy {
+    /// The service at an index that a route gave out.
+    #[must_use]
+    pub fn service(&self, index: usize) -> Option<&Service> {
+        self.services.get(index)
+    }
+
+    /// The service of this name.
+    #[must_use]
+    pub fn service_named(&self, id: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.id == id)
+    }
+
+    /// Whether a canonical host is served here (T28, C15).
+    #[must_use]
+    pub fn serves(&self, host: &str) -> bool {
+        self.hosts.iter().any(|known| known == host)
+            || (self.network == Network::Regtest && crate::path::is_loopback(host))
+    }
+}

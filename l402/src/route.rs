@@ -1,0 +1,245 @@
+//! Which pattern a path belongs to: exact paths and whole-segment prefixes, the longest wins (C11, T29).
+
+use core::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::path::Target;
+use crate::policy::PolicyFault;
+
+/// What a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Free,
+    /// A grant of the service at this index of [`crate::Policy::services`].
+    Service(usize),
+}
+
+/// A set of request methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Methods(u8);
+
+const NAMES: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+impl Methods {
+    /// No method.
+    pub const NONE: Self = Self(0);
+    /// GET HEAD POST PUT PATCH DELETE.
+    pub const ANY: Self = Self(0b11_1111);
+
+    /// Reads upper-case names. GET brings HEAD with it, since a GET token opens both; `any` is all six.
+    #[must_use]
+    pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        names.into_iter().try_fold(Self::NONE, |set, name| match name {
+            "any" => Some(Self::ANY),
+            _ => Some(set.union(Self::listed(name)?)),
+        })
+    }
+
+    /// Reads what `Display` writes: names with commas between, and no `any`.
+    #[must_use]
+    pub fn listed(names: &str) -> Option<Self> {
+        names.split(',').try_fold(Self::NONE, |set, name| match name {
+            "GET" => Some(set.union(Self(0b11))),
+            _ => Some(set.union(Self::one(name)?)),
+        })
+    }
+
+    /// The set of this one method, case as on the wire.
+    #[must_use]
+    pub fn one(name: &str) -> Option<Self> {
+        NAMES.iter().position(|known| *known == name).map(|i| Self(1 << i))
+    }
+
+    /// Everything that is in either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether every method of `other` is in `self`.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// `GET,HEAD`, in a fixed order: the value of `satstile_methods`.
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = NAMES.iter().enumerate().filter(|(i, _)| self.0 & (1 << i) != 0);
+        for (n, (_, name)) in names.enumerate() {
+            f.write_str(if n > 0 { "," } else { "" })?;
+            f.write_str(name)?;
+        }
+        Ok(())
+    }
+}
+
+/// A pattern, its methods, and what it asks for.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// As the operator wrote it, `/articles/*`.
+    pub pattern: String,
+    /// Which methods it takes; others get 405.
+    pub methods: Methods,
+    /// What it asks for.
+    pub access: Access,
+    /// Names the route in caveats: 16 hex digits of the pattern's SHA-256, since a path may hold
+    /// characters that a caveat must not (T6).
+    pub id: String,
+    key: String,
+    decoded: Vec<u8>,
+    is_prefix: bool,
+}
+
+impl Route {
+    /// Checks a pattern: a canonical path, or one that ends in `/*`.
+    ///
+    /// # Errors
+    /// A [`PolicyFault`] at `key` for a pattern or method that cannot stand.
+    pub fn parse(key: &str, pattern: &str, methods: &[String], access: Access) -> Result<Self, PolicyFault> {
+        let (path, is_prefix) = match pattern.strip_suffix('*') {
+            Some(path) if path.ends_with('/') => (path, true),
+            Some(_) => return Err(PolicyFault::at(key, format!("`{pattern}`: a prefix ends in `/*`"))),
+            None => (pattern, false),
+        };
+        if path.contains(['*', '?']) {
+            return Err(PolicyFault::at(key, format!("`{pattern}`: only one `*`, at the end, and no query")));
+        }
+        let target = Target::parse(path).map_err(|why| PolicyFault::at(key, format!("`{pattern}`: {why}")))?;
+        if path.starts_with("/.well-known/satstile/") {
+            return Err(PolicyFault::at(key, "`/.well-known/satstile/` is the kit's own"));
+        }
+        let methods = match methods {
+            [] => Methods::parse(["GET"]),
+            names => Methods::parse(names.iter().map(String::as_str)),
+        };
+        Ok(Self {
+            pattern: pattern.to_owned(),
+            methods: methods
+                .ok_or_else(|| PolicyFault::at(key, "methods: any of GET HEAD POST PUT PATCH DELETE, or `any`"))?,
+            access,
+            id: hex::encode(Sha256::digest(pattern).get(..8).unwrap_or_default()),
+            key: key.to_owned(),
+            decoded: target.decoded_path().into_owned(),
+            is_prefix,
+        })
+    }
+
+    fn matches(&self, path: &[u8]) -> bool {
+        // A prefix ends in a slash and a decoded path holds no slash that was not one before, so
+        // comparing bytes compares whole segments.
+        if self.is_prefix { path.starts_with(&self.decoded) } else { path == self.decoded }
+    }
+}
+
+/// All routes, most specific first.
+#[derive(Clone, Debug, Default)]
+pub struct RouteTable(Vec<Route>);
+
+impl RouteTable {
+    /// Sorts the routes: longer before shorter, exact before prefix.
+    ///
+    /// # Errors
+    /// A [`PolicyFault`] for two patterns that match the same paths (T29).
+    pub fn new(mut routes: Vec<Route>) -> Result<Self, PolicyFault> {
+        for (i, route) in routes.iter().enumerate() {
+            let twin = routes
+                .get(..i)
+                .unwrap_or_default()
+                .iter()
+                .find(|r| r.decoded == route.decoded && r.is_prefix == route.is_prefix);
+            if let Some(twin) = twin {
+                return Err(PolicyFault::at(&route.key, format!("`{}` is already at {}", route.pattern, twin.key)));
+            }
+        }
+        routes.sort_by_key(|r| (core::cmp::Reverse(r.decoded.len()), r.is_prefix));
+        Ok(Self(routes))
+    }
+
+    /// The one route of a path. Its methods are the caller's next question: a path is never looked
+    /// up again under a shorter pattern because of its method.
+    #[must_use]
+    pub fn find(&self, target: &Target<'_>) -> Option<&Route> {
+        let path = target.decoded_path();
+        self.0.iter().find(|route| route.matches(&path))
+    }
+
+    /// All of them, most specific first.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(patterns: &[&str]) -> RouteTable {
+        RouteTable::new(
+            patterns.iter().enumerate().map(|(i, p)| Route::parse("r", p, &[], Access::Service(i)).unwrap()).collect(),
+        )
+        .unwrap()
+    }
+
+    #[track_caller]
+    fn check(patterns: &[&str], path: &str, found: Option<&str>) {
+        let table = table(patterns);
+        assert_eq!(table.find(&Target::parse(path).unwrap()).map(|r| r.pattern.as_str()), found);
+    }
+
+    #[test]
+    fn the_longest_whole_segment_prefix_wins_t29() {
+        let patterns = ["/*", "/a/*", "/a/b/*", "/a/b/c"];
+        check(&patterns, "/", Some("/*"));
+        check(&patterns, "/ab", Some("/*"));
+        check(&patterns, "/a", Some("/*"));
+        check(&patterns, "/a/", Some("/a/*"));
+        check(&patterns, "/a/b", Some("/a/*"));
+        check(&patterns, "/a/b/c", Some("/a/b/c"));
+        check(&patterns, "/a/b/c/", Some("/a/b/*"));
+        check(&patterns, "/a/b/cd", Some("/a/b/*"));
+    }
+
+    #[test]
+    fn a_prefix_is_not_its_own_parent_and_case_counts() {
+        check(&["/x/*"], "/x", None);
+        check(&["/x/*"], "/x/", Some("/x/*"));
+        check(&["/x/*"], "/X/", None);
+        check(&["/articles"], "/articles/", None);
+    }
+
+    #[test]
+    fn any_encoding_of_a_paid_path_is_that_path() {
+        check(&["/*", "/caf%C3%A9/*"], "/caf%c3%a9/1", Some("/caf%C3%A9/*"));
+        check(&["/*", "/a@b/*"], "/a%40b/1", Some("/a@b/*"));
+        check(&["/*", "/a%40b/*"], "/a@b/1", Some("/a%40b/*"));
+    }
+
+    #[test]
+    fn patterns_that_hide_something_are_refused() {
+        for pattern in ["a", "/a*", "/*/a", "/a/../b", "/a?b", "/%61", "/a//b", "/.well-known/satstile/x", "*"] {
+            assert!(Route::parse("r", pattern, &[], Access::Free).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn equal_patterns_are_refused_in_any_spelling() {
+        let route = |p| Route::parse("r", p, &[], Access::Free).unwrap();
+        assert!(RouteTable::new(vec![route("/a%40b"), route("/a@b")]).is_err());
+        assert!(RouteTable::new(vec![route("/a"), route("/a/*"), route("/a/")]).is_ok());
+    }
+
+    #[test]
+    fn get_brings_head_and_nothing_else() {
+        assert_eq!(Methods::parse(["GET"]).unwrap().to_string(), "GET,HEAD");
+        assert_eq!(Methods::parse(["POST"]).unwrap().to_string(), "POST");
+        assert_eq!(Methods::parse(["any"]).unwrap(), Methods::ANY);
+        for name in ["get", "TRACE", "OPTIONS", "ANY", ""] {
+            assert_eq!(Methods::parse([name]), None, "{name}");
+        }
+        assert!(!Methods::parse(["GET"]).unwrap().contains(Methods::one("POST").unwrap()));
+    }
+}

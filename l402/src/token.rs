@@ -1,0 +1,237 @@
+//! A token from its bytes on the wire to a checked one: parse, then MAC, then (elsewhere) caveats.
+
+use core::fmt;
+
+use macaroon::{Caveat, Format, Macaroon, Verifier};
+
+use crate::encoding::{base64_any, to_base64};
+use crate::fault::{Denial, Malformed};
+use crate::identifier::Identifier;
+use crate::keys::Keys;
+use crate::secret::fingerprint;
+
+/// Longest token that is looked at, in characters.
+pub const TOKEN_CHARS_MAX: usize = 6 * 1024;
+/// Most caveats one token may have.
+pub const CAVEATS_MAX: usize = 48;
+/// Location that minted tokens name; the field's "who made this", not part of the signature.
+pub const LOCATION: &str = "satstile";
+
+/// A well-formed macaroon with an L402 identifier. Says nothing yet about who made it.
+#[derive(Clone)]
+pub struct UnverifiedToken {
+    macaroon: Macaroon,
+    identifier: Identifier,
+}
+
+/// A token that we signed. Says nothing yet about payment, or about this request.
+#[derive(Clone)]
+pub struct Token {
+    macaroon: Macaroon,
+    /// What it commits to.
+    pub identifier: Identifier,
+    /// Signed by a master key that is retired.
+    pub is_retired: bool,
+}
+
+impl UnverifiedToken {
+    /// Reads the one V2 encoding that is canonical, in either base64 alphabet, padded or not (T5).
+    ///
+    /// # Errors
+    /// [`Malformed::Credential`] for anything else: V1, JSON, trailing or concatenated bytes, long
+    /// varints, another identifier than the 66 bytes of version 0, too many caveats.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        use Malformed::Credential as No;
+        if text.len() > TOKEN_CHARS_MAX {
+            return Err(No("the token is too long"));
+        }
+        let bytes = base64_any(text).ok_or(No("the token is not base64"))?;
+        if bytes.first() != Some(&2) {
+            return Err(No("the token is not a version 2 macaroon"));
+        }
+        let macaroon = Macaroon::deserialize_binary(&bytes).map_err(|_| No("the token is not a macaroon"))?;
+        let again = macaroon.serialize(Format::V2).map_err(|_| No("the token is not a macaroon"))?;
+        if base64_any(&again).as_ref() != Some(&bytes) {
+            return Err(No("the token is not in its canonical form"));
+        }
+        if macaroon.caveats().len() > CAVEATS_MAX {
+            return Err(No("the token has too many caveats"));
+        }
+        let identifier =
+            Identifier::parse(macaroon.identifier()).ok_or(No("the token's identifier is not an L402 one"))?;
+        Ok(Self { macaroon, identifier })
+    }
+
+    /// What it claims to commit to.
+    #[must_use]
+    pub const fn unverified_identifier(&self) -> &Identifier {
+        &self.identifier
+    }
+
+    /// The token is ours and unchanged. The comparison takes constant time (T3).
+    ///
+    /// # Errors
+    /// [`Denial::UnknownKey`], [`Denial::ThirdPartyCaveat`] or [`Denial::BadSignature`]: all of them
+    /// forgeries that cost no invoice (T129).
+    pub fn verify(self, keys: &Keys) -> Result<Token, Denial> {
+        let root = keys.root_key(&self.identifier).ok_or(Denial::UnknownKey)?;
+        if self.macaroon.caveats().iter().any(|c| matches!(c, Caveat::ThirdParty(_))) {
+            return Err(Denial::ThirdPartyCaveat);
+        }
+        // Signature first: caveats are words until it stands, and are cleared by `caveat::clear`.
+        let mut verifier = Verifier::default();
+        verifier.satisfy_general(|_| true);
+        verifier.verify(&self.macaroon, &root.key, &[]).map_err(|_| Denial::BadSignature)?;
+        Ok(Token { macaroon: self.macaroon, identifier: self.identifier, is_retired: root.retired })
+    }
+
+    /// Adds a caveat: what a holder does before handing a token on (attenuation needs no key).
+    ///
+    /// # Errors
+    /// [`Malformed::Credential`] when the caveat or the token grows too large.
+    pub fn attenuate(mut self, caveat: &str) -> Result<Self, Malformed> {
+        if self.macaroon.caveats().len() >= CAVEATS_MAX || caveat.len() > 1_024 {
+            return Err(Malformed::Credential("the token cannot take another caveat of this size"));
+        }
+        self.macaroon
+            .add_first_party_caveat(caveat)
+            .map_err(|_| Malformed::Credential("the caveat cannot be added"))?;
+        Ok(self)
+    }
+
+    /// Its text on the wire: base64, standard alphabet, padded (L402 §4).
+    #[must_use]
+    pub fn to_wire(&self) -> String {
+        to_wire(&self.macaroon)
+    }
+}
+
+impl Token {
+    /// Makes a token (C2). `identifier` carries the minting key's id, see [`Keys::minting_id`].
+    ///
+    /// # Errors
+    /// [`Denial::UnknownKey`] when the identifier names no master key.
+    #[cfg(feature = "mint")]
+    pub fn mint(keys: &Keys, identifier: Identifier, caveats: &[String]) -> Result<Self, Denial> {
+        let root = keys.root_key(&identifier).ok_or(Denial::UnknownKey)?;
+        let made = Macaroon::create(Some(LOCATION), &root.key, identifier.to_bytes()).and_then(|mut macaroon| {
+            for caveat in caveats {
+                macaroon.add_first_party_caveat(caveat)?;
+            }
+            Ok(macaroon)
+        });
+        // Fails past 64 KiB a field only; `Policy` bounds every name and value in `caveats`.
+        let macaroon = made.map_err(|_| Denial::UnknownCaveat)?;
+        Ok(Self { macaroon, identifier, is_retired: root.retired })
+    }
+
+    /// The caveats' bytes, in order.
+    pub fn caveats(&self) -> impl Iterator<Item = &[u8]> {
+        self.macaroon.caveats().iter().filter_map(|c| c.as_first_party()).map(|c| c.predicate())
+    }
+
+    /// Its text on the wire: base64, standard alphabet, padded (L402 §4).
+    #[must_use]
+    pub fn to_wire(&self) -> String {
+        to_wire(&self.macaroon)
+    }
+}
+
+/// Says which token in a log, and lets nobody use it (T120).
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({})", fingerprint(&self.identifier.token_id))
+    }
+}
+
+impl fmt::Debug for UnverifiedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UnverifiedToken({})", fingerprint(&self.identifier.token_id))
+    }
+}
+
+fn to_wire(macaroon: &Macaroon) -> String {
+    let text = macaroon.serialize(Format::V2).unwrap_or_default();
+    base64_any(&text).map(|bytes| to_base64(&bytes)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::tests::key;
+    use crate::preimage::PaymentHash;
+
+    fn ring(ids: &str) -> Keys {
+        Keys::parse(ids, &key(9)).unwrap()
+    }
+
+    fn minted() -> (Keys, String) {
+        let keys = ring(&format!("1:{}", key(1)));
+        let token =
+            Token::mint(&keys, Identifier::new(PaymentHash([7; 32]), 1, [9; 31]), &["services=api:0".into()]).unwrap();
+        (keys, token.to_wire())
+    }
+
+    #[test]
+    fn a_minted_token_verifies_and_keeps_its_bytes() {
+        let (keys, wire) = minted();
+        let token = UnverifiedToken::parse(&wire).unwrap().verify(&keys).unwrap();
+        assert_eq!(token.to_wire(), wire);
+        assert_eq!(token.caveats().collect::<Vec<_>>(), [b"services=api:0"]);
+        assert!(!token.is_retired);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused_t3() {
+        let (keys, wire) = minted();
+        let bytes = base64_any(&wire).unwrap();
+        for i in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[i / 8] ^= 1 << (i % 8);
+            let outcome = UnverifiedToken::parse(&to_base64(&bytes)).ok().map(|t| t.verify(&keys).is_ok());
+            // The location is a hint outside the signature (macaroon §1.2), so its letters may differ.
+            let in_location = (3..3 + LOCATION.len()).contains(&(i / 8));
+            assert!(in_location || outcome != Some(true), "bit {i}");
+        }
+    }
+
+    #[test]
+    fn one_token_has_one_encoding_t5() {
+        let (_, wire) = minted();
+        let bytes = base64_any(&wire).unwrap();
+        let refused = |bytes: &[u8]| assert!(UnverifiedToken::parse(&to_base64(bytes)).is_err());
+        refused(&[&bytes[..], &[0]].concat());
+        refused(&[&bytes[..], &bytes[..]].concat());
+        refused(&[&[2, 1, 0x88, 0], &bytes[3..]].concat()); // the location's length 8 as an overlong varint
+        refused(&bytes[..bytes.len() - 1]);
+        assert!(UnverifiedToken::parse("{\"v\":2}").is_err());
+        assert!(UnverifiedToken::parse("MDAxY2xvY2F0aW9u").is_err(), "version 1");
+        assert!(UnverifiedToken::parse(wire.trim_end_matches('=')).is_ok(), "padding is the carrier's");
+    }
+
+    #[test]
+    fn unknown_keys_are_junk_and_retired_ones_are_known_t15() {
+        let (_, wire) = minted();
+        let parsed = UnverifiedToken::parse(&wire).unwrap();
+        let denied = |keys: &str| parsed.clone().verify(&ring(keys)).unwrap_err();
+        assert_eq!(denied(&format!("2:{}", key(1))), Denial::UnknownKey);
+        assert_eq!(denied(&format!("1:{}", key(2))), Denial::BadSignature);
+        let retired = ring(&format!("2:{},1!:{}", key(2), key(1)));
+        assert!(parsed.verify(&retired).unwrap().is_retired);
+    }
+
+    #[test]
+    fn attenuation_keeps_the_signature_chain() {
+        let (keys, wire) = minted();
+        let narrowed = UnverifiedToken::parse(&wire).unwrap().attenuate("satstile_uses=1").unwrap();
+        let narrowed = UnverifiedToken::parse(&narrowed.to_wire()).unwrap().verify(&keys).unwrap();
+        assert_eq!(narrowed.caveats().last(), Some(&b"satstile_uses=1"[..]));
+    }
+
+    #[test]
+    fn a_token_does_not_print() {
+        let (_, wire) = minted();
+        let token = UnverifiedToken::parse(&wire).unwrap();
+        assert_eq!(format!("{token:?}").len(), "UnverifiedToken(12345678)".len());
+    }
+}

@@ -1,0 +1,160 @@
+//! Everything that needs I/O: one `match` on what the core decided.
+
+use l402::decide::{Claim, Proof};
+use l402::encoding::to_base64url;
+use l402::payment::VerifiedCharge;
+use l402::problem::Refusal;
+use l402::receipt::{PaymentReceipt, Receipt};
+use l402::{Decision, Msat, PaymentHash, caveat};
+use serde::{Deserialize, Serialize};
+use worker::{Context, Env, Request, Response, Result};
+
+use crate::gate::{self, Gate, Setup};
+use crate::objects::{self, Claimed, Conclude, Take, Taken, ask, binding};
+use crate::{charge, crypto, http, log, own, verdict};
+
+/// Largest body that is held against a digest: 1 MiB (T42).
+const DIGEST_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// A delivery's lease outlives the longest response by this much, in seconds.
+const LEASE_MARGIN_S: u64 = 60;
+
+/// What comes of a request.
+pub enum Admission {
+    /// This, to the client.
+    Answer(Response),
+    /// A verdict for the shim to forward by.
+    Forward(String),
+}
+
+/// What the shim hands back when a delivery has ended, to be concluded.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Ticket {
+    /// A claim on a payment.
+    Payment {
+        /// Its hash, hex.
+        hash: String,
+        /// Names the attempt.
+        id: String,
+    },
+    /// One request of a free allowance.
+    Allowance {
+        /// Names the object.
+        name: String,
+        /// What was taken.
+        take: Take,
+    },
+}
+
+/// Decides again, with the request at hand, and acts.
+pub async fn admit(request: Request, env: &Env, ctx: &Context) -> Result<Admission> {
+    let Some(setup) = gate::current() else { return refuse(&Refusal::NotReady, &request) };
+    let (method, url, fields) = (request.inner().method(), request.inner().url(), http::fields(&request));
+    let has_body = request.inner().body().is_some();
+    let asked = l402::Request { method: &method, url: &url, headers: &fields, has_body };
+    match setup.decide(&asked, http::now()) {
+        Decision::Free(pass) | Decision::Paid(pass) => Ok(Admission::Forward(verdict::forward(&pass))),
+        Decision::Own(name, place) => {
+            Ok(Admission::Answer(own::serve(&setup, &name, &place, request, env, ctx).await?))
+        }
+        Decision::Preflight(methods) => {
+            Ok(Admission::Answer(http::response(&http::preflight(&methods.to_string().replace(',', ", ")))?))
+        }
+        Decision::Refuse(refusal, _) => refuse(&refusal, &request),
+        Decision::Charge(quote) => match &*setup {
+            Setup::Ready(gate) => charge::charge(gate, &quote, &request, env, ctx).await,
+            Setup::Faulty { .. } => refuse(&Refusal::NotReady, &request),
+        },
+        Decision::Claim(claim) => match &*setup {
+            Setup::Ready(gate) => redeem(gate, &claim, request, env, ctx).await,
+            Setup::Faulty { .. } => refuse(&Refusal::NotReady, &request),
+        },
+    }
+}
+
+fn refuse(refusal: &Refusal<'_>, request: &Request) -> Result<Admission> {
+    Ok(Admission::Answer(http::refuse(refusal, request.inner().method() == "HEAD")?))
+}
+
+/// Claims what was paid for, then forwards; or charges, when nothing is left of it.
+async fn redeem(gate: &Gate, claim: &Claim<'_>, request: Request, env: &Env, ctx: &Context) -> Result<Admission> {
+    let policy = &gate.policy;
+    let pass = &claim.otherwise.pass;
+    let (hash, once, limit, until) = match &claim.proof {
+        Proof::L402(paid) => {
+            if let Some(digest) = paid.terms.digest
+                && !body_matches(&request, &digest).await?
+            {
+                let mut quote = (*claim.otherwise).clone();
+                quote.reason = Some(l402::Denial::OtherBody);
+                return charge::charge(gate, &quote, &request, env, ctx).await;
+            }
+            let limit = paid.terms.deliveries(claim.service.price);
+            if limit.is_none() {
+                return Ok(Admission::Forward(verdict::forward(pass)));
+            }
+            (paid.payment_hash, false, limit, paid.terms.valid_until)
+        }
+        Proof::Payment(charge) => {
+            let until = charge.expires_at.plus(policy.invoice_expiry_s).plus(claim.service.valid_s);
+            (charge.payment_hash, true, claim.service.uses, until)
+        }
+    };
+    let id = to_base64url(&crypto::random::<16>()?);
+    let lease_s = u64::from(policy.timeouts.total_s) + LEASE_MARGIN_S;
+    let question = objects::Claim { id: id.clone(), once, limit, lease_s, until: until.0 };
+    match ask(env, binding::PAYMENTS, &hash.to_string(), "claim", &question).await? {
+        Claimed::UsedUp => charge::charge(gate, &claim.otherwise, &request, env, ctx).await,
+        Claimed::InFlight => refuse(&Refusal::InFlight, &request),
+        Claimed::Granted => {
+            let ticket = serde_json::to_string(&Ticket::Payment { hash: hash.to_string(), id })?;
+            let receipts = match &claim.proof {
+                Proof::L402(_) => Vec::new(),
+                Proof::Payment(charge) => receipts(gate, claim, charge, &hash).await,
+            };
+            Ok(Admission::Forward(verdict::forward_with(pass, &receipts, Some(&ticket))))
+        }
+    }
+}
+
+/// `Payment-Receipt` as the scheme wants it, and ours, which a third party can check (C16).
+async fn receipts(
+    gate: &Gate,
+    claim: &Claim<'_>,
+    charge: &VerifiedCharge,
+    hash: &PaymentHash,
+) -> Vec<(&'static str, String)> {
+    let at = http::now();
+    let mut fields = vec![("payment-receipt", PaymentReceipt::new(hash, Some(&charge.challenge_id), at).to_header())];
+    let signed = Receipt {
+        issuer: claim.otherwise.place.public_url.clone(),
+        service: charge.service.clone(),
+        amount: charge.invoice.amount.unwrap_or(Msat(0)),
+        payment_hash: *hash,
+        challenge_id: Some(charge.challenge_id.clone()),
+        issued_at: at,
+    };
+    fields.extend(gate.receipts.sign(&signed).await.map(|jws| ("satstile-receipt", jws)));
+    fields
+}
+
+/// Reads a copy of the body; the original goes on to the origin.
+async fn body_matches(request: &Request, digest: &[u8; 32]) -> Result<bool> {
+    let mut copy = request.clone()?;
+    let body = http::body(&mut copy, DIGEST_BODY_BYTES_MAX).await?;
+    Ok(body.is_some_and(|body| caveat::body_matches(digest, &body)))
+}
+
+/// Ends what [`Ticket`] names. An attempt that failed may be tried again with the same payment (D8).
+pub async fn conclude(env: &Env, ticket: &str, delivered: bool) -> Result<()> {
+    match serde_json::from_str(ticket)? {
+        Ticket::Payment { hash, id } => {
+            ask::<()>(env, binding::PAYMENTS, &hash, "conclude", &Conclude { id, delivered }).await
+        }
+        Ticket::Allowance { .. } if delivered => Ok(()),
+        Ticket::Allowance { name, take } => {
+            let back: Taken = ask(env, binding::ALLOWANCES, &name, "give-back", &take).await?;
+            log::event("allowance returned", serde_json::json!({"remaining": back.remaining}));
+            Ok(())
+        }
+    }
+}

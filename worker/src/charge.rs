@@ -1,0 +1,122 @@
+//! A request that did not pay: let it through after all (dry run, free allowance), or sell.
+
+use l402::caveat;
+use l402::challenge::Challenge;
+use l402::cookie::{WAIT_MARGIN_S, Waiting};
+use l402::decide::Quote;
+use l402::identifier::Identifier;
+use l402::policy::{FreeAllowance, Mode};
+use l402::problem::Refusal;
+use l402::token::Token;
+use serde_json::json;
+use worker::{Context, Env, Request, Result};
+
+use crate::admit::{Admission, Ticket};
+use crate::gate::Gate;
+use crate::objects::{Take, Taken, ask, binding};
+use crate::relay::NodeFault;
+use crate::wait::{self, Waited};
+use crate::{budget, client, crypto, http, invoice, log, page, totals, verdict};
+
+/// Seconds after which a client may ask again when the node is silent.
+const NODE_RETRY_S: u64 = 5;
+
+/// Answers a quote.
+pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env, ctx: &Context) -> Result<Admission> {
+    let price = i64::try_from(quote.service.price.0).unwrap_or(i64::MAX);
+    let reason = quote.reason.map_or_else(|| "no credential".to_owned(), |denial| denial.to_string());
+    // (1) What is let through without paying.
+    if gate.policy.mode == Mode::DryRun {
+        log::event("would_charge", json!({"service": quote.service.id, "amount_msat": price, "reason": reason}));
+        totals::count(env, ctx, &quote.service.id, |counts| {
+            counts.would_charge += 1;
+            counts.would_charge_msat += price;
+        });
+        return Ok(Admission::Forward(verdict::forward(&quote.pass)));
+    }
+    if let Some(allowance) = quote.service.free_allowance
+        && let Some(verdict) = allowed(gate, quote, allowance, request, env, ctx).await
+    {
+        return Ok(Admission::Forward(verdict));
+    }
+    if quote.is_head {
+        return Ok(Admission::Answer(http::refuse(&Refusal::UnpaidHead, true)?));
+    }
+    // (2) A browser that is waiting for its payment gets its page, or the same challenge again.
+    let mut previous = None;
+    if let Some(unverified_wait) = &quote.unverified_wait {
+        match wait::resume(gate, quote, unverified_wait, env, ctx).await? {
+            Waited::Unlocked(answer) => return Ok(Admission::Answer(http::response(&answer)?)),
+            Waited::Same(challenge) => return show(gate, quote, &challenge, None),
+            Waited::Over(watched) => previous = watched.map(|waiting| waiting.token),
+        }
+    }
+    // (3) A new invoice, within every budget.
+    let permit = match budget::take(env, &gate.policy, request).await {
+        Ok(permit) => permit,
+        Err(refusal) => return Ok(Admission::Answer(http::refuse(&refusal, false)?)),
+    };
+    let made = invoice::create(gate, quote.service, &quote.place.host).await;
+    drop(permit);
+    let (bolt11, invoice) = match made {
+        Ok(made) => made,
+        Err(NodeFault::Silent) => {
+            return Ok(Admission::Answer(http::refuse(&Refusal::Unavailable(NODE_RETRY_S), false)?));
+        }
+        Err(NodeFault::Wrong) => return Ok(Admission::Answer(http::refuse(&Refusal::BadInvoice, false)?)),
+    };
+    // (4) The token that this invoice pays for.
+    let identifier = Identifier::new(invoice.payment_hash, gate.keys.minting_id(), crypto::random()?);
+    let valid_until = invoice.expires_at().plus(quote.service.valid_s);
+    let caveats = caveat::minted(&gate.policy, quote.service, quote.route, valid_until);
+    let token = Token::mint(&gate.keys, identifier, &caveats).map_err(|denial| denial.to_string())?;
+    let challenge = Challenge::new(quote.service, &quote.place, &gate.keys, &token, bolt11, invoice)
+        .map_err(|fault| fault.to_string())?;
+    totals::count(env, ctx, &quote.service.id, |counts| counts.challenges += 1);
+    let payment = challenge.invoice.payment_hash.short();
+    log::event(
+        "challenge",
+        json!({"service": quote.service.id, "amount_msat": price, "reason": reason, "payment": payment}),
+    );
+    show(
+        gate,
+        quote,
+        &challenge,
+        Some(Waiting { token: challenge.token.clone(), bolt11: challenge.bolt11.clone(), previous }),
+    )
+}
+
+/// The 402, for people or for programs; the same header fields for both.
+fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<Waiting>) -> Result<Admission> {
+    let mut answer = challenge.answer(quote.payment_first, quote.reason);
+    if quote.wants_html {
+        let page = page::render(challenge, &quote.service.id, http::now());
+        answer.headers.retain(|(name, _)| *name != "content-type");
+        answer.headers.extend(page.headers);
+        answer.body = page.html;
+        if let Some(waiting) = waiting {
+            let life_s = gate.policy.invoice_expiry_s.saturating_add(WAIT_MARGIN_S);
+            answer.headers.push(("set-cookie", waiting.set_cookie(&gate.keys, &quote.service.id, life_s)));
+        }
+    }
+    Ok(Admission::Answer(http::response(&answer)?))
+}
+
+/// The verdict to forward for nothing, while the client's allowance lasts. Whatever goes wrong here
+/// charges (C14).
+async fn allowed(
+    gate: &Gate,
+    quote: &Quote<'_>,
+    allowance: FreeAllowance,
+    request: &Request,
+    env: &Env,
+    ctx: &Context,
+) -> Option<String> {
+    let name = format!("{}:{}", quote.service.id, client::key(&gate.policy, request));
+    let take = Take { count: allowance.count, window_s: allowance.window_s };
+    let taken: Result<Taken> = ask(env, binding::ALLOWANCES, &name, "take", &take).await;
+    let remaining = taken.map_err(|error| log::failed("allowance", &error.to_string())).ok()?.remaining?;
+    totals::count(env, ctx, &quote.service.id, |counts| counts.allowed += 1);
+    let ticket = serde_json::to_string(&Ticket::Allowance { name, take }).ok()?;
+    Some(verdict::forward_with(&quote.pass, &[("satstile-free-remaining", remaining.to_string())], Some(&ticket)))
+}

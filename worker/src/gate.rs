@@ -1,0 +1,164 @@
+//! The configuration of this isolate: policy and secrets, read once, and what a bad one means.
+//!
+//! A fault never stops the isolate. It shuts every paid route with 503, names the key in the log, and
+//! leaves what is free open as long as the policy itself can be read.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use l402::policy::schema::PolicyFile;
+use l402::problem::Refusal;
+use l402::relay::RelaySecrets;
+use l402::{Decision, Keys, Policy, Request, Secret, UnixTime};
+use worker::Env;
+
+use crate::receipts::ReceiptKeys;
+use crate::{crypto, log};
+
+/// Everything a request needs to know.
+pub struct Gate {
+    /// The checked policy.
+    pub policy: Policy,
+    /// The operator's keys.
+    pub keys: Keys,
+    /// For both directions of the relay.
+    pub relay: RelaySecrets,
+    /// Where the node webhook is, without a trailing slash.
+    pub node_url: String,
+    /// Who signs receipts.
+    pub receipts: ReceiptKeys,
+    /// Opens `audit`.
+    pub audit_key: Secret,
+}
+
+/// A gate, or what is missing for one.
+pub enum Setup {
+    /// Everything stands.
+    Ready(Rc<Gate>),
+    /// Something does not; what is free may still be served.
+    Faulty {
+        /// The policy, when that much could be read, with keys that open nothing.
+        free: Option<Box<(Policy, Keys)>>,
+        /// One sentence for each fault.
+        faults: Vec<String>,
+    },
+}
+
+thread_local! {
+    static SETUP: RefCell<Option<Rc<Setup>>> = const { RefCell::new(None) };
+}
+
+/// Runs `f` with this isolate's configuration; `None` before [`load`].
+pub fn with<T>(f: impl FnOnce(&Setup) -> T) -> Option<T> {
+    current().map(|setup| f(&setup))
+}
+
+/// This isolate's configuration, to be kept across an await.
+pub fn current() -> Option<Rc<Setup>> {
+    SETUP.with(|setup| setup.borrow().clone())
+}
+
+/// Reads policy and secrets. Every fault is logged once, with the key it is about.
+pub fn load(env: &Env, policy_toml: &str) {
+    let setup = read(env, policy_toml);
+    if let Setup::Faulty { faults, .. } = &setup {
+        faults.iter().for_each(|fault| log::not_ready(fault));
+    }
+    SETUP.with(|current| *current.borrow_mut() = Some(Rc::new(setup)));
+}
+
+impl Setup {
+    /// The core's decision; with a faulty configuration, free routes or nothing.
+    pub fn decide(&self, request: &Request<'_>, now: UnixTime) -> Decision<'_> {
+        match self {
+            Self::Ready(gate) => l402::decide(&gate.policy, &gate.keys, request, now),
+            Self::Faulty { free: Some(free), .. } => match l402::decide(&free.0, &free.1, request, now) {
+                open @ (Decision::Free(_) | Decision::Preflight(_) | Decision::Own(..)) => open,
+                Decision::Refuse(Refusal::Malformed(why), _) => Decision::Refuse(Refusal::Malformed(why), None),
+                _ => Decision::Refuse(Refusal::NotReady, None),
+            },
+            Self::Faulty { free: None, .. } => Decision::Refuse(Refusal::NotReady, None),
+        }
+    }
+}
+
+fn read(env: &Env, policy_toml: &str) -> Setup {
+    let policy = policy(env, policy_toml);
+    let network = policy.as_ref().ok().map(|p| p.network);
+    let mut faults = Vec::new();
+    let mut secret = |name: &str| match env.secret(name) {
+        Ok(value) => Some(value.to_string()),
+        Err(_) => {
+            faults.push(format!("{name} is missing; set it with `wrangler secret put {name}`"));
+            None
+        }
+    };
+    let (masters, challenge) = (secret("MASTER_KEYS"), secret("CHALLENGE_SECRET"));
+    let (relay, receipts, audit) = (secret("RELAY_SECRETS"), secret("RECEIPT_KEY"), secret("AUDIT_KEY"));
+
+    let keys = masters.zip(challenge).map(|(m, c)| Keys::parse(&m, &c).map_err(|e| e.to_string()));
+    let relay = relay.map(|text| RelaySecrets::parse(&text).map_err(|e| format!("RELAY_SECRETS {e}")));
+    let receipts = receipts.map(|text| ReceiptKeys::parse(&text).map_err(|e| format!("RECEIPT_KEY {e}")));
+    let audit_key = audit.map(|text| Secret::from_base64(&text).map_err(|e| format!("AUDIT_KEY {e}")));
+    let node_url = node_url(env, network);
+
+    let keys = noted(keys, &mut faults);
+    let relay = noted(relay, &mut faults);
+    let receipts = noted(receipts, &mut faults);
+    let audit_key = noted(audit_key, &mut faults);
+    let node_url = noted(Some(node_url), &mut faults);
+    let policy = noted(Some(policy), &mut faults);
+    match (policy, keys, relay, receipts, audit_key, node_url) {
+        (Some(policy), Some(keys), Some(relay), Some(receipts), Some(audit_key), Some(node_url)) => {
+            Setup::Ready(Rc::new(Gate { policy, keys, relay, node_url, receipts, audit_key }))
+        }
+        (policy, ..) => Setup::Faulty { free: policy.zip(keys_that_open_nothing()).map(Box::new), faults },
+    }
+}
+
+fn noted<T>(outcome: Option<Result<T, String>>, faults: &mut Vec<String>) -> Option<T> {
+    match outcome? {
+        Ok(value) => Some(value),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    }
+}
+
+/// `[vars.POLICY]` or `policy.toml`, exactly one of them (C10).
+fn policy(env: &Env, policy_toml: &str) -> Result<Policy, String> {
+    let file: toml::Table = toml::from_str(policy_toml).map_err(|e| format!("policy.toml: {}", e.message()))?;
+    let var = worker::js_sys::Reflect::get(env, &"POLICY".into()).ok().filter(|value| value.is_object());
+    let parsed = match (var, file.is_empty()) {
+        (Some(_), false) => {
+            return Err("policy: both [vars.POLICY] and policy.toml have one; keep one of them".to_owned());
+        }
+        (None, true) => return Err("policy: none; write one under [vars.POLICY] in wrangler.toml".to_owned()),
+        (None, false) => file.try_into::<PolicyFile>().map_err(|e| format!("policy.toml: {}", e.message())),
+        (Some(var), true) => {
+            let text = worker::js_sys::JSON::stringify(&var).map(String::from).unwrap_or_default();
+            serde_json::from_str::<PolicyFile>(&text).map_err(|e| format!("policy: {e}"))
+        }
+    };
+    Policy::from_file(parsed?).map_err(|e| e.to_string())
+}
+
+/// The node webhook's address: https, or http to this machine on regtest (C15).
+fn node_url(env: &Env, network: Option<l402::bolt11::Network>) -> Result<String, String> {
+    let url = env.var("NODE_URL").map(|v| v.to_string()).map_err(|_| "NODE_URL is missing; set it under [vars]")?;
+    let url = url.strip_suffix('/').unwrap_or(&url).to_owned();
+    let host = url.split_once("://").map(|(_, host)| host.split('/').next().unwrap_or_default()).unwrap_or_default();
+    let host = l402::path::canonical_host(host).ok_or("NODE_URL is not a URL like https://node.example.com")?;
+    let local = network == Some(l402::bolt11::Network::Regtest) && l402::path::is_loopback(&host);
+    if url.starts_with("https://") || (url.starts_with("http://") && local) {
+        return Ok(url);
+    }
+    Err("NODE_URL must be https; plain http is for loopback on regtest".to_owned())
+}
+
+/// With these every token is of an unknown key: nothing is ever verified, let alone charged.
+fn keys_that_open_nothing() -> Option<Keys> {
+    let random = || crypto::random::<32>().ok().map(|bytes| l402::encoding::to_base64(&bytes));
+    Keys::parse(&format!("0:{}", random()?), &random()?).ok()
+}

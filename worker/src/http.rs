@@ -1,0 +1,76 @@
+//! Small things between `l402`'s answers and the platform's responses.
+
+use l402::problem::{Answer, Refusal, common_headers};
+use serde_json::Value;
+use worker::{Headers, Request, Response, ResponseBuilder, Result};
+
+/// An answer as the platform's response.
+pub fn response(answer: &Answer) -> Result<Response> {
+    let headers = Headers::new();
+    for (name, value) in &answer.headers {
+        headers.append(name, value)?;
+    }
+    let builder = ResponseBuilder::new().with_status(answer.status).with_headers(headers);
+    if answer.body.is_empty() {
+        return Ok(builder.empty());
+    }
+    Ok(builder.fixed(answer.body.clone().into_bytes()))
+}
+
+/// A refusal as the platform's response.
+pub fn refuse(refusal: &Refusal<'_>, is_head: bool) -> Result<Response> {
+    response(&refusal.answer(is_head))
+}
+
+/// JSON with the fields every answer of ours has.
+pub fn json(status: u16, body: &Value) -> Result<Response> {
+    let mut headers = common_headers();
+    headers.retain(|(name, _)| *name != "content-type");
+    headers.push(("content-type", "application/json".to_owned()));
+    response(&Answer { status, headers, body: body.to_string() })
+}
+
+/// The answer to a browser that asks whether it may ask (T30, T46).
+#[must_use]
+pub fn preflight(methods: &str) -> Answer {
+    let headers = vec![
+        ("access-control-allow-origin", "*".to_owned()),
+        ("access-control-allow-methods", methods.to_owned()),
+        ("access-control-allow-headers", "Authorization, Content-Type, Idempotency-Key, Accept-Payment".to_owned()),
+        ("access-control-max-age", "600".to_owned()),
+        ("cache-control", "no-store".to_owned()),
+    ];
+    Answer { status: 204, headers, body: String::new() }
+}
+
+/// A body of at most `max` bytes; `None` when there is more (T42, T69).
+pub async fn body(request: &mut Request, max: usize) -> Result<Option<Vec<u8>>> {
+    if request.inner().body().is_none() {
+        return Ok(Some(Vec::new()));
+    }
+    collect(request.stream()?, max).await
+}
+
+/// Reads a stream up to `max` bytes; `None` when there is more.
+pub async fn collect(mut stream: worker::ByteStream, max: usize) -> Result<Option<Vec<u8>>> {
+    use futures_util::StreamExt;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        bytes.extend(chunk?);
+        if bytes.len() > max {
+            return Ok(None);
+        }
+    }
+    Ok(Some(bytes))
+}
+
+/// All header fields in the form that [`l402::headers::Headers`] reads.
+pub fn fields(request: &Request) -> String {
+    request.headers().entries().map(|(name, value)| format!("{name}:{value}\n")).collect()
+}
+
+/// The shell's one clock.
+#[must_use]
+pub fn now() -> l402::UnixTime {
+    l402::UnixTime(worker::Date::now().as_millis() / 1_000)
+}

@@ -1,0 +1,89 @@
+//! From a price to an invoice that may be shown: ask the node, then believe none of it (T21, T55, T56).
+
+use std::cell::RefCell;
+use std::collections::{HashSet, VecDeque};
+
+use l402::bolt11::{Expected, Invoice};
+use l402::encoding::to_base64url;
+use l402::keys::{Keys, Purpose};
+use l402::policy::Service;
+use l402::relay::{InvoiceCreate, InvoiceCreated, RelayCall};
+use l402::{Msat, PaymentHash};
+
+use crate::gate::Gate;
+use crate::relay::{self, NodeFault};
+use crate::{crypto, http, log};
+
+/// How many payment hashes an isolate remembers.
+const RING: usize = 10_000;
+
+thread_local! {
+    static SEEN: RefCell<(HashSet<[u8; 32]>, VecDeque<[u8; 32]>)> = RefCell::default();
+}
+
+/// An invoice for exactly this service's price, fresh, on this network.
+pub async fn create(gate: &Gate, service: &Service, host: &str) -> Result<(String, Invoice), NodeFault> {
+    let id = request_id(&gate.keys, service).map_err(|_| NodeFault::Silent)?;
+    let create = RelayCall::InvoiceCreate(InvoiceCreate {
+        amount_msat: service.price.0,
+        description: service.description.clone().unwrap_or_else(|| format!("{} at {host}", service.id)),
+        expiry_s: gate.policy.invoice_expiry_s,
+        service: service.id.clone(),
+        purpose: "l402".to_owned(),
+        payee: service.payee.clone(),
+    });
+    let reply = relay::call(gate, &id, &create).await?;
+    let unverified = InvoiceCreated::parse(&reply).map_err(|fault| wrong(&fault.to_string()))?;
+    let invoice = Invoice::parse(&unverified.bolt11).map_err(|fault| wrong(&fault.to_string()))?;
+    let expected = Expected {
+        network: gate.policy.network,
+        amount: service.price,
+        payment_hash: unverified.payment_hash,
+        min_expiry_s: 60,
+        max_expiry_s: gate.policy.invoice_expiry_s,
+        now: http::now(),
+    };
+    invoice.check(&expected).map_err(|fault| wrong(&fault.to_string()))?;
+    if !is_new(&invoice.payment_hash) {
+        return Err(wrong("gave an invoice that it gave before: one payment would open two doors"));
+    }
+    // Upper and lower case are one invoice; headers and QR codes take the one spelling.
+    Ok((unverified.bolt11.to_ascii_lowercase(), invoice))
+}
+
+fn wrong(reason: &str) -> NodeFault {
+    log::warn("invoice", reason);
+    NodeFault::Wrong
+}
+
+/// Remembers a hash; false when it was there already (T21).
+fn is_new(hash: &PaymentHash) -> bool {
+    SEEN.with_borrow_mut(|(known, order)| {
+        if !known.insert(hash.0) {
+            return false;
+        }
+        order.push_back(hash.0);
+        if order.len() > RING
+            && let Some(oldest) = order.pop_front()
+        {
+            known.remove(&oldest);
+        }
+        true
+    })
+}
+
+/// `<service>.<msat>.<random>.<seal>`: the settlement brings it back, and the seal says without any
+/// memory that this edge asked for this amount (C7).
+fn request_id(keys: &Keys, service: &Service) -> worker::Result<String> {
+    let text = format!("{}.{}.{}", service.id, service.price.0, to_base64url(&crypto::random::<16>()?));
+    let seal = keys.seal(Purpose::RelayRequest, &text);
+    Ok(format!("{text}.{seal}"))
+}
+
+/// The service and amount of a request id that we sealed.
+pub fn open_request_id(keys: &Keys, id: &str) -> Option<(String, Msat)> {
+    let (text, seal) = id.rsplit_once('.')?;
+    let mut parts = text.split('.');
+    let (service, msat) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?);
+    keys.is_sealed(Purpose::RelayRequest, text, seal).then_some((service, Msat(msat)))
+}

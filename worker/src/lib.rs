@@ -1,0 +1,101 @@
+//! The edge shell: acts on what `l402` decides, and decides nothing.
+//!
+//! ```text
+//! shim.mjs ── decide() ─┬─ forward (free, paid)        the hot path: one crossing, strings only
+//!                       ├─ a finished "no"
+//!                       └─ admit() ─▶ own surface · claim · charge ─▶ Response, or a verdict to forward
+//! ```
+//!
+//! The modules follow a request: [`gate`] is the configuration, [`verdict`] the words between here and
+//! the shim, [`admit`] everything that needs I/O, [`charge`] a 402 from budget to challenge, [`own`] what
+//! lives under `/.well-known/satstile/`, [`objects`] the state.
+
+mod admit;
+mod budget;
+mod charge;
+mod client;
+mod crypto;
+mod gate;
+mod http;
+mod invoice;
+mod log;
+mod objects;
+mod own;
+mod page;
+mod receipts;
+mod relay;
+mod settle;
+mod status;
+mod totals;
+mod verdict;
+mod wait;
+
+use l402::{Decision, Request, UnixTime};
+use wasm_bindgen::prelude::*;
+use worker::Env;
+
+/// Reads the configuration; the shim calls it once for each new instance.
+#[wasm_bindgen]
+pub fn configure(env: &Env, policy_toml: &str) {
+    gate::load(env, policy_toml);
+}
+
+/// The verdict on a request, in the words of [`verdict`]; empty before [`configure`].
+#[wasm_bindgen]
+#[must_use]
+pub fn decide(method: &str, url: &str, headers: &str, has_body: bool, now_s: f64) -> String {
+    let request = Request { method, url, headers, has_body };
+    gate::with(|gate| match gate.decide(&request, UnixTime(now_s as u64)) {
+        Decision::Free(pass) | Decision::Paid(pass) => verdict::forward(&pass),
+        Decision::Refuse(refusal, reason) => {
+            log::refused(&refusal, reason);
+            verdict::respond(&refusal.answer(method == "HEAD"))
+        }
+        Decision::Preflight(methods) => verdict::respond(&http::preflight(&methods.to_string().replace(',', ", "))),
+        Decision::Own(..) | Decision::Claim(_) | Decision::Charge(_) => verdict::ADMIT.to_owned(),
+    })
+    .unwrap_or_default()
+}
+
+/// What the shim does to responses, as JSON: `0` for free routes, `1` for paid ones.
+#[wasm_bindgen]
+#[must_use]
+pub fn response_rules(number: &str) -> String {
+    gate::with(|gate| verdict::response_rules(gate, number)).unwrap_or_default()
+}
+
+/// The answer when the origin did not answer as it should.
+#[wasm_bindgen]
+#[must_use]
+pub fn upstream_fault(kind: &str) -> String {
+    verdict::upstream_fault(kind)
+}
+
+/// Everything that needs I/O. Gives a `Response`, or a verdict to forward.
+///
+/// # Errors
+/// What the platform threw; the shim answers 503.
+#[wasm_bindgen]
+pub async fn admit(request: web_sys::Request, env: Env, ctx: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
+    let ctx = worker::Context::new(ctx);
+    match admit::admit(request.into(), &env, &ctx).await {
+        Ok(admit::Admission::Answer(response)) => Ok(web_sys::Response::from(response).into()),
+        Ok(admit::Admission::Forward(verdict)) => Ok(verdict.into()),
+        Err(error) => {
+            log::failed("admit", &error.to_string());
+            Ok(web_sys::Response::from(http::refuse(&l402::problem::Refusal::Unavailable(1), false)?).into())
+        }
+    }
+}
+
+/// Ends a claim: delivered, or free to be tried again.
+///
+/// # Errors
+/// What the platform threw; the claim's lease ends it later.
+#[wasm_bindgen]
+pub async fn conclude(env: Env, claim: String, delivered: bool) -> Result<(), JsValue> {
+    admit::conclude(&env, &claim, delivered).await.map_err(|error| {
+        log::failed("conclude", &error.to_string());
+        JsValue::from(error)
+    })
+}

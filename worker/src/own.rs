@@ -1,0 +1,70 @@
+//! What the kit itself serves, under `/.well-known/satstile/`.
+
+use l402::decide::Place;
+use l402::problem::Refusal;
+use l402::route::Methods;
+use serde_json::json;
+use subtle::ConstantTimeEq;
+use worker::{Context, Env, Request, Response, Result};
+
+use crate::gate::{Gate, Setup};
+use crate::{http, log, settle, status, totals};
+
+/// Routes by name and method. Unknown names are the same 404 as everything that is not there.
+pub async fn serve(
+    setup: &Setup,
+    name: &str,
+    place: &Place,
+    request: Request,
+    env: &Env,
+    ctx: &Context,
+) -> Result<Response> {
+    let method = request.inner().method();
+    let gate = match setup {
+        Setup::Ready(gate) => gate,
+        Setup::Faulty { .. } if name == "health" && method == "GET" => {
+            return http::json(503, &json!({"status": "not-ready"}));
+        }
+        Setup::Faulty { .. } => return http::refuse(&Refusal::NotReady, false),
+    };
+    match (name, method.as_str()) {
+        ("status", "POST") => status::status(gate, &place.public_url, &request, env, ctx).await,
+        ("settlements", "POST") => settle::pushed(gate, request, env, ctx).await,
+        ("health", "GET" | "HEAD") => http::json(200, &json!({"status": "ok"})),
+        ("keys.json", "GET" | "HEAD") => keys(gate).await,
+        ("audit", "GET") => audit(gate, &request, env).await,
+        ("status", "OPTIONS") => http::response(&http::preflight("POST")),
+        ("keys.json" | "health", "OPTIONS") => http::response(&http::preflight("GET, HEAD")),
+        ("status" | "settlements", _) => http::refuse(&Refusal::Method(methods("POST")), method == "HEAD"),
+        ("health" | "keys.json" | "audit", _) => http::refuse(&Refusal::Method(methods("GET")), method == "HEAD"),
+        _ => http::refuse(&Refusal::NotFound, method == "HEAD"),
+    }
+}
+
+fn methods(name: &str) -> Methods {
+    Methods::listed(name).unwrap_or(Methods::NONE)
+}
+
+/// The public keys that receipts are checked with (C16).
+async fn keys(gate: &Gate) -> Result<Response> {
+    let text = gate.receipts.published().await?;
+    let response = http::json(200, &serde_json::from_str(&text)?)?;
+    response.headers().set("content-type", "application/jwk-set+json")?;
+    response.headers().set("cache-control", "public, max-age=300")?;
+    Ok(response)
+}
+
+/// Totals by service, for the operator alone (T108, T128).
+async fn audit(gate: &Gate, request: &Request, env: &Env) -> Result<Response> {
+    let authorization = request.headers().get("authorization")?.unwrap_or_default();
+    let given = authorization.strip_prefix("Bearer ").and_then(l402::encoding::base64_any).unwrap_or_default();
+    if !bool::from(given.ct_eq(gate.audit_key.expose())) {
+        log::warn("audit", "asked for without the operator's key");
+        return http::refuse(&Refusal::Unauthorized, false);
+    }
+    let mut services = serde_json::Map::new();
+    for service in &gate.policy.services {
+        services.insert(service.id.clone(), serde_json::to_value(totals::read(env, &service.id).await?)?);
+    }
+    http::json(200, &json!({"deployment": gate.policy.deployment, "services": services}))
+}

@@ -1,0 +1,125 @@
+//! How a payment becomes known here: pushed by the node webhook, or asked for (C7, T54, T67).
+
+use l402::caveat;
+use l402::encoding::to_base64url;
+use l402::policy::Service;
+use l402::problem::Refusal;
+use l402::relay::{
+    Audience, InvoiceLookup, InvoiceState, InvoiceStatus, RELAY_BODY_BYTES_MAX, RelayCall, WEBHOOK_ID,
+    WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
+};
+use l402::token::Token;
+use l402::{Msat, PaymentHash};
+use serde_json::json;
+use worker::{Context, Env, Request, Response, Result};
+
+use crate::gate::Gate;
+use crate::invoice::open_request_id;
+use crate::objects::{Ended, Settle, Settled, Settlement, ask, binding};
+use crate::{crypto, http, log, relay, totals};
+
+/// `POST settlements`: the node says that an invoice was paid. A duplicate is a 200 without effect.
+pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context) -> Result<Response> {
+    let header = |name: &str| request.headers().get(name).ok().flatten().unwrap_or_default();
+    let (id, timestamp, signature) = (header(WEBHOOK_ID), header(WEBHOOK_TIMESTAMP), header(WEBHOOK_SIGNATURE));
+    let Some(body) = http::body(&mut request, RELAY_BODY_BYTES_MAX).await? else {
+        return http::refuse(&Refusal::BodyTooLarge, false);
+    };
+    if let Err(fault) = gate.relay.verify(&id, &timestamp, &signature, &body, http::now()) {
+        log::warn("settlement", &fault.to_string());
+        return http::refuse(&Refusal::Unauthorized, false);
+    }
+    let refused = |reason: &str| {
+        log::warn("settlement", reason);
+        http::refuse(&Refusal::Conflict, false)
+    };
+    // Reading the call checks sha256(preimage) too.
+    let settled = match RelayCall::parse(&body, Audience::Worker) {
+        Ok(RelayCall::InvoiceSettled(settled)) => settled,
+        Ok(_) => return refused("a call that is not for the worker"),
+        Err(fault) => return refused(&fault.to_string()),
+    };
+    // The seal says that this edge asked for this amount: nothing had to be remembered.
+    let Some((service, asked)) = open_request_id(&gate.keys, &settled.request_id) else {
+        return refused("a request id that is not ours");
+    };
+    if asked != Msat(settled.amount_msat) {
+        return refused("another amount than was asked for");
+    }
+    let settlement = Settlement {
+        amount_msat: i64::try_from(settled.amount_msat).unwrap_or(i64::MAX),
+        preimage: settled.preimage.as_ref().map(l402::Preimage::expose_hex).unwrap_or_default(),
+        settled_at: i64::try_from(settled.settled_at.0).unwrap_or(i64::MAX),
+    };
+    let outcome = record(gate, env, ctx, &settled.payment_hash, &service, settlement).await?;
+    let (status, word) = match outcome {
+        Settled::New => (200, "recorded"),
+        Settled::Known => (200, "known"),
+        Settled::Contradiction => return refused("a second settlement with another amount"),
+    };
+    let reply = json!({"status": word}).to_string();
+    let at = http::now();
+    let response = http::json(status, &json!({"status": word}))?;
+    response.headers().set(WEBHOOK_ID, &id)?;
+    response.headers().set(WEBHOOK_TIMESTAMP, &at.0.to_string())?;
+    response.headers().set(WEBHOOK_SIGNATURE, &gate.relay.sign(&id, at, reply.as_bytes()))?;
+    Ok(response)
+}
+
+/// The settlement of a token of ours, if there is one. Asks the node at most every two seconds a hash;
+/// a node that is silent means "not yet".
+pub async fn of_token(gate: &Gate, env: &Env, ctx: &Context, token: &Token) -> Result<Option<Settlement>> {
+    let hash = token.identifier.payment_hash;
+    let known: Ended = ask(env, binding::PAYMENTS, &hash.to_string(), "look", &()).await?;
+    if known.settlement.is_some() || !known.may_look {
+        return Ok(known.settlement);
+    }
+    let id = format!("look.{}", to_base64url(&crypto::random::<16>()?));
+    let lookup = RelayCall::InvoiceLookup(InvoiceLookup { payment_hash: hash });
+    let Ok(reply) = relay::call(gate, &id, &lookup).await else { return Ok(None) };
+    let Ok(status) = InvoiceStatus::parse(&reply) else { return Ok(None) };
+    // The node's state is the proof of payment, never the presence of a preimage.
+    let (InvoiceState::Settled, Some(amount), Some(at)) = (status.status, status.amount_msat, status.settled_at) else {
+        return Ok(None);
+    };
+    let Some(preimage) = status.preimage.filter(|preimage| preimage.payment_hash() == hash) else {
+        log::warn("settlement", "the node says settled, and its preimage does not fit the hash");
+        return Ok(None);
+    };
+    let settlement = Settlement {
+        amount_msat: i64::try_from(amount).unwrap_or(i64::MAX),
+        preimage: preimage.expose_hex(),
+        settled_at: i64::try_from(at.0).unwrap_or(i64::MAX),
+    };
+    let service = caveat::service_of(token.caveats()).unwrap_or_default().to_owned();
+    record(gate, env, ctx, &hash, &service, settlement.clone()).await?;
+    Ok(Some(settlement))
+}
+
+async fn record(
+    gate: &Gate,
+    env: &Env,
+    ctx: &Context,
+    hash: &PaymentHash,
+    service: &str,
+    settlement: Settlement,
+) -> Result<Settled> {
+    let amount_msat = settlement.amount_msat;
+    let until = grant_ends(gate, gate.policy.service_named(service), settlement.settled_at);
+    let outcome: Settled =
+        ask(env, binding::PAYMENTS, &hash.to_string(), "settle", &Settle { settlement, until }).await?;
+    if outcome == Settled::New {
+        log::event("settled", json!({"service": service, "amount_msat": amount_msat, "payment": hash.short()}));
+        totals::count(env, ctx, service, |counts| {
+            counts.settled += 1;
+            counts.settled_msat += amount_msat;
+        });
+    }
+    Ok(outcome)
+}
+
+/// No token for this purchase lives longer: the invoice's whole life, then the grant.
+fn grant_ends(gate: &Gate, service: Option<&Service>, settled_at: i64) -> u64 {
+    let valid_s = service.map_or(0, |service| service.valid_s);
+    u64::try_from(settled_at).unwrap_or(0).saturating_add(gate.policy.invoice_expiry_s).saturating_add(valid_s)
+}

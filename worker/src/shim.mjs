@@ -1,0 +1,222 @@
+// The door between the platform and the Rust in index.js. It knows no rule: it hands strings in, gets a
+// verdict out, and applies the verdict's lists to the platform's own Request and Response, so that a paid
+// request crosses the wasm border once and no body is ever copied.
+import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+import * as rust from "./index.js";
+import policyToml from "./policy.toml";
+
+// A Rust panic poisons the wasm instance, and nothing would ever settle the promises of the poisoned one.
+// The panic hook sets `criticalError`: every event in flight is rejected, the next one gets a new instance.
+const state = rust.__worker_init_state();
+const inFlight = new Set();
+let poisoned = false;
+Object.defineProperty(state, "criticalError", {
+  get: () => poisoned,
+  set(value) {
+    poisoned = value;
+    if (!value) return;
+    for (const reject of inFlight) reject(new Error("the Rust worker panicked"));
+    inFlight.clear();
+  },
+});
+
+const renew = () => {
+  if (poisoned) {
+    rust.__wbg_reset_state();
+    state.criticalError = false;
+    state.instanceId++;
+  }
+};
+
+const run = (f) => {
+  renew();
+  return new Promise((resolve, reject) => {
+    inFlight.add(reject);
+    // The runtime drops events of clients that hang up; theirs never settle and must not pile up.
+    if (inFlight.size > 4096) inFlight.delete(inFlight.values().next().value);
+    const settle = (how) => (value) => { inFlight.delete(reject); how(value); };
+    try {
+      f().then(settle(resolve), settle(reject));
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+      settle(reject)(error);
+    }
+  });
+};
+
+const decide = (request, env) => {
+  renew();
+  let fields = "";
+  for (const [name, value] of request.headers) fields += name + ":" + value + "\n";
+  const ask = () => rust.decide(request.method, request.url, fields, request.body !== null, Date.now() / 1000);
+  // Empty: this instance is new and has not read its configuration.
+  return ask() || (rust.configure(env, policyToml), rules.clear(), ask());
+};
+
+// What to do to responses, by number; fetched from Rust once an instance.
+const rules = new Map();
+const rulesOf = (number) => {
+  let found = rules.get(number);
+  if (!found) rules.set(number, found = JSON.parse(rust.response_rules(number)));
+  return found;
+};
+
+const field = (line) => {
+  const colon = line.indexOf(":", 1);
+  return [line.slice(1, colon), line.slice(colon + 1)];
+};
+
+// "R402", "=name:value" lines, an empty line, the body.
+const respond = (verdict) => {
+  const end = verdict.indexOf("\n\n");
+  const [status, ...lines] = verdict.slice(0, end).split("\n");
+  const body = verdict.slice(end + 2);
+  return new Response(body || null, { status: +status.slice(1), headers: lines.map(field) });
+};
+
+// "F1", then "U" url, "-" request fields to drop, "=" to set, "+" response fields to set, "!" the claim.
+const forward = async (request, verdict, env, ctx) => {
+  const lines = verdict.split("\n");
+  const rule = rulesOf(lines[0].slice(1));
+  const headers = new Headers(request.headers);
+  const added = [];
+  let url, claim;
+  for (let i = 1; i < lines.length; i++) {
+    const line = lines[i];
+    switch (line[0]) {
+      case "U": url = line.slice(1); break;
+      case "-": headers.delete(line.slice(1)); break;
+      case "=": headers.set(...field(line)); break;
+      case "+": added.push(field(line)); break;
+      case "!": claim = line.slice(1); break;
+    }
+  }
+  const conclude = (delivered) => claim && ctx.waitUntil(run(() => rust.conclude(env, claim, delivered)));
+  const fault = (kind) => { conclude(false); return respond(rust.upstream_fault(kind)); };
+
+  const abort = new AbortController();
+  let late = false;
+  const timer = setTimeout(() => { late = true; abort.abort(); }, rule.first_byte_ms);
+  let up;
+  try {
+    const outgoing = new Request(url, {
+      method: request.method, headers, body: request.body, redirect: "manual", cache: "no-store", signal: abort.signal,
+    });
+    // Byte for byte what was matched, or not at all.
+    if (outgoing.url !== url) return fault("rewritten");
+    up = await fetch(outgoing);
+  } catch {
+    return fault(late ? "timeout" : "failed");
+  } finally {
+    clearTimeout(timer);
+  }
+  if (rule.refuse.includes(up.status)) { up.body?.cancel(); return fault("challenges"); }
+
+  const size = up.headers.get("content-length");
+  const body = claim
+    ? delivered(up, rule, ctx, conclude)
+    : !up.body || (size !== null && +size <= rule.small_bytes) ? up.body : watched(up.body, rule, abort);
+  const out = new Response(body, up);
+  const back = out.headers;
+  const nominated = back.get("connection");
+  if (nominated) for (const name of nominated.split(",")) try { back.delete(name.trim()); } catch { /* no field name */ }
+  for (const name of rule.drop) back.delete(name);
+  for (const [name, value] of rule.default) if (!back.has(name)) back.set(name, value);
+  for (const [name, value] of rule.set) back.set(name, value);
+  for (const [name, value] of rule.append) back.append(name, value);
+  if (up.ok) for (const [name, value] of added) back.set(name, value);
+  if (up.status >= 300 && up.status < 400) {
+    const location = back.get("location");
+    if (location?.startsWith(rule.origin + "/")) back.set("location", location.slice(rule.origin.length));
+  }
+  return out;
+};
+
+// A long body may pause for idle_ms and last for total_ms, no longer.
+const watched = (body, rule, abort) => {
+  const stop = () => abort.abort();
+  let idle = setTimeout(stop, rule.idle_ms);
+  const total = setTimeout(stop, rule.total_ms);
+  return body.pipeThrough(new TransformStream({
+    transform(chunk, out) {
+      clearTimeout(idle);
+      idle = setTimeout(stop, rule.idle_ms);
+      out.enqueue(chunk);
+    },
+    flush() { clearTimeout(idle); clearTimeout(total); },
+  }));
+};
+
+// A claimed delivery counts once it has reached the client: whole, or as far as the client wanted it. An
+// origin that fails, before or in the middle, has delivered nothing, and the same payment may try again.
+const delivered = (up, rule, ctx, conclude) => {
+  if (up.status >= 500) { conclude(false); return up.body; }
+  if (!up.body) { conclude(true); return null; }
+  const { readable, writable } = new TransformStream();
+  const pump = async () => {
+    const reader = up.body.getReader();
+    const writer = writable.getWriter();
+    const until = Date.now() + rule.total_ms;
+    for (let sent = 0; ;) {
+      let timer, piece;
+      try {
+        const idle = new Promise((_, no) => { timer = setTimeout(() => no(new Error("idle")), Math.min(rule.idle_ms, until - Date.now())); });
+        piece = await Promise.race([reader.read(), idle]);
+      } catch (error) {
+        conclude(false);
+        reader.cancel(error).catch(() => {});
+        return writer.abort(error).catch(() => {});
+      } finally {
+        clearTimeout(timer);
+      }
+      try {
+        if (piece.done) { await writer.close(); conclude(true); return; }
+        await writer.write(piece.value);
+        sent += piece.value.byteLength;
+      } catch (gone) {
+        conclude(sent > 0 || piece.done);
+        return reader.cancel(gone).catch(() => {});
+      }
+    }
+  };
+  ctx.waitUntil(pump());
+  return readable;
+};
+
+export default class extends WorkerEntrypoint {
+  async fetch(request) {
+    try {
+      const verdict = decide(request, this.env);
+      if (verdict[0] === "F") return await forward(request, verdict, this.env, this.ctx);
+      if (verdict[0] === "R") return respond(verdict);
+      const answer = await run(() => rust.admit(request, this.env, this.ctx));
+      return typeof answer === "string" ? await forward(request, answer, this.env, this.ctx) : answer;
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+      console.error(JSON.stringify({ level: "error", event: "panic", reason: String(error?.message ?? error).slice(0, 200) }));
+      return new Response('{"detail":"Nothing was charged. Try again later.","status":503,"title":"Not available now","type":"about:blank"}', {
+        status: 503, headers: { "content-type": "application/problem+json", "cache-control": "no-store", "retry-after": "1" },
+      });
+    }
+  }
+}
+
+// Real subclasses of DurableObject, as the platform demands.
+const durable = (name) => class extends DurableObject {
+  #object;
+  #instance;
+  #get() {
+    if (this.#instance !== state.instanceId) {
+      this.#object = new rust[name](this.ctx, this.env);
+      this.#instance = state.instanceId;
+    }
+    return this.#object;
+  }
+  fetch(request) { return run(() => this.#get().fetch(request)); }
+  alarm() { return run(() => this.#get().alarm()); }
+};
+
+export const Payment = durable("Payment");
+export const MintBudget = durable("MintBudget");
+export const Allowance = durable("Allowance");
+export const Totals = durable("Totals");

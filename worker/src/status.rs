@@ -1,0 +1,98 @@
+//! `POST status`: has my invoice been paid? Asked with the token, the one secret only the buyer has (C5, T62).
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use l402::policy::Service;
+use l402::problem::Refusal;
+use l402::receipt::Receipt;
+use l402::token::Token;
+use l402::{Msat, PaymentHash, UnixTime, caveat, credential};
+use serde_json::json;
+use worker::{Context, Date, Env, Request, Response, Result};
+
+use crate::gate::Gate;
+use crate::objects::Settlement;
+use crate::{http, settle};
+
+/// The least time between two polls of one token, in milliseconds.
+const POLL_MS: u64 = 900;
+/// How many tokens an isolate keeps the time of.
+const POLLS_MAX: usize = 10_000;
+
+thread_local! {
+    static POLLED: RefCell<HashMap<[u8; 32], u64>> = RefCell::default();
+}
+
+/// Answers 200 for a token exactly as it was minted, and the same 404 for everything else.
+pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, ctx: &Context) -> Result<Response> {
+    let authorization = request.headers().get("authorization")?.unwrap_or_default();
+    let verified = credential::poll_token(&authorization).and_then(|token| token.verify(&gate.keys).ok());
+    let found = verified.as_ref().and_then(|token| Some((token, as_minted(gate, token)?)));
+    let Some((token, (service, valid_until))) = found else {
+        return http::refuse(&Refusal::NotFound, false);
+    };
+    if polls_too_fast(token) {
+        let mut answer = Refusal::TooManyInvoices(1).answer(false);
+        answer.body = json!({"type": "about:blank", "title": "Too many requests", "status": 429, "detail": "Ask about once a second."}).to_string();
+        return http::response(&answer);
+    }
+    let invoice_expires_at = UnixTime(valid_until.0.saturating_sub(service.valid_s));
+    let mut body = json!({"status": "pending", "invoice_expires_at": invoice_expires_at.to_string()});
+    match settle::of_token(gate, env, ctx, token).await? {
+        Some(settlement) => {
+            body["status"] = "settled".into();
+            body["access_expires_at"] = valid_until.to_string().into();
+            body["preimage"] = settlement.preimage.clone().into();
+            if let Some(receipt) = receipt(gate, place_url, service, token, &settlement).await {
+                body["receipt"] = receipt.into();
+            }
+        }
+        None if http::now() >= invoice_expires_at => body["status"] = "expired".into(),
+        None => {}
+    }
+    http::json(200, &body)
+}
+
+/// The service and end of a token that nobody has attenuated: a delegate never learns a preimage.
+pub fn as_minted<'g>(gate: &'g Gate, token: &Token) -> Option<(&'g Service, UnixTime)> {
+    let service = gate.policy.service_named(caveat::service_of(token.caveats())?)?;
+    if !caveat::is_as_minted(service, token.caveats()) {
+        return None;
+    }
+    let valid_until = token.caveats().find_map(|c| {
+        let (name, value) = core::str::from_utf8(c).ok()?.split_once('=')?;
+        (name.strip_suffix("_valid_until") == Some(&service.id)).then(|| UnixTime::from_decimal(value))?
+    })?;
+    Some((service, valid_until))
+}
+
+async fn receipt(
+    gate: &Gate,
+    issuer: &str,
+    service: &Service,
+    token: &Token,
+    settlement: &Settlement,
+) -> Option<String> {
+    let receipt = Receipt {
+        issuer: issuer.to_owned(),
+        service: service.id.clone(),
+        amount: Msat(u64::try_from(settlement.amount_msat).ok()?),
+        payment_hash: token.identifier.payment_hash,
+        challenge_id: None,
+        issued_at: UnixTime(u64::try_from(settlement.settled_at).ok()?),
+    };
+    gate.receipts.sign(&receipt).await
+}
+
+fn polls_too_fast(token: &Token) -> bool {
+    let PaymentHash(hash) = token.identifier.payment_hash;
+    let now_ms = Date::now().as_millis();
+    POLLED.with_borrow_mut(|polled| {
+        if polled.len() >= POLLS_MAX {
+            polled.retain(|_, at_ms| now_ms.saturating_sub(*at_ms) < POLL_MS);
+        }
+        let before = polled.insert(hash, now_ms);
+        before.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < POLL_MS)
+    })
+}

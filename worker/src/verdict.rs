@@ -1,0 +1,110 @@
+//! The words between Rust and the shim: one string a verdict, one tag letter a line.
+//!
+//! ```text
+//! F1                             forward, then treat the response by rules 1
+//! Uhttp://127.0.0.1:8789/a       URL, byte for byte
+//! -authorization                 request field to drop
+//! =via:1.1 satstile-demo         request field to set
+//! +payment-receipt:…             response field to set on a 2xx
+//! !{"hash":…}                    claim to conclude when it is delivered, or not
+//!
+//! R404                           respond, with fields, an empty line, and the body
+//! =content-type:application/problem+json
+//!
+//! {…}
+//!
+//! A                              ask `admit`
+//! ```
+//!
+//! Header values cannot hold a line break: the platform refuses them on the way in, and what we make
+//! ourselves has none.
+
+use l402::decide::Pass;
+use l402::headers::ResponseRules;
+use l402::problem::{Answer, Refusal};
+use serde_json::json;
+
+use crate::gate::Setup;
+use crate::log;
+
+/// The verdict that more than strings is needed.
+pub const ADMIT: &str = "A";
+
+/// Responses whose length says at most this are handed on without watching them trickle: 64 KiB is a
+/// few packets, and a stalled one ends with its connection.
+const SMALL_BYTES: u32 = 64 * 1024;
+
+/// The verdict to forward.
+#[must_use]
+pub fn forward(pass: &Pass) -> String {
+    let number =
+        if core::ptr::eq(pass.rules, &ResponseRules::FREE) || *pass.rules == ResponseRules::FREE { '0' } else { '1' };
+    let mut text = String::with_capacity(256);
+    text.push('F');
+    text.push(number);
+    let mut line = |tag: char, parts: &[&str]| {
+        text.push('\n');
+        text.push(tag);
+        parts.iter().for_each(|part| text.push_str(part));
+    };
+    line('U', &[&pass.url]);
+    pass.drop.iter().for_each(|name| line('-', &[name]));
+    pass.set.iter().for_each(|(name, value)| line('=', &[name, ":", value]));
+    text
+}
+
+/// A verdict to forward, with fields for the response and a claim to conclude.
+#[must_use]
+pub fn forward_with(pass: &Pass, response: &[(&str, String)], claim: Option<&str>) -> String {
+    let mut text = forward(pass);
+    for (name, value) in response {
+        text.push_str(&format!("\n+{name}:{value}"));
+    }
+    if let Some(claim) = claim {
+        text.push_str(&format!("\n!{claim}"));
+    }
+    text
+}
+
+/// The verdict to answer at once.
+#[must_use]
+pub fn respond(answer: &Answer) -> String {
+    let mut text = format!("R{}", answer.status);
+    for (name, value) in &answer.headers {
+        text.push_str(&format!("\n={name}:{value}"));
+    }
+    text.push_str("\n\n");
+    text.push_str(&answer.body);
+    text
+}
+
+/// The rules of one number, with the operator's limits, as JSON for the shim.
+#[must_use]
+pub fn response_rules(setup: &Setup, number: &str) -> String {
+    let rules = if number == "0" { ResponseRules::FREE } else { ResponseRules::PAID };
+    let policy = match setup {
+        Setup::Ready(gate) => &gate.policy,
+        Setup::Faulty { free: Some(free), .. } => &free.0,
+        Setup::Faulty { free: None, .. } => return "{}".to_owned(),
+    };
+    let limits = policy.timeouts;
+    let ms = |seconds: u32| u64::from(seconds) * 1_000;
+    json!({
+        "drop": rules.drop, "set": rules.set, "append": rules.append, "default": rules.default, "refuse": rules.refuse,
+        "origin": policy.origin, "small_bytes": SMALL_BYTES,
+        "first_byte_ms": ms(limits.first_byte_s), "idle_ms": ms(limits.idle_s), "total_ms": ms(limits.total_s),
+    })
+    .to_string()
+}
+
+/// What the shim says when the origin did not do its part.
+#[must_use]
+pub fn upstream_fault(kind: &str) -> String {
+    let refusal = match kind {
+        "timeout" => Refusal::OriginTimeout,
+        "challenges" => Refusal::OriginChallenges,
+        _ => Refusal::OriginFailed,
+    };
+    log::warn("origin", kind);
+    respond(&refusal.answer(false))
+}

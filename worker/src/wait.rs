@@ -1,0 +1,78 @@
+//! A browser without JavaScript comes back every five seconds with its `wait` cookie (C6).
+
+use l402::bolt11::Invoice;
+use l402::caveat::{self, Demand};
+use l402::challenge::Challenge;
+use l402::cookie::{WAIT_MARGIN_S, Waiting, clear_wait, set_pass};
+use l402::decide::Quote;
+use l402::problem::{Answer, common_headers};
+use l402::route::Methods;
+use l402::token::{Token, UnverifiedToken};
+use worker::{Context, Env, Result};
+
+use crate::gate::Gate;
+use crate::{http, settle};
+
+/// What became of the challenge that the browser was shown.
+pub enum Waited {
+    /// Paid: the same page again, with the cookie that opens it.
+    Unlocked(Answer),
+    /// Not paid yet, and it still can be: the same challenge, never a new invoice.
+    Same(Box<Challenge>),
+    /// Too late to pay. A payment that is still under way is watched for a while longer.
+    Over(Option<Waiting>),
+}
+
+/// Looks after the invoices in a `wait` cookie: the one that is shown, and the one before it.
+pub async fn resume(gate: &Gate, quote: &Quote<'_>, unverified_wait: &str, env: &Env, ctx: &Context) -> Result<Waited> {
+    let opened = Waiting::open(&gate.keys, &quote.service.id, unverified_wait);
+    let Some((waiting, token, invoice)) = opened.and_then(|waiting| good_for(gate, quote, waiting)) else {
+        return Ok(Waited::Over(None));
+    };
+    for paid in
+        [Some(token.clone()), waiting.previous.as_deref().and_then(|text| verified(gate, text))].into_iter().flatten()
+    {
+        if let Some(settlement) = settle::of_token(gate, env, ctx, &paid).await?
+            && !settlement.preimage.is_empty()
+        {
+            return Ok(Waited::Unlocked(unlock(gate, quote, &paid, &settlement.preimage)));
+        }
+    }
+    if http::now() < invoice.expires_at() {
+        let challenge = Challenge::new(quote.service, &quote.place, &gate.keys, &token, waiting.bolt11, invoice);
+        return Ok(challenge.map_or(Waited::Over(None), |challenge| Waited::Same(Box::new(challenge))));
+    }
+    let still_watched = http::now() < invoice.expires_at().plus(WAIT_MARGIN_S);
+    Ok(Waited::Over(still_watched.then_some(waiting)))
+}
+
+/// The token and invoice of a cookie of ours, if they are for this very page.
+fn good_for(gate: &Gate, quote: &Quote<'_>, waiting: Waiting) -> Option<(Waiting, Token, Invoice)> {
+    let token = verified(gate, &waiting.token)?;
+    let demand = Demand {
+        deployment: &gate.policy.deployment,
+        service: &quote.service.id,
+        route: &quote.route.id,
+        method: Methods::one("GET")?,
+        now: http::now(),
+    };
+    caveat::clear(token.caveats(), &demand).ok()?;
+    let invoice = Invoice::parse(&waiting.bolt11).ok()?;
+    Some((waiting, token, invoice))
+}
+
+fn verified(gate: &Gate, text: &str) -> Option<Token> {
+    UnverifiedToken::parse(text).ok()?.verify(&gate.keys).ok().filter(|token| !token.is_retired)
+}
+
+/// 303 to the same page, with the pass and without the wait.
+fn unlock(gate: &Gate, quote: &Quote<'_>, token: &Token, preimage_hex: &str) -> Answer {
+    let mut headers = common_headers();
+    headers.retain(|(name, _)| *name != "content-type");
+    let target = quote.pass.url.strip_prefix(&gate.policy.origin).unwrap_or("/");
+    headers.push(("location", target.to_owned()));
+    let life_s = quote.service.valid_s.saturating_add(gate.policy.invoice_expiry_s);
+    headers.push(("set-cookie", set_pass(&quote.service.id, &token.to_wire(), preimage_hex, life_s)));
+    headers.push(("set-cookie", clear_wait(&quote.service.id)));
+    Answer { status: 303, headers, body: String::new() }
+}
