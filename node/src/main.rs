@@ -1,0 +1,46 @@
+//! `satstile-node`: reads the command line, says where it listens, and runs until SIGTERM or Ctrl-C.
+//!
+//! One JSON line on stdout is for the program that started it; everything for people goes to stderr.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use satstile_node::{Cli, Config, start};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("satstile-node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let relay_secrets = std::env::var("RELAY_SECRETS").ok();
+    let config = Config::new(cli, relay_secrets.as_deref())?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let node = start(config).await?;
+    let listening = json!({
+        "event": "listening",
+        "relay": node.relay().to_string(),
+        "wallet": node.wallet().to_string(),
+    });
+    writeln!(std::io::stdout(), "{listening}")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    node.stop().await;
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! The dev wallet: pays the dev node's own invoices, for whoever has its password. There is no other node on this
+//! network, so it pays nothing else.
+//!
+//! Three ways in: phoenixd's `POST /payinvoice`, the one LND call that the Python client l402sdk makes, and a page for
+//! a person. All refuse names that are not this machine, and other sites' pages.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use l402::{Msat, PaymentHash, Preimage};
+use lightning_invoice::Bolt11Invoice;
+use tokio::sync::Notify;
+
+use crate::clock;
+use crate::invoice;
+use crate::store::invoices::Payment;
+use crate::store::{Store, invoices};
+
+mod guard;
+mod lnd;
+mod page;
+mod password;
+mod phoenixd;
+
+use password::Password;
+
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// What pays.
+pub(crate) struct Wallet {
+    store: Arc<Store>,
+    password: Password,
+    /// Rung after a settlement, for the push.
+    bell: Arc<Notify>,
+}
+
+/// A payment that went through.
+#[derive(Debug)]
+struct Paid {
+    amount: Msat,
+    payment_hash: PaymentHash,
+    preimage: Preimage,
+}
+
+/// Why nothing was paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unpaid {
+    /// No invoice was given.
+    Missing,
+    /// What was given is no BOLT11 invoice.
+    Unreadable,
+    /// It is of another node, or its text is not the one that was made here.
+    Foreign(PaymentHash),
+    /// It was paid before.
+    AlreadyPaid(PaymentHash),
+    /// Its time is over.
+    Expired(PaymentHash),
+    /// The store failed.
+    Unavailable,
+}
+
+impl Unpaid {
+    /// For the person, and for phoenixd's `reason`.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "an invoice is missing",
+            Self::Unreadable => "this is not a BOLT11 invoice",
+            Self::Foreign(_) => "this wallet pays only the invoices of its own dev node, and this is not one of them",
+            Self::AlreadyPaid(_) => "this invoice has already been paid",
+            Self::Expired(_) => "this invoice has expired",
+            Self::Unavailable => "the wallet cannot pay now; try again",
+        }
+    }
+
+    const fn payment_hash(self) -> Option<PaymentHash> {
+        match self {
+            Self::Foreign(hash) | Self::AlreadyPaid(hash) | Self::Expired(hash) => Some(hash),
+            Self::Missing | Self::Unreadable | Self::Unavailable => None,
+        }
+    }
+}
+
+/// An invoice that could be read, and what is known of it without paying.
+struct Offer {
+    invoice: Bolt11Invoice,
+    /// As it was made: lower case, no `lightning:`.
+    text: String,
+}
+
+impl Offer {
+    /// Reads what a person pasted or a client sent.
+    fn read(text: &str) -> Result<Self, Unpaid> {
+        let text = text.trim();
+        let scheme = text.get(..10).filter(|scheme| scheme.eq_ignore_ascii_case("lightning:"));
+        let text = text.get(scheme.map_or(0, str::len)..).unwrap_or_default();
+        if text.is_empty() {
+            return Err(Unpaid::Missing);
+        }
+        let invoice = invoice::read(text).ok_or(Unpaid::Unreadable)?;
+        Ok(Self { invoice, text: text.to_ascii_lowercase() })
+    }
+
+    fn payment_hash(&self) -> PaymentHash {
+        invoice::payment_hash(&self.invoice)
+    }
+}
+
+impl Wallet {
+    /// A wallet for the invoices in `store`.
+    pub(crate) fn new(store: Arc<Store>, password: &str, bell: Arc<Notify>) -> Self {
+        Self { store, password: Password::new(password), bell }
+    }
+
+    /// Pays an invoice, at most once. Check the password first.
+    async fn pay(self: &Arc<Self>, text: &str) -> Result<Paid, Unpaid> {
+        let offer = Offer::read(text)?;
+        let payment_hash = offer.payment_hash();
+        let wallet = Arc::clone(self);
+        let paid = tokio::task::spawn_blocking(move || wallet.settle(&offer)).await;
+        let paid = match paid {
+            Ok(Ok(paid)) => paid,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the database failed");
+                Err(Unpaid::Unavailable)
+            }
+            Err(error) => {
+                tracing::error!(%error, "a payment was not finished");
+                Err(Unpaid::Unavailable)
+            }
+        };
+        match &paid {
+            Ok(paid) => tracing::info!(hash = %payment_hash.short(), amount_msat = paid.amount.0, "invoice paid"),
+            Err(unpaid) => tracing::info!(hash = %payment_hash.short(), reason = unpaid.reason(), "nothing was paid"),
+        }
+        paid
+    }
+
+    /// The same in one transaction of the store, and then the bell.
+    fn settle(&self, offer: &Offer) -> rusqlite::Result<Result<Paid, Unpaid>> {
+        let payment_hash = offer.payment_hash();
+        let paid = self.store.transaction(|transaction| {
+            // The text must be the one made here: another invoice could name the same hash with another amount.
+            let Some(kept) = invoices::find(transaction, payment_hash)?.filter(|kept| kept.bolt11 == offer.text) else {
+                return Ok(Err(Unpaid::Foreign(payment_hash)));
+            };
+            Ok(match invoices::pay(transaction, payment_hash, clock::now(), clock::now_ms())? {
+                Payment::Settled(preimage) => Ok(Paid { amount: kept.amount, payment_hash, preimage }),
+                Payment::AlreadyPaid => Err(Unpaid::AlreadyPaid(payment_hash)),
+                Payment::Expired => Err(Unpaid::Expired(payment_hash)),
+                Payment::Unknown => Err(Unpaid::Foreign(payment_hash)),
+            })
+        })?;
+        if paid.is_ok() {
+            self.bell.notify_one();
+        }
+        Ok(paid)
+    }
+}
+
+/// The wallet's routes.
+pub(crate) fn router(wallet: Arc<Wallet>) -> Router {
+    Router::new()
+        .route("/", get(page::show))
+        .route("/pay", post(page::pay))
+        .route("/wallet.css", get(page::css))
+        .route("/wallet.js", get(page::js))
+        .route("/payinvoice", post(phoenixd::pay_invoice))
+        .route("/v2/router/send", post(lnd::send_payment))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(guard::only_from_this_machine))
+        .with_state(wallet)
+}

@@ -1,0 +1,101 @@
+//! The program itself: what it prints, what it refuses to start with, and what it never writes down.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::world::*;
+
+fn program(state: &std::path::Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_satstile-node"));
+    command
+        .args(["--listen", "127.0.0.1:0", "--wallet-listen", "127.0.0.1:0"])
+        .args(arguments.split_whitespace())
+        .env_remove("WORKER_URL")
+        .env("SATSTILE_STATE", state)
+        .env("RELAY_SECRETS", SECRET)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    relay: SocketAddr,
+    wallet: SocketAddr,
+}
+
+fn run(mut command: Command) -> Running {
+    let mut child = command.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let listening: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(listening["event"], "listening");
+    let address = |name: &str| listening[name].as_str().unwrap().parse().unwrap();
+    Running { child, stdout, relay: address("relay"), wallet: address("wallet") }
+}
+
+/// Ends it as a supervisor would, and returns all that it wrote after its one line.
+fn terminate(mut running: Running) -> (bool, String, String) {
+    let id = running.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let (mut rest, mut log) = (String::new(), String::new());
+    running.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    running.stdout.read_to_string(&mut rest).unwrap();
+    (running.child.wait().unwrap().success(), rest, log)
+}
+
+#[track_caller]
+fn refuses(output: &Output, why: &str) {
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && log.contains(why), "{log}");
+    assert!(output.stdout.is_empty(), "it did not say that it listens");
+}
+
+#[test]
+fn mainnet_and_missing_secrets_end_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mainnet = program(dir.path(), "--network mainnet").output().unwrap();
+    refuses(&mainnet, "the dev node signs regtest invoices only and refuses the network `mainnet`");
+    let without = program(dir.path(), "").env_remove("RELAY_SECRETS").output().unwrap();
+    refuses(&without, "RELAY_SECRETS is not set");
+    let stranger = "02eec7245d6b7d2ccb30380bfbe2a3648cd7a942653f5aa340edcea1f283686619";
+    let pinned = program(dir.path(), &format!("--payee {stranger}")).output().unwrap();
+    refuses(&pinned, &format!("and not the pinned payee {stranger}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_listens_pays_and_stops_without_a_secret_in_its_log() {
+    // T120, at the chattiest level there is.
+    let dir = tempfile::tempdir().unwrap();
+    let worker = Worker::new(&[503, 200]).await;
+    let mut command = program(dir.path(), &format!("--worker-url {}", worker.url));
+    command.env("RUST_LOG", "trace");
+    let running = run(command);
+    let password = std::fs::read_to_string(dir.path().join("wallet-password")).unwrap().trim().to_owned();
+    let key = std::fs::read_to_string(dir.path().join("node.key")).unwrap().trim().to_owned();
+
+    let (at, body) = (now(), create_body());
+    let signature = secrets().sign("req_1", at, &body);
+    let created = send_signed(running.relay, "req_1", &at.0.to_string(), &signature, &body).await;
+    let bolt11 = created.json()["bolt11"].as_str().unwrap().to_owned();
+    let paid = pay_with(running.wallet, &password, &bolt11).await;
+    let preimage = paid.json()["paymentPreimage"].as_str().unwrap().to_owned();
+    http(running.wallet, &format!("GET /?invoice={bolt11}"), "", b"").await;
+    let pushes = worker.after(2).await;
+    assert_eq!(pushes.len(), 2);
+
+    let (success, rest, log) = terminate(running);
+    assert!(success, "{log}");
+    assert_eq!(rest, "", "one line on stdout");
+    assert!(log.contains("invoice made") && log.contains("invoice paid") && log.contains("stopping"), "{log}");
+    let basic = l402::encoding::to_base64(format!(":{password}").as_bytes());
+    let secret = SECRET.trim_start_matches("whsec_");
+    for word in [&password, &key, &preimage, &bolt11, &basic, &signature, &pushes[0].signature, secret] {
+        assert!(!log.contains(word.trim_start_matches("v1,")), "{word} is in the log:\n{log}");
+    }
+}

@@ -1,0 +1,223 @@
+//! The cast: a node webhook in a folder of its own, a worker that signs and can be told to fail, an HTTP client that
+//! sends exactly the bytes it is given.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use clap::Parser;
+use l402::relay::{
+    InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceStatus, RelayCall, RelaySecrets, WEBHOOK_ID,
+    WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
+};
+use l402::{PaymentHash, UnixTime};
+use satstile_node::{Cli, Config, Node, start};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub const SECRET: &str = "whsec_3q2+7wF0cmFuc2llbnQga2V5IG51bWJlciBvbmUhMDE=";
+
+pub fn secrets() -> RelaySecrets {
+    RelaySecrets::parse(SECRET).unwrap()
+}
+
+pub fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs())
+}
+
+/// A node webhook and its folder.
+pub struct World {
+    pub dir: tempfile::TempDir,
+    node: Node,
+    arguments: String,
+}
+
+impl World {
+    pub async fn new(arguments: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let node = start(config(&dir, arguments)).await.unwrap();
+        Self { dir, node, arguments: arguments.to_owned() }
+    }
+
+    pub async fn restart(self) -> Self {
+        self.node.stop().await;
+        let node = start(config(&self.dir, &self.arguments)).await.unwrap();
+        Self { node, ..self }
+    }
+
+    pub fn relay(&self) -> SocketAddr {
+        self.node.relay()
+    }
+
+    pub fn wallet(&self) -> SocketAddr {
+        self.node.wallet()
+    }
+
+    pub fn password(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("wallet-password")).unwrap().trim().to_owned()
+    }
+
+    /// Asks as the worker does, and believes the answer only if it is signed over the same id.
+    pub async fn ask(&self, id: &str, body: &[u8]) -> Answer {
+        let at = now();
+        let answer = send_signed(self.relay(), id, &at.0.to_string(), &secrets().sign(id, at, body), body).await;
+        let header = |name| answer.header(name).unwrap_or_default();
+        assert_eq!(header(WEBHOOK_ID), id);
+        secrets().verify(id, header(WEBHOOK_TIMESTAMP), header(WEBHOOK_SIGNATURE), &answer.body, now()).unwrap();
+        answer
+    }
+
+    pub async fn create(&self, id: &str) -> InvoiceCreated {
+        let answer = self.ask(id, &create_body()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        InvoiceCreated::parse(&answer.body).unwrap()
+    }
+
+    pub async fn lookup(&self, id: &str, payment_hash: PaymentHash) -> InvoiceStatus {
+        let answer = self.ask(id, &RelayCall::InvoiceLookup(InvoiceLookup { payment_hash }).to_body()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        InvoiceStatus::parse(&answer.body).unwrap()
+    }
+
+    pub async fn pay(&self, bolt11: &str) -> Answer {
+        pay_with(self.wallet(), &self.password(), bolt11).await
+    }
+
+    pub async fn stop(self) {
+        self.node.stop().await;
+    }
+}
+
+fn config(dir: &tempfile::TempDir, arguments: &str) -> Config {
+    let state = dir.path().to_str().unwrap();
+    let fixed = ["satstile-node", "--listen", "127.0.0.1:0", "--wallet-listen", "127.0.0.1:0", "--state", state];
+    let cli = Cli::parse_from(fixed.into_iter().chain(arguments.split_whitespace()));
+    Config::new(cli, Some(SECRET)).unwrap()
+}
+
+/// The worker asks for 21 sats.
+pub fn create_body() -> Vec<u8> {
+    RelayCall::InvoiceCreate(InvoiceCreate {
+        amount_msat: 21_000,
+        description: "an <article>".into(),
+        expiry_s: 600,
+        service: "articles".into(),
+        purpose: "l402".into(),
+        payee: None,
+    })
+    .to_body()
+}
+
+pub async fn send_signed(relay: SocketAddr, id: &str, timestamp: &str, signature: &str, body: &[u8]) -> Answer {
+    let headers =
+        format!("{WEBHOOK_ID}: {id}\r\n{WEBHOOK_TIMESTAMP}: {timestamp}\r\n{WEBHOOK_SIGNATURE}: {signature}\r\n");
+    http(relay, "POST /relay", &headers, body).await
+}
+
+pub async fn pay_with(wallet: SocketAddr, password: &str, bolt11: &str) -> Answer {
+    let basic = l402::encoding::to_base64(format!(":{password}").as_bytes());
+    let headers = format!("Authorization: Basic {basic}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+    http(wallet, "POST /payinvoice", &headers, format!("invoice={bolt11}").as_bytes()).await
+}
+
+pub struct Answer {
+    pub status: u16,
+    head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let value = |line: &'_ str| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let line = self.head.lines().find(|line| value(line))?;
+        Some(line[name.len()..].trim_start_matches(':').trim())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// One request on one connection. `headers` may bring its own `Host`.
+pub async fn http(address: SocketAddr, line: &str, headers: &str, body: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let host = if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
+    let head = format!("{line} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+    // A server that refuses early may close before all is written; its answer counts.
+    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head");
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head, body: answer[end + 4..].to_vec() }
+}
+
+/// A push as it arrived.
+#[derive(Clone, Debug)]
+pub struct Push {
+    pub id: String,
+    pub timestamp: String,
+    pub signature: String,
+    pub body: Vec<u8>,
+}
+
+/// The worker's end of the push. It answers with the statuses it was given, the last one for ever.
+pub struct Worker {
+    pub url: String,
+    pushes: Arc<Mutex<Vec<Push>>>,
+}
+
+impl Worker {
+    pub async fn new(statuses: &[u16]) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), statuses)
+    }
+
+    pub fn on(listener: TcpListener, statuses: &[u16]) -> Self {
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let pushes = Arc::<Mutex<Vec<Push>>>::default();
+        let (seen, statuses) = (Arc::clone(&pushes), statuses.to_vec());
+        let receive = move |headers: HeaderMap, body: Bytes| async move {
+            let header = |name| headers.get(name).unwrap().to_str().unwrap().to_owned();
+            let push = Push {
+                id: header(WEBHOOK_ID),
+                timestamp: header(WEBHOOK_TIMESTAMP),
+                signature: header(WEBHOOK_SIGNATURE),
+                body: body.to_vec(),
+            };
+            secrets().verify(&push.id, &push.timestamp, &push.signature, &push.body, now()).unwrap();
+            let mut seen = seen.lock().unwrap();
+            seen.push(push);
+            let status = StatusCode::from_u16(statuses[(seen.len() - 1).min(statuses.len() - 1)]).unwrap();
+            (status, [("location", "/elsewhere")])
+        };
+        let router = Router::new().route("/.well-known/satstile/settlements", post(receive));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, pushes }
+    }
+
+    pub fn pushes(&self) -> Vec<Push> {
+        self.pushes.lock().unwrap().clone()
+    }
+
+    /// Waits for that many pushes, and then long enough for one too many to show.
+    pub async fn after(&self, count: usize) -> Vec<Push> {
+        for _ in 0..100 {
+            if self.pushes().len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.pushes()
+    }
+}
