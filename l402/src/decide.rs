@@ -290,12 +290,23 @@ fn wants_html(accept: Option<&str>) -> bool {
     let weight = |kind: &str| {
         let ranges = accept.unwrap_or_default().split(',').filter_map(|range| {
             let mut parts = range.split(';').map(str::trim);
-            let name = parts.next().filter(|name| name.eq_ignore_ascii_case(kind))?;
-            let q = parts.find_map(|p| p.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok())?;
-            (!name.is_empty()).then_some(q)
+            parts.next().filter(|name| name.eq_ignore_ascii_case(kind))?;
+            parts.find_map(|p| p.strip_prefix("q=")).map_or(Some(1_000), thousandths)
         });
-        ranges.fold(0.0_f32, f32::max)
+        ranges.max().unwrap_or(0)
     };
     let html = weight("text/html").max(weight("application/xhtml+xml"));
-    html > 0.0 && html >= weight("application/json").max(weight("application/problem+json"))
+    html > 0 && html >= weight("application/json").max(weight("application/problem+json"))
+}
+
+/// A qvalue: `0` or `1`, with up to three decimals (RFC 9110 §12.4.2).
+fn thousandths(q: &str) -> Option<u32> {
+    let (whole, decimals) = q.split_once('.').unwrap_or((q, ""));
+    let digits = decimals.len() <= 3 && decimals.bytes().all(|b| b.is_ascii_digit());
+    let fraction = format!("{decimals:0<3}").parse::<u32>().ok().filter(|_| digits)?;
+    match (whole, fraction) {
+        ("0", fraction) => Some(fraction),
+        ("1", 0) => Some(1_000),
+        _ => None,
+    }
 }

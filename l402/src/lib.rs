@@ -73,6 +73,8 @@ pub mod fault;
 pub mod headers;
 #[cfg(feature = "verify")]
 pub mod identifier;
+#[cfg(any(feature = "verify", feature = "relay"))]
+mod json;
 #[cfg(feature = "verify")]
 pub mod keys;
 #[cfg(feature = "verify")]

@@ -99,7 +99,7 @@ impl Route {
     ///
     /// # Errors
     /// A [`PolicyFault`] at `key` for a pattern or method that cannot stand.
-    pub fn parse(key: &str, pattern: &str, methods: &[String], access: Access) -> Result<Self, PolicyFault> {
+    pub fn parse(key: &str, pattern: &str, methods: &[&str], access: Access) -> Result<Self, PolicyFault> {
         let (path, is_prefix) = match pattern.strip_suffix('*') {
             Some(path) if path.ends_with('/') => (path, true),
             Some(_) => return Err(PolicyFault::at(key, format!("`{pattern}`: a prefix ends in `/*`"))),
@@ -114,7 +114,7 @@ impl Route {
         }
         let methods = match methods {
             [] => Methods::parse(["GET"]),
-            names => Methods::parse(names.iter().map(String::as_str)),
+            names => Methods::parse(names.iter().copied()),
         };
         Ok(Self {
             pattern: pattern.to_owned(),

@@ -6,7 +6,6 @@ use l402::payment::VerifiedCharge;
 use l402::problem::Refusal;
 use l402::receipt::{PaymentReceipt, Receipt};
 use l402::{Decision, Msat, PaymentHash, caveat};
-use serde::{Deserialize, Serialize};
 use worker::{Context, Env, Request, Response, Result};
 
 use crate::gate::{self, Gate, Setup};
@@ -26,8 +25,8 @@ pub enum Admission {
     Forward(String),
 }
 
-/// What the shim hands back when a delivery has ended, to be concluded.
-#[derive(Debug, Serialize, Deserialize)]
+/// What the shim hands back when a delivery has ended, to be concluded. One line, for the verdict.
+#[derive(Debug)]
 pub enum Ticket {
     /// A claim on a payment.
     Payment {
@@ -43,6 +42,29 @@ pub enum Ticket {
         /// What was taken.
         take: Take,
     },
+}
+
+impl Ticket {
+    /// Writes it.
+    pub fn to_line(&self) -> String {
+        match self {
+            Self::Payment { hash, id } => format!("payment {hash} {id}"),
+            Self::Allowance { name, take } => format!("allowance {name} {} {}", take.count, take.window_s),
+        }
+    }
+
+    fn from_line(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let (kind, name) = (words.next()?, words.next()?.to_owned());
+        match kind {
+            "payment" => Some(Self::Payment { hash: name, id: words.next()?.to_owned() }),
+            "allowance" => {
+                let take = Take { count: words.next()?.parse().ok()?, window_s: words.next()?.parse().ok()? };
+                Some(Self::Allowance { name, take })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Decides again, with the request at hand, and acts.
@@ -106,7 +128,7 @@ async fn redeem(gate: &Gate, claim: &Claim<'_>, request: Request, env: &Env, ctx
         Claimed::UsedUp => charge::charge(gate, &claim.otherwise, &request, env, ctx).await,
         Claimed::InFlight => refuse(&Refusal::InFlight, &request),
         Claimed::Granted => {
-            let ticket = serde_json::to_string(&Ticket::Payment { hash: hash.to_string(), id })?;
+            let ticket = Ticket::Payment { hash: hash.to_string(), id }.to_line();
             let receipts = match &claim.proof {
                 Proof::L402(_) => Vec::new(),
                 Proof::Payment(charge) => receipts(gate, claim, charge, &hash).await,
@@ -146,7 +168,7 @@ async fn body_matches(request: &Request, digest: &[u8; 32]) -> Result<bool> {
 
 /// Ends what [`Ticket`] names. An attempt that failed may be tried again with the same payment (D8).
 pub async fn conclude(env: &Env, ticket: &str, delivered: bool) -> Result<()> {
-    match serde_json::from_str(ticket)? {
+    match Ticket::from_line(ticket).ok_or("not a ticket of ours")? {
         Ticket::Payment { hash, id } => {
             ask::<()>(env, binding::PAYMENTS, &hash, "conclude", &Conclude { id, delivered }).await
         }

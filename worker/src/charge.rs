@@ -117,6 +117,6 @@ async fn allowed(
     let taken: Result<Taken> = ask(env, binding::ALLOWANCES, &name, "take", &take).await;
     let remaining = taken.map_err(|error| log::failed("allowance", &error.to_string())).ok()?.remaining?;
     totals::count(env, ctx, &quote.service.id, |counts| counts.allowed += 1);
-    let ticket = serde_json::to_string(&Ticket::Allowance { name, take }).ok()?;
+    let ticket = Ticket::Allowance { name, take }.to_line();
     Some(verdict::forward_with(&quote.pass, &[("satstile-free-remaining", remaining.to_string())], Some(&ticket)))
 }

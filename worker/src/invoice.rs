@@ -1,7 +1,7 @@
 //! From a price to an invoice that may be shown: ask the node, then believe none of it (T21, T55, T56).
 
 use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use l402::bolt11::{Expected, Invoice};
 use l402::encoding::to_base64url;
@@ -18,7 +18,8 @@ use crate::{crypto, http, log};
 const RING: usize = 10_000;
 
 thread_local! {
-    static SEEN: RefCell<(HashSet<[u8; 32]>, VecDeque<[u8; 32]>)> = RefCell::default();
+    // A map and not a set: the very type that `status` uses, so that the wasm holds it once.
+    static SEEN: RefCell<(HashMap<[u8; 32], u64>, VecDeque<[u8; 32]>)> = RefCell::default();
 }
 
 /// An invoice for exactly this service's price, fresh, on this network.
@@ -59,7 +60,7 @@ fn wrong(reason: &str) -> NodeFault {
 /// Remembers a hash; false when it was there already (T21).
 fn is_new(hash: &PaymentHash) -> bool {
     SEEN.with_borrow_mut(|(known, order)| {
-        if !known.insert(hash.0) {
+        if known.insert(hash.0, 0).is_some() {
             return false;
         }
         order.push_back(hash.0);

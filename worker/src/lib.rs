@@ -36,8 +36,8 @@ use worker::Env;
 
 /// Reads the configuration; the shim calls it once for each new instance.
 #[wasm_bindgen]
-pub fn configure(env: &Env, policy_toml: &str) {
-    gate::load(env, policy_toml);
+pub fn configure(env: &Env, policy_file: &str) {
+    gate::load(env, policy_file);
 }
 
 /// The verdict on a request, in the words of [`verdict`]; empty before [`configure`].

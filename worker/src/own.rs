@@ -64,7 +64,12 @@ async fn audit(gate: &Gate, request: &Request, env: &Env) -> Result<Response> {
     }
     let mut services = serde_json::Map::new();
     for service in &gate.policy.services {
-        services.insert(service.id.clone(), serde_json::to_value(totals::read(env, &service.id).await?)?);
+        let c = totals::read(env, &service.id).await?;
+        let counts = json!({
+            "challenges": c.challenges, "settled": c.settled, "settled_msat": c.settled_msat, "allowed": c.allowed,
+            "would_charge": c.would_charge, "would_charge_msat": c.would_charge_msat,
+        });
+        services.insert(service.id.clone(), counts);
     }
     http::json(200, &json!({"deployment": gate.policy.deployment, "services": services}))
 }

@@ -6,7 +6,9 @@ use core::time::Duration;
 
 use futures_util::future::{Either, select};
 use l402::relay::{RELAY_BODY_BYTES_MAX, RelayCall, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
-use worker::{AbortController, Date, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
+use web_sys::{RequestInit, RequestRedirect};
+use worker::wasm_bindgen::JsValue;
+use worker::{AbortController, Date, Delay, Fetch, Headers, Request, Response};
 
 use crate::gate::Gate;
 use crate::{http, log};
@@ -110,13 +112,13 @@ fn signed(gate: &Gate, id: &str, body: &[u8]) -> worker::Result<Request> {
     headers.set(WEBHOOK_ID, id)?;
     headers.set(WEBHOOK_TIMESTAMP, &at.0.to_string())?;
     headers.set(WEBHOOK_SIGNATURE, &gate.relay.sign(id, at, body))?;
-    let mut init = RequestInit::new();
-    let text = String::from_utf8_lossy(body).into_owned();
-    init.with_method(Method::Post)
-        .with_headers(headers)
-        .with_body(Some(text.into()))
-        .with_redirect(RequestRedirect::Manual);
-    Request::new_with_init(&format!("{}/relay", gate.node_url), &init)
+    // The platform's own `RequestInit`: the crate's brings a serialiser for image options along.
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers.0);
+    init.set_body(&JsValue::from_str(&String::from_utf8_lossy(body)));
+    init.set_redirect(RequestRedirect::Manual);
+    Ok(web_sys::Request::new_with_str_and_init(&format!("{}/relay", gate.node_url), &init)?.into())
 }
 
 async fn read(response: &mut Response) -> Option<Vec<u8>> {

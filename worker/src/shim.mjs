@@ -3,7 +3,7 @@
 // request crosses the wasm border once and no body is ever copied.
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 import * as rust from "./index.js";
-import policyToml from "./policy.toml";
+import policyFile from "./policy.txt";
 
 // A Rust panic poisons the wasm instance, and nothing would ever settle the promises of the poisoned one.
 // The panic hook sets `criticalError`: every event in flight is rejected, the next one gets a new instance.
@@ -50,7 +50,7 @@ const decide = (request, env) => {
   for (const [name, value] of request.headers) fields += name + ":" + value + "\n";
   const ask = () => rust.decide(request.method, request.url, fields, request.body !== null, Date.now() / 1000);
   // Empty: this instance is new and has not read its configuration.
-  return ask() || (rust.configure(env, policyToml), rules.clear(), ask());
+  return ask() || (rust.configure(env, policyFile), rules.clear(), ask());
 };
 
 // What to do to responses, by number; fetched from Rust once an instance.
@@ -100,7 +100,7 @@ const forward = async (request, verdict, env, ctx) => {
   let up;
   try {
     const outgoing = new Request(url, {
-      method: request.method, headers, body: request.body, redirect: "manual", cache: "no-store", signal: abort.signal,
+      method: request.method, headers, body: request.body, redirect: "manual", cache: rule.cache ?? undefined, signal: abort.signal,
     });
     // Byte for byte what was matched, or not at all.
     if (outgoing.url !== url) return fault("rewritten");
@@ -201,19 +201,19 @@ export default class extends WorkerEntrypoint {
   }
 }
 
-// Real subclasses of DurableObject, as the platform demands.
+// Real subclasses of DurableObject, as the platform demands. What is due to be forgotten is forgotten here.
 const durable = (name) => class extends DurableObject {
   #object;
   #instance;
   #get() {
     if (this.#instance !== state.instanceId) {
-      this.#object = new rust[name](this.ctx, this.env);
+      this.#object = new rust.StoredObject(name, this.ctx);
       this.#instance = state.instanceId;
     }
     return this.#object;
   }
-  fetch(request) { return run(() => this.#get().fetch(request)); }
-  alarm() { return run(() => this.#get().alarm()); }
+  ask(operation, question) { return run(async () => this.#get().ask(operation, question)); }
+  alarm() { return this.ctx.storage.deleteAll(); }
 };
 
 export const Payment = durable("Payment");

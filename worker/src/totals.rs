@@ -1,7 +1,6 @@
 //! Counting for the operator without a write for each request: an isolate gathers, then adds once a second.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -12,7 +11,7 @@ use crate::log;
 use crate::objects::{Counts, ask, binding};
 
 thread_local! {
-    static GATHERED: RefCell<BTreeMap<String, Counts>> = RefCell::default();
+    static GATHERED: RefCell<Vec<(String, Counts)>> = RefCell::default();
     static TURN_MS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -20,7 +19,14 @@ const TURN_LASTS_MS: u64 = 5_000;
 
 /// Adds to one service's counts, soon.
 pub fn count(env: &Env, ctx: &Context, service: &str, add: impl FnOnce(&mut Counts)) {
-    GATHERED.with_borrow_mut(|all| add(all.entry(service.to_owned()).or_default()));
+    GATHERED.with_borrow_mut(|all| match all.iter_mut().find(|(name, _)| name == service) {
+        Some((_, counts)) => add(counts),
+        None => {
+            let mut counts = Counts::default();
+            add(&mut counts);
+            all.push((service.to_owned(), counts));
+        }
+    });
     let now_ms = Date::now().as_millis();
     // Whoever was to add may have been dropped by the runtime, so the turn passes on after a while.
     if now_ms.saturating_sub(TURN_MS.get()) >= TURN_LASTS_MS {

@@ -91,7 +91,8 @@ pub fn response_rules(setup: &Setup, number: &str) -> String {
     let ms = |seconds: u32| u64::from(seconds) * 1_000;
     json!({
         "drop": rules.drop, "set": rules.set, "append": rules.append, "default": rules.default, "refuse": rules.refuse,
-        "origin": policy.origin, "small_bytes": SMALL_BYTES,
+        // A paid answer is nobody's else, not even a cache's between us and the origin (T40).
+        "cache": (number != "0").then_some("no-store"), "origin": policy.origin, "small_bytes": SMALL_BYTES,
         "first_byte_ms": ms(limits.first_byte_s), "idle_ms": ms(limits.idle_s), "total_ms": ms(limits.total_s),
     })
     .to_string()

@@ -4,7 +4,8 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{ChargeFault, ChargeRequest, INTENT, METHOD, SCHEME, json};
+use super::{ChargeFault, ChargeRequest, INTENT, METHOD, SCHEME};
+use crate::json;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 use crate::{auth_param, encoding};

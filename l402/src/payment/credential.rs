@@ -4,7 +4,8 @@ use core::fmt;
 
 use serde::Deserialize;
 
-use super::{ChargeFault, SCHEME, json};
+use super::{ChargeFault, SCHEME};
+use crate::json;
 use crate::preimage::Preimage;
 
 /// The longest credential that is read, in bytes; `wire.md` 4.2 asks for at least 4 KB.

@@ -11,7 +11,6 @@
 mod accept;
 mod challenge;
 mod credential;
-mod json;
 mod request;
 mod verify;
 

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChargeFault, json};
+use super::ChargeFault;
 use crate::bolt11::Network;
+use crate::json;
 use crate::preimage::PaymentHash;
 
 /// A charge of whole satoshi, payable by one invoice.

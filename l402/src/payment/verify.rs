@@ -3,8 +3,9 @@
 use subtle::ConstantTimeEq;
 
 use super::challenge::Opaque;
-use super::{ChargeFault, ChargeRequest, INTENT, METHOD, Slots, UnverifiedCharge, challenge_id, json};
+use super::{ChargeFault, ChargeRequest, INTENT, METHOD, Slots, UnverifiedCharge, challenge_id};
 use crate::bolt11::Invoice;
+use crate::json;
 use crate::preimage::{PaymentHash, Preimage};
 use crate::secret::Secret;
 use crate::time::UnixTime;

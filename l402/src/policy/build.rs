@@ -2,8 +2,10 @@
 
 use core::fmt;
 
-use super::schema::{ClientIpFile, PolicyFile, ServiceFile};
-use super::{Budgets, ClientIp, FreeAllowance, Policy, Service, Timeouts};
+use serde_json::Value;
+
+use super::table::Table;
+use super::{Budgets, ClientIp, FreeAllowance, Mode, Policy, Service, Timeouts};
 use crate::amount::Msat;
 use crate::bolt11::Network;
 use crate::path::{canonical_host, is_loopback};
@@ -32,6 +34,38 @@ impl fmt::Display for PolicyFault {
 
 impl std::error::Error for PolicyFault {}
 
+const POLICY: [&str; 13] = [
+    "version",
+    "mode",
+    "deployment",
+    "hosts",
+    "public_url",
+    "origin",
+    "network",
+    "invoice_expiry_s",
+    "client_ip",
+    "budgets",
+    "timeouts",
+    "free",
+    "services",
+];
+const BUDGETS: [&str; 3] = ["per_client_per_min", "global_per_min", "in_flight"];
+const TIMEOUTS: [&str; 3] = ["first_byte_s", "idle_s", "total_s"];
+const ROUTE: [&str; 2] = ["path", "methods"];
+const ALLOWANCE: [&str; 2] = ["count", "window_s"];
+const SERVICE: [&str; 10] = [
+    "price_msat",
+    "valid_s",
+    "uses",
+    "bind_route",
+    "routes",
+    "free_allowance",
+    "payment_first",
+    "description",
+    "allow_attested",
+    "payee",
+];
+
 impl Policy {
     /// Reads the JSON form, as Workers hand `[vars.POLICY]` over.
     ///
@@ -46,123 +80,148 @@ impl Policy {
     /// # Errors
     /// [`PolicyFault`] names the first key that cannot stand.
     pub fn from_json(text: &str) -> Result<Self, PolicyFault> {
-        let file: PolicyFile = serde_json::from_str(text).map_err(|e| PolicyFault::at("POLICY", e.to_string()))?;
-        Self::from_file(file)
+        let value = serde_json::from_str(text).map_err(|e| PolicyFault::at("POLICY", e.to_string()))?;
+        Self::from_value(&value)
     }
 
-    /// Checks a policy that a shell has read from whatever form it was written in.
+    /// Checks a policy that a shell has parsed from whatever form it was written in.
     ///
     /// # Errors
     /// [`PolicyFault`] names the first key that cannot stand.
-    pub fn from_file(file: PolicyFile) -> Result<Self, PolicyFault> {
-        if file.version != 1 {
-            return Err(PolicyFault::at("version", "only version 1 is known"));
+    pub fn from_value(value: &Value) -> Result<Self, PolicyFault> {
+        let file = Table::new(String::new(), value, &POLICY)?;
+        if file.number("version", 1, 1)?.is_none() {
+            return file.fault("version", "is missing; this is version 1");
         }
-        check_name("deployment", &file.deployment)?;
-        let network = match file.network.as_str() {
-            "mainnet" => Network::Mainnet,
-            "testnet" => Network::Testnet,
-            "signet" => Network::Signet,
-            "regtest" => Network::Regtest,
-            _ => return Err(PolicyFault::at("network", "one of mainnet, testnet, signet, regtest")),
+        let mode = match file.text("mode")? {
+            None | Some("live") => Mode::Live,
+            Some("dry-run") => Mode::DryRun,
+            Some(_) => return file.fault("mode", "\"live\" or \"dry-run\""),
         };
-        let mut hosts = Vec::new();
-        for host in &file.hosts {
-            hosts
-                .push(canonical_host(host).ok_or_else(|| {
-                    PolicyFault::at("hosts", format!("`{host}` is not a host with an optional port"))
-                })?);
-        }
-        if hosts.is_empty() && network != Network::Regtest {
-            return Err(PolicyFault::at("hosts", "name the hosts that clients use; only regtest may leave this out"));
-        }
-        let origin = base_url("origin", &file.origin, network)?;
-        let public_url = file.public_url.as_deref().map(|url| base_url("public_url", url, network)).transpose()?;
+        let deployment = file.required_text("deployment")?;
+        check_name("deployment", deployment)?;
+        let Some(network) = Network::from_name(file.required_text("network")?) else {
+            return file.fault("network", "one of mainnet, testnet, signet, regtest");
+        };
+        let hosts = hosts(&file, network)?;
+        let origin = base_url("origin", file.required_text("origin")?, network)?;
+        let public_url = file.text("public_url")?.map(|url| base_url("public_url", url, network)).transpose()?;
         if public_url.is_none() && network != Network::Regtest {
-            return Err(PolicyFault::at("public_url", "required beyond regtest: https and the host that clients use"));
+            return file.fault("public_url", "required beyond regtest: https and the host that clients use");
         }
         check_not_ourselves(&origin, public_url.as_deref(), &hosts)?;
 
         let mut routes = Vec::new();
-        for (i, route) in file.free.iter().enumerate() {
-            routes.push(Route::parse(&format!("free[{i}]"), &route.path, &route.methods, Access::Free)?);
+        for route in file.tables("free", &ROUTE)? {
+            routes.push(build_route(&route, Access::Free)?);
         }
         let mut services = Vec::new();
-        for (id, service) in &file.services {
-            services.push(build_service(id, service, services.len(), &mut routes)?);
+        let sold = file.table("services", &[])?;
+        for (id, service) in sold.iter().flat_map(Table::members) {
+            let table = Table::new(format!("services.{id}"), service, &SERVICE)?;
+            services.push(build_service(id, &table, services.len(), &mut routes)?);
         }
         if services.is_empty() && routes.is_empty() {
-            return Err(PolicyFault::at("services", "nothing is sold and nothing is free; add a service"));
+            return file.fault("services", "nothing is sold and nothing is free; add a service");
         }
         Ok(Self {
-            mode: file.mode,
-            deployment: file.deployment,
+            mode,
+            deployment: deployment.to_owned(),
             hosts,
             public_url,
             origin,
             network,
-            invoice_expiry_s: within("invoice_expiry_s", file.invoice_expiry_s.unwrap_or(600), 120, 86_400)?,
-            client_ip: client_ip(file.client_ip.as_ref(), network)?,
-            budgets: Budgets {
-                per_client_per_min: positive("budgets.per_client_per_min", file.budgets.per_client_per_min, 30)?,
-                global_per_min: positive("budgets.global_per_min", file.budgets.global_per_min, 3_000)?,
-                in_flight: positive("budgets.in_flight", file.budgets.in_flight, 64)?,
-            },
-            timeouts: Timeouts {
-                first_byte_s: positive("timeouts.first_byte_s", file.timeouts.first_byte_s, 30)?,
-                idle_s: positive("timeouts.idle_s", file.timeouts.idle_s, 60)?,
-                total_s: positive("timeouts.total_s", file.timeouts.total_s, 3_600)?,
-            },
+            invoice_expiry_s: file.number("invoice_expiry_s", 120, 86_400)?.unwrap_or(600),
+            client_ip: client_ip(&file, network)?,
+            budgets: budgets(&file)?,
+            timeouts: timeouts(&file)?,
             routes: RouteTable::new(routes)?,
             services,
         })
     }
 }
 
-fn build_service(id: &str, file: &ServiceFile, index: usize, routes: &mut Vec<Route>) -> Result<Service, PolicyFault> {
-    let key = |name: &str| format!("services.{id}.{name}");
-    check_name(&format!("services.{id}"), id)?;
-    if file.routes.is_empty() {
-        return Err(PolicyFault::at(key("routes"), "a service needs at least one route"));
+fn hosts(file: &Table<'_>, network: Network) -> Result<Vec<String>, PolicyFault> {
+    let mut hosts = Vec::new();
+    for host in file.texts("hosts")? {
+        match canonical_host(host) {
+            Some(host) => hosts.push(host),
+            None => return file.fault("hosts", format!("`{host}` is not a host with an optional port")),
+        }
     }
-    if file.allow_attested {
-        return Err(PolicyFault::at(
-            key("allow_attested"),
-            "no node back end of this version settles without a preimage; leave it out",
-        ));
+    if hosts.is_empty() && network != Network::Regtest {
+        return file.fault("hosts", "name the hosts that clients use; only regtest may leave this out");
     }
-    let payee = file.payee.as_ref().map(|payee| payee.to_ascii_lowercase());
-    if payee
-        .as_ref()
-        .is_some_and(|p| p.len() != 66 || hex::decode(p).is_err() || !matches!(p.get(..2), Some("02" | "03")))
-    {
-        return Err(PolicyFault::at(key("payee"), "a compressed public key: 66 hex digits starting with 02 or 03"));
+    Ok(hosts)
+}
+
+fn budgets(file: &Table<'_>) -> Result<Budgets, PolicyFault> {
+    let given = file.table("budgets", &BUDGETS)?;
+    let count = |name, default| given.as_ref().map_or(Ok(default), |table| table.count(name, default));
+    Ok(Budgets {
+        per_client_per_min: count("per_client_per_min", 30)?,
+        global_per_min: count("global_per_min", 3_000)?,
+        in_flight: count("in_flight", 64)?,
+    })
+}
+
+fn timeouts(file: &Table<'_>) -> Result<Timeouts, PolicyFault> {
+    let given = file.table("timeouts", &TIMEOUTS)?;
+    let count = |name, default| given.as_ref().map_or(Ok(default), |table| table.count(name, default));
+    Ok(Timeouts {
+        first_byte_s: count("first_byte_s", 30)?,
+        idle_s: count("idle_s", 60)?,
+        total_s: count("total_s", 3_600)?,
+    })
+}
+
+fn build_route(table: &Table<'_>, access: Access) -> Result<Route, PolicyFault> {
+    Route::parse(table.path(), table.required_text("path")?, &table.texts("methods")?, access)
+}
+
+fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Route>) -> Result<Service, PolicyFault> {
+    check_name(table.path(), id)?;
+    if table.flag("allow_attested")? {
+        return table
+            .fault("allow_attested", "no node back end of this version settles without a preimage; leave it out");
     }
-    if file.description.as_ref().is_some_and(|d| d.is_empty() || d.len() > 200 || d.chars().any(char::is_control)) {
-        return Err(PolicyFault::at(key("description"), "1 to 200 bytes without control characters"));
+    let payee = table.text("payee")?.map(str::to_ascii_lowercase);
+    let is_key = |p: &String| p.len() == 66 && hex::decode(p).is_ok() && matches!(p.get(..2), Some("02" | "03"));
+    if payee.as_ref().is_some_and(|p| !is_key(p)) {
+        return table.fault("payee", "a compressed public key: 66 hex digits starting with 02 or 03");
+    }
+    let description = table.text("description")?;
+    if description.is_some_and(|d| d.is_empty() || d.len() > 200 || d.chars().any(char::is_control)) {
+        return table.fault("description", "1 to 200 bytes without control characters");
     }
     let mut methods = Methods::NONE;
-    for (i, route) in file.routes.iter().enumerate() {
-        let route = Route::parse(&key(&format!("routes[{i}]")), &route.path, &route.methods, Access::Service(index))?;
+    let sold_at = table.tables("routes", &ROUTE)?;
+    if sold_at.is_empty() {
+        return table.fault("routes", "a service needs at least one route");
+    }
+    for route in &sold_at {
+        let route = build_route(route, Access::Service(index))?;
         methods = methods.union(route.methods);
         routes.push(route);
     }
+    let required = |name: &str, min, max| match table.number(name, min, max)? {
+        Some(number) => Ok(number),
+        None => table.fault(name, "is missing"),
+    };
+    let free_allowance = match table.table("free_allowance", &ALLOWANCE)? {
+        Some(free) => Some(FreeAllowance { count: free.count("count", 1)?, window_s: free.count("window_s", 86_400)? }),
+        None => None,
+    };
     Ok(Service {
         id: id.to_owned(),
-        price: Msat(within(&key("price_msat"), file.price_msat, 1, Msat::MAX.0)?),
-        valid_s: within(&key("valid_s"), file.valid_s, 1, 315_360_000)?,
-        uses: file.uses.map(|uses| within(&key("uses"), uses, 1, 1_000_000_000)).transpose()?,
-        bind_route: file.bind_route,
+        price: Msat(required("price_msat", 1, Msat::MAX.0)?),
+        valid_s: required("valid_s", 1, 315_360_000)?,
+        uses: table.number("uses", 1, 1_000_000_000)?,
+        bind_route: table.flag("bind_route")?,
         methods,
-        free_allowance: match file.free_allowance {
-            None => None,
-            Some(a) => Some(FreeAllowance {
-                count: positive(&key("free_allowance.count"), Some(a.count), 1)?,
-                window_s: positive(&key("free_allowance.window_s"), Some(a.window_s), 1)?,
-            }),
-        },
-        payment_first: file.payment_first,
-        description: file.description.clone(),
+        free_allowance,
+        payment_first: table.flag("payment_first")?,
+        description: description.map(str::to_owned),
         payee,
     })
 }
@@ -208,39 +267,22 @@ fn check_not_ourselves(origin: &str, public_url: Option<&str>, hosts: &[String])
     Ok(())
 }
 
-fn client_ip(file: Option<&ClientIpFile>, network: Network) -> Result<ClientIp, PolicyFault> {
-    let bad = |reason: &str| PolicyFault::at("client_ip", reason);
-    match file {
-        None if network == Network::Regtest => Ok(ClientIp::Peer),
-        None => Ok(ClientIp::Cloudflare),
-        Some(ClientIpFile::Named(name)) => match name.as_str() {
-            "cloudflare" => Ok(ClientIp::Cloudflare),
-            "peer" => Ok(ClientIp::Peer),
-            _ => Err(bad("`cloudflare`, `peer` or { trusted_proxy, header }")),
-        },
-        Some(ClientIpFile::Proxy(proxy)) => {
-            let header = proxy.header.to_ascii_lowercase();
-            if header.is_empty() || !header.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-                return Err(bad("header: a header name"));
-            }
-            let proxy = proxy.trusted_proxy.parse().map_err(|_| bad("trusted_proxy: an IP address"))?;
-            Ok(ClientIp::TrustedProxy { proxy, header })
+fn client_ip(file: &Table<'_>, network: Network) -> Result<ClientIp, PolicyFault> {
+    if let Ok(Some(proxy)) = file.table("client_ip", &["trusted_proxy", "header"]) {
+        let header = proxy.required_text("header")?.to_ascii_lowercase();
+        if header.is_empty() || !header.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return proxy.fault("header", "a header name");
         }
+        return match proxy.required_text("trusted_proxy")?.parse() {
+            Ok(proxy) => Ok(ClientIp::TrustedProxy { proxy, header }),
+            Err(_) => proxy.fault("trusted_proxy", "an IP address"),
+        };
     }
-}
-
-fn within(key: &str, value: u64, min: u64, max: u64) -> Result<u64, PolicyFault> {
-    if (min..=max).contains(&value) {
-        Ok(value)
-    } else {
-        Err(PolicyFault::at(key, format!("{min} to {max}, not {value}")))
-    }
-}
-
-fn positive(key: &str, value: Option<u32>, default: u32) -> Result<u32, PolicyFault> {
-    match value.unwrap_or(default) {
-        0 => Err(PolicyFault::at(key, "at least 1")),
-        n => Ok(n),
+    match file.text("client_ip") {
+        Ok(None) if network == Network::Regtest => Ok(ClientIp::Peer),
+        Ok(None | Some("cloudflare")) => Ok(ClientIp::Cloudflare),
+        Ok(Some("peer")) => Ok(ClientIp::Peer),
+        _ => file.fault("client_ip", "`cloudflare`, `peer` or { trusted_proxy, header }"),
     }
 }
 
@@ -248,7 +290,7 @@ fn positive(key: &str, value: Option<u32>, default: u32) -> Result<u32, PolicyFa
 mod tests {
     use super::*;
 
-    fn demo() -> serde_json::Value {
+    fn demo() -> Value {
         serde_json::json!({
             "version": 1, "deployment": "demo", "origin": "http://127.0.0.1:8789", "network": "regtest",
             "free": [{"path": "/"}],
@@ -257,7 +299,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(change: impl FnOnce(&mut serde_json::Value), key: &str) {
+    fn refused(change: impl FnOnce(&mut Value), key: &str) {
         let mut policy = demo();
         change(&mut policy);
         let fault = Policy::from_json(&policy.to_string()).unwrap_err();
@@ -275,9 +317,9 @@ mod tests {
     #[test]
     fn a_price_of_nothing_is_not_a_price_t48() {
         refused(|p| p["services"]["api"]["price_msat"] = 0.into(), "services.api.price_msat");
-        refused(|p| p["services"]["api"]["price_msat"] = serde_json::json!(-1), "POLICY");
-        refused(|p| p["services"]["api"]["price_msat"] = serde_json::json!(1.5), "POLICY");
-        refused(|p| p["services"]["api"]["price_msat"] = serde_json::json!(null), "POLICY");
+        refused(|p| p["services"]["api"]["price_msat"] = serde_json::json!(-1), "services.api.price_msat");
+        refused(|p| p["services"]["api"]["price_msat"] = serde_json::json!(1.5), "services.api.price_msat");
+        refused(|p| p["services"]["api"]["price_msat"] = serde_json::json!(null), "services.api.price_msat");
         refused(
             |p| p["services"]["api"]["price_msat"] = serde_json::json!(1_000_000_000_001_u64),
             "services.api.price_msat",
@@ -286,17 +328,17 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_wherever_it_stands_t127() {
-        refused(|p| p["prise"] = 1.into(), "POLICY");
-        refused(|p| p["services"]["api"]["valid"] = 1.into(), "POLICY");
-        refused(|p| p["free"][0]["method"] = "GET".into(), "POLICY");
-        refused(|p| p["budgets"] = serde_json::json!({"per_minute": 1}), "POLICY");
+        refused(|p| p["prise"] = 1.into(), "prise");
+        refused(|p| p["services"]["api"]["valid"] = 1.into(), "services.api.valid");
+        refused(|p| p["free"][0]["method"] = "GET".into(), "free[0].method");
+        refused(|p| p["budgets"] = serde_json::json!({"per_minute": 1}), "budgets.per_minute");
     }
 
     #[test]
     fn plain_http_is_for_loopback_on_regtest_only_t38() {
         refused(|p| p["origin"] = "http://example.com".into(), "origin");
         refused(|p| p["network"] = "mainnet".into(), "hosts");
-        let mainnet = |p: &mut serde_json::Value| {
+        let mainnet = |p: &mut Value| {
             p["network"] = "mainnet".into();
             p["hosts"] = serde_json::json!(["example.com"]);
             p["origin"] = "https://origin.example.com".into();

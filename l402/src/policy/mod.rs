@@ -1,14 +1,22 @@
 //! The operator's policy, checked once, into types that cannot be invalid.
 
 mod build;
-pub mod schema;
+mod table;
 
 use crate::amount::Msat;
 use crate::bolt11::Network;
 use crate::route::RouteTable;
 
 pub use build::PolicyFault;
-pub use schema::Mode;
+
+/// Whether invoices are really asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Charge.
+    Live,
+    /// Forward everything and log what would have been charged (C14).
+    DryRun,
+}
 
 /// Everything that `decide` needs to know about a deployment.
 #[derive(Clone, Debug)]

@@ -5,8 +5,9 @@
 
 use core::fmt;
 
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{RELAY_BODY_BYTES_MAX, RelayFault};
 use crate::preimage::{PaymentHash, Preimage};
@@ -147,14 +148,14 @@ impl RelayCall {
     /// # Errors
     /// The [`RelayFault`] that says what is wrong with the body.
     pub fn parse(body: &[u8], audience: Audience) -> Result<Self, RelayFault> {
-        let envelope: Envelope<String, IgnoredAny> = read(body)?;
+        let envelope: Envelope<String, Value> = read(body)?;
         if envelope.audience != audience {
             return Err(RelayFault::WrongAudience);
         }
         let call = match envelope.r#type.as_str() {
-            CREATE => Self::InvoiceCreate(data(body)?),
-            LOOKUP => Self::InvoiceLookup(data(body)?),
-            SETTLED => Self::InvoiceSettled(data(body)?),
+            CREATE => Self::InvoiceCreate(data(envelope.data)?),
+            LOOKUP => Self::InvoiceLookup(data(envelope.data)?),
+            SETTLED => Self::InvoiceSettled(data(envelope.data)?),
             _ => return Err(RelayFault::UnknownType),
         };
         if call.audience() != audience {
@@ -245,12 +246,11 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, RelayFault> {
     if body.len() > RELAY_BODY_BYTES_MAX {
         return Err(RelayFault::BodyTooLong);
     }
-    serde_json::from_slice(body).map_err(|_| RelayFault::UnreadableBody)
+    crate::json::read(body).ok_or(RelayFault::UnreadableBody)
 }
 
-/// The body is read a second time for its data: that keeps "repeated field" an error on every level.
-fn data<T: DeserializeOwned>(body: &[u8]) -> Result<T, RelayFault> {
-    read::<Envelope<IgnoredAny, T>>(body).map(|envelope| envelope.data)
+fn data<T: DeserializeOwned>(data: Value) -> Result<T, RelayFault> {
+    T::deserialize(data).map_err(|_| RelayFault::UnreadableBody)
 }
 
 /// These types have string keys and finite numbers only, so writing them cannot fail; were it to, the empty

@@ -1,13 +1,13 @@
 //! What one client may still have of one service before paying (C14): a count in a window of time.
 
-use serde::{Deserialize, Serialize};
-use worker::{Date, DurableObject, Env, Request, Response, Result, SqlStorageValue, State, durable_object};
+use worker::{Date, Result, Storage};
 
 use super::transaction::transaction;
-use super::{answer, question};
+use super::words::{Words, words};
+use super::{forget_at, rows};
 
 /// Takes one request's worth, or gives it back.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Take {
     /// The allowance.
     pub count: u32,
@@ -16,57 +16,39 @@ pub struct Take {
 }
 
 /// Whether there was one.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Taken {
     /// How many are left after this one; `None` when there was none to take.
     pub remaining: Option<u32>,
 }
 
-#[derive(Deserialize)]
-struct Row {
-    started_ms: i64,
-    used: i64,
-}
+words!(Take { count, window_s });
+words!(Taken { remaining });
 
-/// One per client and service.
-#[durable_object(alarm)]
-pub struct Allowance {
-    state: State,
-}
+const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS allowance(id INTEGER PRIMARY KEY CHECK(id = 1), \
+    started_ms INTEGER NOT NULL, used INTEGER NOT NULL CHECK(used >= 0)) STRICT";
 
-impl DurableObject for Allowance {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state }
-    }
-
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let (operation, text) = question(&mut request).await?;
-        let take: Take = serde_json::from_str(&text)?;
-        let now_ms = i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX);
-        let window_ms = i64::from(take.window_s) * 1_000;
-        let remaining = transaction(&self.state.storage(), |sql| {
-            sql.exec("CREATE TABLE IF NOT EXISTS allowance(id INTEGER PRIMARY KEY CHECK(id = 1), started_ms INTEGER NOT NULL, used INTEGER NOT NULL CHECK(used >= 0)) STRICT", None)?;
-            let rows: Vec<Row> = sql.exec("SELECT started_ms, used FROM allowance", None)?.to_array()?;
-            let (started_ms, used) = match rows.first() {
-                Some(row) if now_ms - row.started_ms < window_ms => (row.started_ms, row.used),
-                _ => (now_ms, 0),
-            };
-            let used = match operation.as_str() {
-                "take" if used >= i64::from(take.count) => return Ok(None),
-                "take" => used + 1,
-                _ => (used - 1).max(0),
-            };
-            let values = vec![SqlStorageValue::try_from_i64(started_ms)?, SqlStorageValue::try_from_i64(used)?];
-            sql.exec("INSERT OR REPLACE INTO allowance VALUES(1, ?, ?)", values)?;
-            Ok(u32::try_from(i64::from(take.count) - used).ok())
-        })?;
-        // A client that never comes back leaves nothing behind.
-        self.state.storage().set_alarm(core::time::Duration::from_secs(u64::from(take.window_s) + 60)).await?;
-        answer(&Taken { remaining })
-    }
-
-    async fn alarm(&self) -> Result<Response> {
-        self.state.storage().delete_all().await?;
-        Response::empty()
-    }
+/// `take` or `give-back`.
+pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String> {
+    let take = Take::hear(question)?;
+    let now_ms = i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX);
+    let window_ms = i64::from(take.window_s) * 1_000;
+    let remaining = transaction(storage, |sql| {
+        sql.exec(SCHEMA, None)?;
+        let (started_ms, used) = match rows::first(sql, "SELECT started_ms, used FROM allowance")? {
+            Some(row) if now_ms - row.int(0) < window_ms => (row.int(0), row.int(1)),
+            _ => (now_ms, 0),
+        };
+        let used = match operation {
+            "take" if used >= i64::from(take.count) => return Ok(None),
+            "take" => used + 1,
+            _ => (used - 1).max(0),
+        };
+        let values = vec![rows::int(started_ms)?, rows::int(used)?];
+        sql.exec("INSERT OR REPLACE INTO allowance VALUES(1, ?, ?)", values)?;
+        Ok(u32::try_from(i64::from(take.count) - used).ok())
+    })?;
+    // A client that never comes back leaves nothing behind.
+    forget_at(storage, Date::now().as_millis() / 1_000 + u64::from(take.window_s) + 60)?;
+    Ok(Taken { remaining }.say())
 }

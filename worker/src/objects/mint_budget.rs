@@ -5,13 +5,12 @@
 
 use core::cell::Cell;
 
-use serde::{Deserialize, Serialize};
-use worker::{Date, DurableObject, Env, Request, Response, Result, State, durable_object};
+use worker::{Date, Result};
 
-use super::{answer, question};
+use super::words::{Words, words};
 
 /// Asks for invoices.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Lease {
     /// The limit of this bucket.
     pub per_minute: u32,
@@ -20,7 +19,7 @@ pub struct Lease {
 }
 
 /// What is given.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Leased {
     /// At most as many as wanted; 0 when the bucket is empty.
     pub granted: u32,
@@ -28,29 +27,26 @@ pub struct Leased {
     pub retry_after_s: u64,
 }
 
+words!(Lease { per_minute, want });
+words!(Leased { granted, retry_after_s });
+
 /// A token bucket: holds a minute's worth, refills evenly.
-#[durable_object(fetch)]
-pub struct MintBudget {
+#[derive(Default)]
+pub struct Bucket {
     level: Cell<Option<f64>>,
     at_ms: Cell<u64>,
 }
 
-impl DurableObject for MintBudget {
-    fn new(_state: State, _env: Env) -> Self {
-        Self { level: Cell::new(None), at_ms: Cell::new(0) }
-    }
-
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let (_, text) = question(&mut request).await?;
-        let lease: Lease = serde_json::from_str(&text)?;
-        let now_ms = Date::now().as_millis();
-        let per_ms = f64::from(lease.per_minute) / 60_000.0;
-        let elapsed_ms = now_ms.saturating_sub(self.at_ms.replace(now_ms)) as f64;
-        let full = f64::from(lease.per_minute);
-        let level = self.level.get().map_or(full, |level| (level + elapsed_ms * per_ms).min(full));
-        let granted = level.floor().min(f64::from(lease.want)).max(0.0);
-        self.level.set(Some(level - granted));
-        let retry_after_s = if granted > 0.0 { 0 } else { ((1.0 - level) / per_ms / 1_000.0).ceil() as u64 };
-        answer(&Leased { granted: granted as u32, retry_after_s })
-    }
+/// Takes from the bucket.
+pub fn ask(bucket: &Bucket, question: &str) -> Result<String> {
+    let lease = Lease::hear(question)?;
+    let now_ms = Date::now().as_millis();
+    let full = f64::from(lease.per_minute);
+    let per_ms = full / 60_000.0;
+    let elapsed_ms = now_ms.saturating_sub(bucket.at_ms.replace(now_ms)) as f64;
+    let level = bucket.level.get().map_or(full, |level| (level + elapsed_ms * per_ms).min(full));
+    let granted = level.floor().min(f64::from(lease.want)).max(0.0);
+    bucket.level.set(Some(level - granted));
+    let retry_after_s = if granted > 0.0 { 0 } else { ((1.0 - level) / per_ms / 1_000.0).ceil() as u64 };
+    Ok(Leased { granted: granted as u32, retry_after_s }.say())
 }

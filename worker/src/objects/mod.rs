@@ -4,17 +4,24 @@
 mod allowance;
 mod mint_budget;
 mod payment;
+mod rows;
 mod totals;
 mod transaction;
+pub mod words;
 
 pub use allowance::{Take, Taken};
 pub use mint_budget::{Lease, Leased};
 pub use payment::{Claim, Claimed, Conclude, Ended, Settle, Settled, Settlement};
 pub use totals::Counts;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use worker::{Env, Headers, Method, Request, RequestInit, Response, Result};
+use core::cell::{Cell, OnceCell};
+
+use worker::js_sys::Promise;
+use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::{Env, Result, State, Storage};
+
+use words::Words;
 
 /// The bindings of `wrangler.toml`.
 pub mod binding {
@@ -28,34 +35,66 @@ pub mod binding {
     pub const TOTALS: &str = "TOTALS";
 }
 
-/// Asks the object of this name; JSON both ways.
-pub async fn ask<A: DeserializeOwned>(
-    env: &Env,
-    binding: &str,
-    name: &str,
-    operation: &str,
-    question: &impl Serialize,
-) -> Result<A> {
-    let stub = env.durable_object(binding)?.get_by_name(name)?;
-    let headers = Headers::new();
-    headers.set("content-type", "application/json")?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_headers(headers).with_body(Some(serde_json::to_string(question)?.into()));
-    let mut response =
-        stub.fetch_with_request(Request::new_with_init(&format!("http://object/{operation}"), &init)?).await?;
-    if response.status_code() != 200 {
-        return Err(format!("{binding} {operation}: status {}", response.status_code()).into());
+#[wasm_bindgen]
+extern "C" {
+    /// The stub of one of our objects, whose one method the shim defines.
+    type Stub;
+
+    #[wasm_bindgen(method, catch)]
+    fn ask(this: &Stub, operation: &str, question: &str) -> core::result::Result<Promise, JsValue>;
+}
+
+/// Asks the object of this name.
+pub async fn ask<A: Words>(env: &Env, binding: &str, name: &str, operation: &str, question: &impl Words) -> Result<A> {
+    A::hear(&ask_text(env, binding, name, operation, question.say()).await?)
+}
+
+async fn ask_text(env: &Env, binding: &str, name: &str, operation: &str, question: String) -> Result<String> {
+    let stub: Stub = env.durable_object(binding)?.get_by_name(name)?.into_rpc();
+    let answer = JsFuture::from(stub.ask(operation, &question)?).await?;
+    answer.as_string().ok_or_else(|| format!("{binding} {operation}: no answer").into())
+}
+
+/// The Rust half of every Durable Object. Each operation is synchronous, so that no other request of
+/// the same object can come in the middle of it (T71).
+#[wasm_bindgen]
+pub struct StoredObject {
+    class: String,
+    storage: Storage,
+    /// What lives as long as the object does: the bucket of a budget, the time of the last look.
+    memory: OnceCell<mint_budget::Bucket>,
+    looked_ms: Cell<u64>,
+}
+
+#[wasm_bindgen]
+impl StoredObject {
+    /// Of the class that the shim exports under this name.
+    #[wasm_bindgen(constructor)]
+    pub fn new(class: String, state: worker::worker_sys::DurableObjectState) -> Self {
+        let storage = State::from(state).storage();
+        Self { class, storage, memory: OnceCell::new(), looked_ms: Cell::new(0) }
     }
-    Ok(serde_json::from_str(&response.text().await?)?)
+
+    /// Does one operation; question and answer are [`Words`].
+    ///
+    /// # Errors
+    /// What the storage threw, after every write of the operation was undone.
+    pub fn ask(&self, operation: &str, question: &str) -> core::result::Result<String, JsValue> {
+        let answer = match self.class.as_str() {
+            "Payment" => payment::ask(&self.storage, &self.looked_ms, operation, question),
+            "MintBudget" => mint_budget::ask(self.memory.get_or_init(Default::default), question),
+            "Allowance" => allowance::ask(&self.storage, operation, question),
+            "Totals" => totals::ask(&self.storage, operation, question),
+            _ => Err("no such class".into()),
+        };
+        answer.map_err(JsValue::from)
+    }
 }
 
-/// The operation and question of a request that [`ask`] made.
-async fn question(request: &mut Request) -> Result<(String, String)> {
-    let operation = request.path().trim_start_matches('/').to_owned();
-    Ok((operation, request.text().await?))
-}
-
-/// The reply to [`ask`].
-fn answer(value: &impl Serialize) -> Result<Response> {
-    Response::ok(serde_json::to_string(value)?)
+/// Lets the object forget everything at this time, in Unix seconds. The platform keeps the write with
+/// those of the operation; there is nothing to wait for.
+fn forget_at(storage: &Storage, at_s: u64) -> Result<()> {
+    let at = worker::js_sys::Date::new(&JsValue::from_f64(at_s as f64 * 1_000.0));
+    let set = storage.as_raw().set_alarm(at, JsValue::UNDEFINED.into());
+    set.map(|_| ()).map_err(worker::Error::from)
 }

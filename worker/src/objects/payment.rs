@@ -5,11 +5,11 @@
 
 use core::cell::Cell;
 
-use serde::{Deserialize, Serialize};
-use worker::{Date, DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object};
+use worker::{Date, Result, SqlStorage, Storage};
 
 use super::transaction::transaction;
-use super::{answer, question};
+use super::words::{Word, Words, one_word, words};
+use super::{forget_at, rows};
 
 /// How often the node may be asked about one hash, in milliseconds (C5).
 const LOOK_EVERY_MS: u64 = 2_000;
@@ -17,7 +17,7 @@ const LOOK_EVERY_MS: u64 = 2_000;
 const KEEP_S: u64 = 86_400;
 
 /// A settlement, as it is kept and as it is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     /// What was paid.
     pub amount_msat: i64,
@@ -28,7 +28,7 @@ pub struct Settlement {
 }
 
 /// `settle`: the node says that it was paid.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Settle {
     /// What it says.
     pub settlement: Settlement,
@@ -37,7 +37,7 @@ pub struct Settle {
 }
 
 /// The reply to `settle`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Written now.
     New,
@@ -48,7 +48,7 @@ pub enum Settled {
 }
 
 /// The reply to `look`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Ended {
     /// The settlement, if there is one.
     pub settlement: Option<Settlement>,
@@ -57,7 +57,7 @@ pub struct Ended {
 }
 
 /// `claim`: one delivery is about to happen.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Claim {
     /// Names the attempt.
     pub id: String,
@@ -72,7 +72,7 @@ pub struct Claim {
 }
 
 /// The reply to `claim`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claimed {
     /// Deliver.
     Granted,
@@ -83,7 +83,7 @@ pub enum Claimed {
 }
 
 /// `conclude`: the attempt has ended.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Conclude {
     /// Names the attempt.
     pub id: String,
@@ -91,156 +91,122 @@ pub struct Conclude {
     pub delivered: bool,
 }
 
-/// One per payment hash.
-#[durable_object(alarm)]
-pub struct Payment {
-    state: State,
-    looked_ms: Cell<u64>,
+words!(Settlement { amount_msat, preimage, settled_at });
+words!(Settle { settlement, until });
+words!(Ended { settlement, may_look });
+words!(Claim { id, once, limit, lease_s, until });
+words!(Conclude { id, delivered });
+one_word!(Settled { New, Known, Contradiction });
+one_word!(Claimed { Granted, InFlight, UsedUp });
+
+/// A settlement inside another message is one word: none of its parts holds a blank.
+impl Word for Settlement {
+    fn say(&self) -> String {
+        Words::say(self).replace('\n', " ")
+    }
+    fn hear(text: &str) -> Option<Self> {
+        Words::hear(&text.replace(' ', "\n")).ok()
+    }
 }
 
-const SCHEMA: [&str; 2] = [
+const SCHEMA: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS settlement(id INTEGER PRIMARY KEY CHECK(id = 1), amount_msat INTEGER NOT NULL CHECK(amount_msat > 0), \
      preimage TEXT NOT NULL, settled_at INTEGER NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS claim(id TEXT PRIMARY KEY, once INTEGER NOT NULL, delivered INTEGER NOT NULL, ends_at INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS keep(id INTEGER PRIMARY KEY CHECK(id = 1), until INTEGER NOT NULL) STRICT",
 ];
 
-#[derive(Deserialize)]
-struct Count {
-    n: i64,
-}
+const TALLY: &str = "SELECT COALESCE(SUM(delivered), 0), COALESCE(SUM(1 - delivered), 0), \
+    COALESCE(SUM(once * delivered), 0), COALESCE(SUM(once * (1 - delivered)), 0) FROM claim";
 
-#[derive(Deserialize)]
-struct Tally {
-    delivered: i64,
-    open: i64,
-    once_delivered: i64,
-    once_open: i64,
-}
-
-impl DurableObject for Payment {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state, looked_ms: Cell::new(0) }
+/// `look`, `settle`, `claim` or `conclude`. `looked_ms` is when the node was last asked about this hash.
+pub fn ask(storage: &Storage, looked_ms: &Cell<u64>, operation: &str, question: &str) -> Result<String> {
+    match operation {
+        "look" => Ok(look(storage, looked_ms)?.say()),
+        "settle" => Ok(settle(storage, &Settle::hear(question)?)?.say()),
+        "claim" => Ok(claim(storage, &Claim::hear(question)?)?.say()),
+        "conclude" => Ok(conclude(storage, &Conclude::hear(question)?)?.say()),
+        _ => Err("no such operation".into()),
     }
+}
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let (operation, text) = question(&mut request).await?;
-        match operation.as_str() {
-            "look" => answer(&self.look()?),
-            "settle" => {
-                let settle: Settle = serde_json::from_str(&text)?;
-                let outcome = self.settle(&settle)?;
-                self.keep_until(settle.until).await?;
-                answer(&outcome)
-            }
-            "claim" => {
-                let claim: Claim = serde_json::from_str(&text)?;
-                let outcome = self.claim(&claim)?;
-                self.keep_until(claim.until).await?;
-                answer(&outcome)
-            }
-            "conclude" => answer(&self.conclude(&serde_json::from_str(&text)?)?),
-            _ => Response::error("no such operation", 404),
+/// Reads, and writes nothing: a poll leaves no trace.
+fn look(storage: &Storage, looked_ms: &Cell<u64>) -> Result<Ended> {
+    let sql = storage.sql();
+    let tables = rows::first(&sql, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'settlement'")?;
+    let settlement = match tables {
+        Some(count) if count.int(0) == 1 => settlement(&sql)?,
+        _ => None,
+    };
+    let now_ms = Date::now().as_millis();
+    let may_look = settlement.is_none() && now_ms.saturating_sub(looked_ms.get()) >= LOOK_EVERY_MS;
+    if may_look {
+        looked_ms.set(now_ms);
+    }
+    Ok(Ended { settlement, may_look })
+}
+
+fn settle(storage: &Storage, settle: &Settle) -> Result<Settled> {
+    transaction(storage, |sql| {
+        create(sql)?;
+        if let Some(known) = settlement(sql)? {
+            let same = known.amount_msat == settle.settlement.amount_msat;
+            return Ok(if same { Settled::Known } else { Settled::Contradiction });
         }
-    }
-
-    async fn alarm(&self) -> Result<Response> {
-        self.state.storage().delete_all().await?;
-        Response::empty()
-    }
+        let new = &settle.settlement;
+        let values = vec![rows::int(new.amount_msat)?, new.preimage.clone().into(), rows::int(new.settled_at)?];
+        sql.exec("INSERT INTO settlement VALUES(1, ?, ?, ?)", values)?;
+        keep(storage, sql, settle.until)?;
+        Ok(Settled::New)
+    })
 }
 
-impl Payment {
-    /// Reads, and writes nothing: a poll leaves no trace.
-    fn look(&self) -> Result<Ended> {
-        let sql = self.state.storage().sql();
-        let tables: Vec<Count> =
-            sql.exec("SELECT COUNT(*) AS n FROM sqlite_master WHERE name = 'settlement'", None)?.to_array()?;
-        let settlement = match tables.first() {
-            Some(Count { n: 1 }) => settlement(&sql)?,
-            _ => None,
+fn claim(storage: &Storage, claim: &Claim) -> Result<Claimed> {
+    let now = Date::now().as_millis() / 1_000;
+    transaction(storage, |sql| {
+        create(sql)?;
+        let ends_at = i64::try_from(now.saturating_add(claim.lease_s)).unwrap_or(i64::MAX);
+        // An attempt whose worker died counts as failed: the payer may try again (D8).
+        sql.exec("DELETE FROM claim WHERE delivered = 0 AND ends_at <= ?", vec![rows::int(now as i64)?])?;
+        let Some(tally) = rows::first(sql, TALLY)? else { return Err("a sum without a row".into()) };
+        let [delivered, open, once_delivered, once_open] = [0, 1, 2, 3].map(|place| tally.int(place));
+        let limit = claim.limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        if delivered >= limit || (claim.once && once_delivered > 0) {
+            return Ok(Claimed::UsedUp);
+        }
+        if delivered + open >= limit || (claim.once && once_open > 0) {
+            return Ok(Claimed::InFlight);
+        }
+        let values = vec![claim.id.clone().into(), rows::int(i64::from(claim.once))?, rows::int(ends_at)?];
+        sql.exec("INSERT INTO claim VALUES(?, ?, 0, ?)", values)?;
+        keep(storage, sql, claim.until)?;
+        Ok(Claimed::Granted)
+    })
+}
+
+fn conclude(storage: &Storage, conclude: &Conclude) -> Result<()> {
+    transaction(storage, |sql| {
+        create(sql)?;
+        let statement = match conclude.delivered {
+            true => "UPDATE claim SET delivered = 1 WHERE id = ?",
+            false => "DELETE FROM claim WHERE id = ? AND delivered = 0",
         };
-        let now_ms = Date::now().as_millis();
-        let may_look = settlement.is_none() && now_ms.saturating_sub(self.looked_ms.get()) >= LOOK_EVERY_MS;
-        if may_look {
-            self.looked_ms.set(now_ms);
-        }
-        Ok(Ended { settlement, may_look })
-    }
-
-    fn settle(&self, settle: &Settle) -> Result<Settled> {
-        transaction(&self.state.storage(), |sql| {
-            create(sql)?;
-            if let Some(known) = settlement(sql)? {
-                let same = known.amount_msat == settle.settlement.amount_msat;
-                return Ok(if same { Settled::Known } else { Settled::Contradiction });
-            }
-            let new = &settle.settlement;
-            let values = vec![
-                SqlStorageValue::try_from_i64(new.amount_msat)?,
-                new.preimage.clone().into(),
-                SqlStorageValue::try_from_i64(new.settled_at)?,
-            ];
-            sql.exec("INSERT INTO settlement VALUES(1, ?, ?, ?)", values)?;
-            Ok(Settled::New)
-        })
-    }
-
-    fn claim(&self, claim: &Claim) -> Result<Claimed> {
-        let now = Date::now().as_millis() / 1_000;
-        transaction(&self.state.storage(), |sql| {
-            create(sql)?;
-            let ends_at = i64::try_from(now.saturating_add(claim.lease_s)).unwrap_or(i64::MAX);
-            // An attempt whose worker died counts as failed: the payer may try again (D8).
-            sql.exec(
-                "DELETE FROM claim WHERE delivered = 0 AND ends_at <= ?",
-                vec![SqlStorageValue::try_from_i64(now as i64)?],
-            )?;
-            let tally: Vec<Tally> = sql
-                .exec(
-                    "SELECT COALESCE(SUM(delivered), 0) AS delivered, COALESCE(SUM(1 - delivered), 0) AS open, \
-                     COALESCE(SUM(once * delivered), 0) AS once_delivered, COALESCE(SUM(once * (1 - delivered)), 0) AS once_open FROM claim",
-                    None,
-                )?
-                .to_array()?;
-            let Some(tally) = tally.first() else { return Err("a sum without a row".into()) };
-            let limit = claim.limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-            if tally.delivered >= limit || (claim.once && tally.once_delivered > 0) {
-                return Ok(Claimed::UsedUp);
-            }
-            if tally.delivered + tally.open >= limit || (claim.once && tally.once_open > 0) {
-                return Ok(Claimed::InFlight);
-            }
-            let values = vec![
-                claim.id.clone().into(),
-                SqlStorageValue::try_from_i64(i64::from(claim.once))?,
-                SqlStorageValue::try_from_i64(ends_at)?,
-            ];
-            sql.exec("INSERT INTO claim VALUES(?, ?, 0, ?)", values)?;
-            Ok(Claimed::Granted)
-        })
-    }
-
-    fn conclude(&self, conclude: &Conclude) -> Result<()> {
-        transaction(&self.state.storage(), |sql| {
-            create(sql)?;
-            let statement = match conclude.delivered {
-                true => "UPDATE claim SET delivered = 1 WHERE id = ?",
-                false => "DELETE FROM claim WHERE id = ? AND delivered = 0",
-            };
-            sql.exec(statement, vec![conclude.id.clone().into()])?;
-            Ok(())
-        })
-    }
-
-    async fn keep_until(&self, until: u64) -> Result<()> {
-        let storage = self.state.storage();
-        let wanted_ms = i64::try_from(until.saturating_add(KEEP_S).saturating_mul(1_000)).unwrap_or(i64::MAX);
-        if storage.get_alarm().await?.is_none_or(|set| set < wanted_ms) {
-            let from_now_ms = u64::try_from(wanted_ms).unwrap_or(0).saturating_sub(Date::now().as_millis());
-            storage.set_alarm(core::time::Duration::from_millis(from_now_ms)).await?;
-        }
+        sql.exec(statement, vec![conclude.id.clone().into()])?;
         Ok(())
+    })
+}
+
+/// Puts the end off until a day after `until`; never brings it forward.
+fn keep(storage: &Storage, sql: &SqlStorage, until: u64) -> Result<()> {
+    let end = until.saturating_add(KEEP_S);
+    let value = || rows::int(i64::try_from(end).unwrap_or(i64::MAX));
+    let statement = "INSERT INTO keep VALUES(1, ?) ON CONFLICT(id) DO UPDATE SET until = excluded.until WHERE until < excluded.until";
+    let before = rows::first(sql, "SELECT until FROM keep")?;
+    sql.exec(statement, vec![value()?])?;
+    if before.is_none_or(|before| u64::try_from(before.int(0)).unwrap_or(0) < end) {
+        forget_at(storage, end)?;
     }
+    Ok(())
 }
 
 fn create(sql: &SqlStorage) -> Result<()> {
@@ -248,7 +214,6 @@ fn create(sql: &SqlStorage) -> Result<()> {
 }
 
 fn settlement(sql: &SqlStorage) -> Result<Option<Settlement>> {
-    let rows: Vec<Settlement> =
-        sql.exec("SELECT amount_msat, preimage, settled_at FROM settlement", None)?.to_array()?;
-    Ok(rows.into_iter().next())
+    let row = rows::first(sql, "SELECT amount_msat, preimage, settled_at FROM settlement")?;
+    Ok(row.map(|row| Settlement { amount_msat: row.int(0), preimage: row.text(1), settled_at: row.int(2) }))
 }

@@ -1,87 +1,92 @@
-//! JSON as the Payment scheme wants it: read without duplicate keys, written in canonical order.
+//! JSON read without duplicate keys, and written in canonical order.
 //!
-//! `serde_json` keeps the last of two equal keys, and another reader the first: two parsers, two payments. So a text is
-//! walked once for duplicates, at any depth, before its typed reading.
+//! `serde_json` keeps the last of two equal keys, and another reader the first: two parsers, two payments. So every
+//! text from outside becomes one [`Value`] in which no key stands twice, at any depth, and is typed from there.
 
 use core::fmt;
-use std::collections::BTreeSet;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serialize;
+use serde_json::{Map, Value};
 
 use crate::encoding;
 
 /// Reads one JSON value and nothing after it; `None` for a duplicate key anywhere.
-pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
-    serde_json::from_slice::<NoDuplicates>(text).ok()?;
-    serde_json::from_slice(text).ok()
+pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
+    let Strict(value) = serde_json::from_slice(text).ok()?;
+    T::deserialize(value).ok()
 }
 
 /// Reads base64url of JSON.
-pub(super) fn read_base64url<T: DeserializeOwned>(text: &str) -> Option<T> {
+pub(crate) fn read_base64url<T: DeserializeOwned>(text: &str) -> Option<T> {
     read(&encoding::base64url(text)?)
 }
 
 /// Writes a struct whose fields are declared in the order of their JSON names: with ASCII names and no numbers,
 /// that is JCS (RFC 8785), since `serde_json` escapes strings as ECMAScript does. Base64url, without padding.
-pub(super) fn to_base64url(value: &impl Serialize) -> Option<String> {
+pub(crate) fn to_base64url(value: &impl Serialize) -> Option<String> {
     serde_json::to_vec(value).ok().map(|json| encoding::to_base64url(&json))
 }
 
-/// Any JSON value in which no object names a key twice.
-struct NoDuplicates;
+/// A JSON value in which no object names a key twice.
+struct Strict(Value);
 
-impl<'de> Deserialize<'de> for NoDuplicates {
+impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+        deserializer.deserialize_any(StrictVisitor).map(Self)
     }
 }
 
-impl<'de> Visitor<'de> for NoDuplicates {
-    type Value = Self;
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON without duplicate keys")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut seen = BTreeSet::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            if !seen.insert(key) {
+            let Strict(value) = map.next_value()?;
+            if members.insert(key, value).is_some() {
                 return Err(A::Error::custom("duplicate key"));
             }
-            map.next_value::<Self>()?;
         }
-        Ok(self)
+        Ok(Value::Object(members))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
-        while seq.next_element::<Self>()?.is_some() {}
-        Ok(self)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Strict(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 }
 

@@ -1,0 +1,35 @@
+//! Rows of a query, without names: integers and texts by their place.
+
+use worker::{Result, SqlStorage, SqlStorageValue};
+
+/// One row.
+pub struct Row(Vec<SqlStorageValue>);
+
+/// The first row of a query, if it has one.
+pub fn first(sql: &SqlStorage, query: &str) -> Result<Option<Row>> {
+    sql.exec(query, None)?.raw().next().transpose().map(|row| row.map(Row))
+}
+
+/// A bound integer. Every bound number is a REAL to the platform, so columns are INTEGER and STRICT.
+pub fn int(value: i64) -> Result<SqlStorageValue> {
+    SqlStorageValue::try_from_i64(value)
+}
+
+impl Row {
+    /// The integer at a place; 0 when there is none, which every caller reads as "nothing".
+    pub fn int(&self, place: usize) -> i64 {
+        match self.0.get(place) {
+            Some(SqlStorageValue::Integer(value)) => *value,
+            Some(SqlStorageValue::Float(value)) => *value as i64,
+            _ => 0,
+        }
+    }
+
+    /// The text at a place.
+    pub fn text(&self, place: usize) -> String {
+        match self.0.get(place) {
+            Some(SqlStorageValue::String(value)) => value.clone(),
+            _ => String::new(),
+        }
+    }
+}
