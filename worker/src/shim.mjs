@@ -1,7 +1,7 @@
 // The door between the platform and the Rust in index.js. It knows no rule: it hands strings in, gets a
 // verdict out, and applies the verdict's lists to the platform's own Request and Response, so that a paid
 // request crosses the wasm border once and no body is ever copied.
-import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+import { DurableObject } from "cloudflare:workers";
 import * as rust from "./index.js";
 import policyFile from "./policy.txt";
 
@@ -47,7 +47,7 @@ const run = (f) => {
 const decide = (request, env) => {
   renew();
   let fields = "";
-  for (const [name, value] of request.headers) fields += name + ":" + value + "\n";
+  request.headers.forEach((value, name) => { fields += name + ":" + value + "\n"; });
   const ask = () => rust.decide(request.method, request.url, fields, request.body !== null, Date.now() / 1000);
   // Empty: this instance is new and has not read its configuration.
   return ask() || (rust.configure(env, policyFile), rules.clear(), ask());
@@ -57,7 +57,12 @@ const decide = (request, env) => {
 const rules = new Map();
 const rulesOf = (number) => {
   let found = rules.get(number);
-  if (!found) rules.set(number, found = JSON.parse(rust.response_rules(number)));
+  if (!found) {
+    found = JSON.parse(rust.response_rules(number));
+    found.cache ??= undefined;
+    found.drop = new Set(found.drop);
+    rules.set(number, found);
+  }
   return found;
 };
 
@@ -72,6 +77,25 @@ const respond = (verdict) => {
   const [status, ...lines] = verdict.slice(0, end).split("\n");
   const body = verdict.slice(end + 2);
   return new Response(body || null, { status: +status.slice(1), headers: lines.map(field) });
+};
+
+const LATE = new Error("the origin took too long");
+
+// A promise, or LATE.
+const within = (ms, promise) => new Promise((resolve, reject) => {
+  const timer = setTimeout(() => reject(LATE), ms);
+  const settle = (how) => (value) => { clearTimeout(timer); how(value); };
+  promise.then(settle(resolve), settle(reject));
+});
+
+// Whether `fetch` asks for this URL byte for byte, instead of one that it takes for the same.
+const plain = new Set();
+const isPlain = (url) => {
+  if (plain.has(url)) return true;
+  if (new URL(url).href !== url) return false;
+  if (plain.size >= 1000) plain.clear();
+  plain.add(url);
+  return true;
 };
 
 // "F1", then "U" url, "-" request fields to drop, "=" to set, "+" response fields to set, "!" the claim.
@@ -94,33 +118,25 @@ const forward = async (request, verdict, env, ctx) => {
   const conclude = (delivered) => claim && ctx.waitUntil(run(() => rust.conclude(env, claim, delivered)));
   const fault = (kind) => { conclude(false); return respond(rust.upstream_fault(kind)); };
 
-  const abort = new AbortController();
-  let late = false;
-  const timer = setTimeout(() => { late = true; abort.abort(); }, rule.first_byte_ms);
+  if (!isPlain(url)) return fault("rewritten");
   let up;
   try {
-    const outgoing = new Request(url, {
-      method: request.method, headers, body: request.body, redirect: "manual", cache: rule.cache ?? undefined, signal: abort.signal,
-    });
-    // Byte for byte what was matched, or not at all.
-    if (outgoing.url !== url) return fault("rewritten");
-    up = await fetch(outgoing);
-  } catch {
-    return fault(late ? "timeout" : "failed");
-  } finally {
-    clearTimeout(timer);
+    up = await within(rule.first_byte_ms, fetch(url, {
+      method: request.method, headers, body: request.body, redirect: "manual", cache: rule.cache,
+    }));
+  } catch (error) {
+    return fault(error === LATE ? "timeout" : "failed");
   }
   if (rule.refuse.includes(up.status)) { up.body?.cancel(); return fault("challenges"); }
 
   const size = up.headers.get("content-length");
   const body = claim
     ? delivered(up, rule, ctx, conclude)
-    : !up.body || (size !== null && +size <= rule.small_bytes) ? up.body : watched(up.body, rule, abort);
+    : !up.body || (size !== null && +size <= rule.small_bytes) ? up.body : watched(up.body, rule);
   const out = new Response(body, up);
   const back = out.headers;
-  const nominated = back.get("connection");
-  if (nominated) for (const name of nominated.split(",")) try { back.delete(name.trim()); } catch { /* no field name */ }
-  for (const name of rule.drop) back.delete(name);
+  const nominated = back.get("connection")?.toLowerCase().split(",").map((name) => name.trim());
+  up.headers.forEach((_, name) => { if (rule.drop.has(name) || nominated?.includes(name)) back.delete(name); });
   for (const [name, value] of rule.default) if (!back.has(name)) back.set(name, value);
   for (const [name, value] of rule.set) back.set(name, value);
   for (const [name, value] of rule.append) back.append(name, value);
@@ -132,15 +148,19 @@ const forward = async (request, verdict, env, ctx) => {
   return out;
 };
 
-// A long body may pause for idle_ms and last for total_ms, no longer.
-const watched = (body, rule, abort) => {
-  const stop = () => abort.abort();
-  let idle = setTimeout(stop, rule.idle_ms);
-  const total = setTimeout(stop, rule.total_ms);
+// A long body may pause for idle_ms and last for total_ms, no longer: then it breaks off, and with it the
+// origin's side.
+const watched = (body, rule) => {
+  let idle, total, stop;
+  const rest = () => { clearTimeout(idle); idle = setTimeout(stop, rule.idle_ms); };
   return body.pipeThrough(new TransformStream({
+    start(out) {
+      stop = () => out.error(LATE);
+      total = setTimeout(stop, rule.total_ms);
+      rest();
+    },
     transform(chunk, out) {
-      clearTimeout(idle);
-      idle = setTimeout(stop, rule.idle_ms);
+      rest();
       out.enqueue(chunk);
     },
     flush() { clearTimeout(idle); clearTimeout(total); },
@@ -158,16 +178,13 @@ const delivered = (up, rule, ctx, conclude) => {
     const writer = writable.getWriter();
     const until = Date.now() + rule.total_ms;
     for (let sent = 0; ;) {
-      let timer, piece;
+      let piece;
       try {
-        const idle = new Promise((_, no) => { timer = setTimeout(() => no(new Error("idle")), Math.min(rule.idle_ms, until - Date.now())); });
-        piece = await Promise.race([reader.read(), idle]);
+        piece = await within(Math.min(rule.idle_ms, until - Date.now()), reader.read());
       } catch (error) {
         conclude(false);
         reader.cancel(error).catch(() => {});
         return writer.abort(error).catch(() => {});
-      } finally {
-        clearTimeout(timer);
       }
       try {
         if (piece.done) { await writer.close(); conclude(true); return; }
@@ -183,14 +200,14 @@ const delivered = (up, rule, ctx, conclude) => {
   return readable;
 };
 
-export default class extends WorkerEntrypoint {
-  async fetch(request) {
+export default {
+  async fetch(request, env, ctx) {
     try {
-      const verdict = decide(request, this.env);
-      if (verdict[0] === "F") return await forward(request, verdict, this.env, this.ctx);
+      const verdict = decide(request, env);
+      if (verdict[0] === "F") return await forward(request, verdict, env, ctx);
       if (verdict[0] === "R") return respond(verdict);
-      const answer = await run(() => rust.admit(request, this.env, this.ctx));
-      return typeof answer === "string" ? await forward(request, answer, this.env, this.ctx) : answer;
+      const answer = await run(() => rust.admit(request, env, ctx));
+      return typeof answer === "string" ? await forward(request, answer, env, ctx) : answer;
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
       console.error(JSON.stringify({ level: "error", event: "panic", reason: String(error?.message ?? error).slice(0, 200) }));
@@ -199,7 +216,7 @@ export default class extends WorkerEntrypoint {
       });
     }
   }
-}
+};
 
 // Real subclasses of DurableObject, as the platform demands. What is due to be forgotten is forgotten here.
 const durable = (name) => class extends DurableObject {
