@@ -1,0 +1,120 @@
+//! The load: so many connections kept open, each with one request on its way at a time, on loopback and for a
+//! bounded time.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::cpu;
+use crate::report::Figures;
+use crate::scenario::Scenario;
+
+/// Connections are open and code is warm before anything counts.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// One request; a proxy that hangs must not hang us.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs one line for `each` and says what it took.
+pub async fn measure(scenario: &Scenario, connections: usize, each: Duration) -> Result<Figures> {
+    run(scenario, connections, WARM_UP).await?;
+    let (cpu_before, start) = (cpu::used(scenario.pid)?, Instant::now());
+    let mut latencies = run(scenario, connections, each).await?;
+    let (took, cpu) = (start.elapsed(), cpu::used(scenario.pid)? - cpu_before);
+    ensure!(!latencies.is_empty(), "{}: not one answer", scenario.name);
+    latencies.sort_unstable();
+    let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    #[allow(clippy::cast_precision_loss)] // far below 2^52
+    let count = latencies.len() as f64;
+    Ok(Figures {
+        per_second: count / took.as_secs_f64(),
+        p50_ms: at(50),
+        p99_ms: at(99),
+        cpu_us: cpu.as_secs_f64() * 1e6 / count,
+    })
+}
+
+/// Latencies of every answer until the time is over.
+async fn run(scenario: &Scenario, connections: usize, each: Duration) -> Result<Vec<Duration>> {
+    let end = Instant::now() + each;
+    let mut running = JoinSet::new();
+    for _ in 0..connections {
+        running.spawn(one_connection(Target::of(scenario)?, end));
+    }
+    let mut latencies = Vec::new();
+    while let Some(finished) = running.join_next().await {
+        latencies.extend(finished?.with_context(|| scenario.name)?);
+    }
+    Ok(latencies)
+}
+
+/// A scenario in the client's own types, made once and not for each request.
+struct Target {
+    address: SocketAddr,
+    uri: Uri,
+    host: HeaderValue,
+    authorization: Option<HeaderValue>,
+    status: u16,
+}
+
+impl Target {
+    fn of(scenario: &Scenario) -> Result<Self> {
+        Ok(Self {
+            address: scenario.address,
+            uri: Uri::from_static(scenario.path),
+            host: HeaderValue::from_str(&scenario.address.to_string())?,
+            authorization: scenario.authorization.as_deref().map(HeaderValue::from_str).transpose()?,
+            status: scenario.status,
+        })
+    }
+
+    fn request(&self) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = self.uri.clone();
+        request.headers_mut().insert(HOST, self.host.clone());
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
+        request
+    }
+}
+
+async fn one_connection(target: Target, end: Instant) -> Result<Vec<Duration>> {
+    let mut latencies = Vec::new();
+    let mut sender = connect(&target).await?;
+    while Instant::now() < end {
+        let start = Instant::now();
+        let answered = timeout(REQUEST_LIMIT, one_request(&mut sender, &target)).await;
+        answered.context("no answer in 10 s")??;
+        latencies.push(start.elapsed());
+        if sender.ready().await.is_err() {
+            sender = connect(&target).await?; // the proxy closes a connection now and then
+        }
+    }
+    Ok(latencies)
+}
+
+async fn connect(target: &Target) -> Result<SendRequest<Empty<Bytes>>> {
+    let stream = TcpStream::connect(target.address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn one_request(sender: &mut SendRequest<Empty<Bytes>>, target: &Target) -> Result<()> {
+    let response = sender.send_request(target.request()).await?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?.to_bytes();
+    ensure!(status == target.status, "{status} instead of {}: {}", target.status, String::from_utf8_lossy(&body));
+    Ok(())
+}

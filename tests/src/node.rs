@@ -1,0 +1,126 @@
+//! The node webhook with its embedded dev node and dev wallet.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tempfile::TempDir;
+
+use crate::binaries::private_directory;
+use crate::process::Process;
+use crate::raw::Response;
+use crate::{START_LIMIT, binaries, free_port, http, loopback};
+
+/// A running satstile-node. Its state lives as long as this value, across stops and starts.
+pub struct Node {
+    process: Option<Process>,
+    relay_secrets: String,
+    worker_url: String,
+    port: u16,
+    wallet_port: u16,
+    state: TempDir,
+    past_log: Vec<String>,
+}
+
+impl Node {
+    /// Starts it beside a worker that listens, or will listen, at `worker_url`.
+    pub fn start(worker_url: &str, relay_secrets: &str) -> Self {
+        let mut node = Self {
+            process: None,
+            relay_secrets: relay_secrets.to_owned(),
+            worker_url: worker_url.to_owned(),
+            port: free_port(),
+            wallet_port: free_port(),
+            state: private_directory("satstile-node-"),
+            past_log: Vec::new(),
+        };
+        node.restart();
+        node
+    }
+
+    /// `NODE_URL` for the worker.
+    pub fn url(&self) -> String {
+        format!("http://{}", loopback(self.port))
+    }
+
+    /// Where the wallet listens.
+    pub fn wallet_address(&self) -> SocketAddr {
+        loopback(self.wallet_port)
+    }
+
+    /// The process, for `/proc`; `None` while it is stopped.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// Every line it has printed, restarts included.
+    pub fn log(&self) -> Vec<String> {
+        let now = self.process.as_ref().map(Process::log).unwrap_or_default();
+        self.past_log.iter().cloned().chain(now).collect()
+    }
+
+    /// The wallet's password, from the state directory.
+    pub fn wallet_password(&self) -> String {
+        let file = self.state.path().join("wallet-password");
+        let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("cannot read {}: {e}", file.display()));
+        text.trim().to_owned()
+    }
+
+    /// Pays, and gives the preimage in hex.
+    #[track_caller]
+    pub fn pay(&self, bolt11: &str) -> String {
+        let reply = self.try_pay(bolt11);
+        assert_eq!(reply.status, 200, "the wallet did not pay: {}", reply.text());
+        match reply.json()["paymentPreimage"].as_str() {
+            Some(preimage) => preimage.to_owned(),
+            None => panic!("the wallet paid and gave no preimage: {}", reply.text()),
+        }
+    }
+
+    /// What the wallet (phoenixd's `POST /payinvoice`) answers.
+    #[track_caller]
+    pub fn try_pay(&self, bolt11: &str) -> Response {
+        let basic = STANDARD.encode(format!(":{}", self.wallet_password()));
+        let headers = [
+            ("authorization", format!("Basic {basic}")),
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+        ];
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let url = format!("http://{}/payinvoice", self.wallet_address());
+        http::post(&url, &headers, format!("invoice={bolt11}").as_bytes())
+    }
+
+    /// Stops it; the worker then finds nobody.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.stop();
+            self.past_log.extend(process.log());
+        }
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+            self.past_log.extend(process.log());
+        }
+    }
+
+    /// Starts it (again) on the same state and ports.
+    pub fn restart(&mut self) {
+        self.stop();
+        let mut command = Command::new(binaries::workspace_binary("satstile-node", "SATSTILE_NODE_BIN"));
+        command
+            .args(["--listen", &loopback(self.port).to_string()])
+            .args(["--wallet-listen", &loopback(self.wallet_port).to_string()])
+            .args(["--worker-url", &self.worker_url])
+            .arg("--state")
+            .arg(self.state.path())
+            .env("RELAY_SECRETS", &self.relay_secrets);
+        let mut process = Process::spawn("satstile-node", &mut command);
+        process.wait_for_listener(loopback(self.port), START_LIMIT);
+        process.wait_for_listener(loopback(self.wallet_port), START_LIMIT);
+        self.process = Some(process);
+    }
+}

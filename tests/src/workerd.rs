@@ -1,0 +1,169 @@
+//! The built worker in a real workerd, served directly: no wrangler, no Node, no miniflare in between.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::binaries::private_directory;
+use crate::process::Process;
+use crate::wrangler::{Wrangler, merge};
+use crate::{START_LIMIT, Secrets, binaries, capnp, free_port, loopback};
+
+/// What differs from the deployment in `wrangler.toml`.
+#[derive(Clone, Debug)]
+pub struct WorkerdOptions {
+    /// Laid over `[vars.POLICY]`, see [`merge`].
+    pub policy: Value,
+    /// Laid over `[vars]`; a string, or any JSON.
+    pub vars: Value,
+    /// The worker's secrets; an empty one is not bound at all.
+    pub secrets: Secrets,
+    /// What stands in the built `policy.txt`, instead of what the build wrote.
+    pub policy_file: Option<String>,
+    /// Where to listen; see [`free_port`].
+    pub port: u16,
+}
+
+impl Default for WorkerdOptions {
+    fn default() -> Self {
+        Self { policy: json!({}), vars: json!({}), secrets: Secrets::random(), policy_file: None, port: free_port() }
+    }
+}
+
+/// A running worker. Its storage lives as long as this value, across crashes and restarts.
+pub struct Workerd {
+    process: Process,
+    wrangler: Wrangler,
+    secrets: Secrets,
+    port: u16,
+    directory: TempDir,
+    past_log: Vec<String>,
+}
+
+impl Workerd {
+    /// Starts it and waits until it accepts connections.
+    pub fn start(options: WorkerdOptions) -> Self {
+        let WorkerdOptions { policy, vars, secrets, policy_file, port } = options;
+        let mut wrangler = Wrangler::read();
+        let mut all = Value::Object(wrangler.vars.into_iter().collect());
+        merge(&mut all, &vars);
+        merge(&mut all, &json!({ "POLICY": policy }));
+        let Value::Object(all) = all else { panic!("vars are not a table") };
+        wrangler.vars = all.into_iter().collect();
+
+        let directory = private_directory("satstile-workerd-");
+        fs::create_dir(directory.path().join("storage")).expect("cannot make the storage directory");
+        // A copy, so that a rebuild in the meantime does not change the worker under a story.
+        copy_tree(&binaries::worker_directory(), directory.path());
+        if let Some(text) = policy_file {
+            fs::write(directory.path().join("policy.txt"), text).expect("cannot write policy.txt");
+        }
+        let process = spawn(directory.path(), &wrangler, &secrets, port);
+        Self { process, wrangler, secrets, port, directory, past_log: Vec::new() }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        loopback(self.port)
+    }
+
+    /// The process that answers, for `/proc`.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Every line it has printed, restarts included: `console.log` as well as workerd's own messages.
+    pub fn log(&self) -> Vec<String> {
+        self.past_log.iter().cloned().chain(self.process.log()).collect()
+    }
+
+    /// Bytes in the Durable Objects' storage on disk.
+    pub fn storage_bytes(&self) -> u64 {
+        tree_bytes(&self.directory.path().join("storage"))
+    }
+
+    /// Kills it in the middle of whatever it does, and starts it on the same storage and port.
+    pub fn crash_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// Ends it without warning.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again with another policy laid over the one it had, on the same storage and port.
+    pub fn restart_with(&mut self, policy: &Value) {
+        self.kill();
+        merge(self.wrangler.vars.entry("POLICY".to_owned()).or_insert(json!({})), policy);
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.past_log.extend(self.process.log());
+        self.process = spawn(self.directory.path(), &self.wrangler, &self.secrets, self.port);
+    }
+}
+
+fn spawn(directory: &Path, wrangler: &Wrangler, secrets: &Secrets, port: u16) -> Process {
+    let config = directory.join("config.capnp");
+    let storage = directory.join("storage");
+    let secrets: Vec<_> = secrets.bindings().into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let text = capnp::render(wrangler, &modules(directory), &secrets, port, &storage);
+    fs::write(&config, text).expect("cannot write config.capnp");
+    let mut command = Command::new(binaries::workerd());
+    // --verbose: exceptions that nobody caught are logged, so that a story can say there were none.
+    command.args(["serve", "--verbose", "--control-fd=1"]).arg(&config).current_dir(directory).env_remove("PWD");
+    let mut process = Process::spawn("workerd", &mut command);
+    process.wait_for("to listen", START_LIMIT, |line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        (event["event"] == "listen" && event["socket"] == "http").then_some(())
+    });
+    process
+}
+
+/// Every module of the build, relative, the entry first.
+fn modules(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(directory, &mut |path| {
+        let name = path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned();
+        let known = ["js", "mjs", "wasm", "txt"].iter().any(|e| path.extension().is_some_and(|x| x == *e));
+        if known && !name.starts_with("storage") {
+            found.push(name);
+        }
+    });
+    found.sort_by_key(|name| (name != "shim.mjs", name.clone()));
+    found
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    walk(from, &mut |path| {
+        let target = to.join(path.strip_prefix(from).unwrap_or(path));
+        let folder = target.parent().map(PathBuf::from).unwrap_or_default();
+        let copied = fs::create_dir_all(folder).and_then(|()| fs::copy(path, &target));
+        copied.unwrap_or_else(|e| panic!("cannot copy {}: {e}", path.display()));
+    });
+}
+
+fn tree_bytes(directory: &Path) -> u64 {
+    let mut bytes = 0;
+    walk(directory, &mut |path| bytes += path.metadata().map_or(0, |m| m.len()));
+    bytes
+}
+
+fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) {
+    let entries = fs::read_dir(directory).unwrap_or_else(|e| panic!("cannot list {}: {e}", directory.display()));
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, visit);
+        } else {
+            visit(&path);
+        }
+    }
+}

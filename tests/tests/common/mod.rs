@@ -1,0 +1,250 @@
+//! What the stories share: a stack that is lent out in turns, an offer and its purchase, a log to wait for, and
+//! servers of a story's own ([`server`], [`fake_node`]).
+
+#![allow(dead_code)] // each story takes what it needs
+
+pub mod fake_node;
+pub mod server;
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use l402::relay::{InvoiceCreate, RelayCall, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+use l402::token::UnverifiedToken;
+use l402::{UnixTime, auth_param, encoding};
+use satstile_tests::raw::Response;
+use satstile_tests::{Node, Secrets, Seen, Stack, StackOptions, Workerd, WorkerdOptions, http};
+use serde_json::{Value, json};
+
+/// A stack for one test at a time: its origin has seen nothing yet, its budgets are never the subject.
+pub struct Turn {
+    stack: Arc<Stack>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Deref for Turn {
+    type Target = Stack;
+
+    fn deref(&self) -> &Stack {
+        &self.stack
+    }
+}
+
+/// The stack that the tests of one file share. Whoever waits for a turn keeps it running; the last one stops it,
+/// so that nothing is left behind (a `static` would never be dropped).
+pub fn shared() -> Turn {
+    static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+    static TURN: Mutex<()> = Mutex::new(());
+    let stack = {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(Stack::start(plenty(json!({}))));
+            *shared = Arc::downgrade(&new);
+            new
+        })
+    };
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    stack.origin.clear();
+    Turn { stack, _turn: turn }
+}
+
+/// A policy laid over the demo's, with budgets that no story reaches.
+pub fn plenty(mut policy: Value) -> StackOptions {
+    let budgets = json!({"per_client_per_min": 1_000_000, "global_per_min": 1_000_000, "in_flight": 1_000});
+    policy["budgets"] = budgets;
+    StackOptions::policy(policy)
+}
+
+/// A 402 with its challenge.
+#[derive(Debug)]
+pub struct Offer {
+    pub response: Response,
+    pub macaroon: String,
+    pub invoice: String,
+    pub payment_hash: String,
+}
+
+impl Offer {
+    /// Reads the 402 that a program gets.
+    #[track_caller]
+    pub fn read(response: Response) -> Self {
+        assert_eq!(response.status, 402, "{}", response.text());
+        let body = response.json();
+        let text = |key: &str| match body[key].as_str() {
+            Some(text) => text.to_owned(),
+            None => panic!("no `{key}` in this 402: {body}"),
+        };
+        Self { macaroon: text("macaroon"), invoice: text("invoice"), payment_hash: text("payment_hash"), response }
+    }
+
+    /// A parameter of one of the two challenges.
+    #[track_caller]
+    pub fn param(&self, scheme: &str, name: &str) -> String {
+        let header = self.response.header("www-authenticate").unwrap_or_default();
+        let all = auth_param::parse(header).unwrap_or_else(|e| panic!("{e:?} in {header}"));
+        let value = all.iter().find(|c| c.is(scheme)).and_then(|c| c.param(name));
+        value.unwrap_or_else(|| panic!("no {name} of {scheme} in {header}")).to_owned()
+    }
+
+    /// Pays it with the dev wallet.
+    #[track_caller]
+    pub fn pay(self, node: &Node) -> Purchase {
+        let preimage = node.pay(&self.invoice);
+        Purchase { offer: self, preimage }
+    }
+}
+
+/// A paid offer.
+#[derive(Debug)]
+pub struct Purchase {
+    pub offer: Offer,
+    pub preimage: String,
+}
+
+impl Purchase {
+    /// `L402 <macaroon>:<preimage>`
+    pub fn l402(&self) -> String {
+        format!("L402 {}:{}", self.offer.macaroon, self.preimage)
+    }
+
+    /// The same with caveats that the holder added.
+    #[track_caller]
+    pub fn attenuated(&self, caveats: &[&str]) -> String {
+        format!("L402 {}:{}", attenuate(&self.offer.macaroon, caveats), self.preimage)
+    }
+
+    /// `Payment <base64url JSON>`, as a stock client of the scheme sends it.
+    #[track_caller]
+    pub fn payment(&self) -> String {
+        self.payment_with(|_| ())
+    }
+
+    /// The same, after somebody changed something in it.
+    #[track_caller]
+    pub fn payment_with(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut challenge = json!({});
+        for name in ["id", "realm", "method", "intent", "request", "expires", "opaque"] {
+            challenge[name] = self.offer.param("Payment", name).into();
+        }
+        let mut credential = json!({"challenge": challenge, "payload": {"preimage": self.preimage}});
+        change(&mut credential);
+        format!("Payment {}", encoding::to_base64url(credential.to_string().as_bytes()))
+    }
+}
+
+/// A macaroon with more caveats.
+#[track_caller]
+pub fn attenuate(macaroon: &str, caveats: &[&str]) -> String {
+    let token = UnverifiedToken::parse(macaroon).expect("the token cannot be read");
+    let more = caveats.iter().try_fold(token, |token, caveat| token.attenuate(caveat));
+    more.expect("the caveat cannot be added").to_wire()
+}
+
+/// `GET` with nothing to show.
+#[track_caller]
+pub fn get(stack: &Stack, path: &str) -> Response {
+    http::get(&stack.url(path), &[])
+}
+
+/// `GET` with a credential.
+#[track_caller]
+pub fn get_with(stack: &Stack, path: &str, authorization: &str) -> Response {
+    http::get(&stack.url(path), &[("authorization", authorization)])
+}
+
+/// Asks for something that is sold.
+#[track_caller]
+pub fn ask(stack: &Stack, path: &str) -> Offer {
+    Offer::read(get(stack, path))
+}
+
+/// Asks, and pays.
+#[track_caller]
+pub fn buy(stack: &Stack, path: &str) -> Purchase {
+    ask(stack, path).pay(stack.node())
+}
+
+/// Another worker in front of the same origin and node, with secrets and policy of its own.
+pub fn sister(stack: &Stack, secrets: Secrets, mut policy: Value) -> Workerd {
+    policy["origin"] = stack.origin.url().into();
+    let policy = plenty(policy).policy;
+    let vars = json!({"NODE_URL": stack.node().url()});
+    Workerd::start(WorkerdOptions { policy, vars, secrets, ..WorkerdOptions::default() })
+}
+
+/// Targets that reached the origin, in order.
+#[track_caller]
+pub fn seen(stack: &Stack) -> Vec<String> {
+    stack.origin.seen().into_iter().map(|seen| seen.target).collect()
+}
+
+/// The one request that reached the origin.
+#[track_caller]
+pub fn only_seen(stack: &Stack) -> Seen {
+    let mut seen = stack.origin.seen();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    seen.remove(0)
+}
+
+/// How many invoices the node has made for the worker so far. An invoice that the story itself orders from the
+/// node goes behind them in its log, so that none is still on its way.
+#[track_caller]
+pub fn invoices(stack: &Stack) -> usize {
+    const MADE: &str = "invoice made";
+    let fence = format!("fence-{}", encoding::to_base64url(&random()));
+    let call = RelayCall::InvoiceCreate(InvoiceCreate {
+        amount_msat: 1,
+        description: "fence".to_owned(),
+        expiry_s: 60,
+        service: fence.clone(),
+        purpose: "test".to_owned(),
+        payee: None,
+    });
+    let reply = relay(&stack.secrets, &format!("{}/relay", stack.node().url()), &fence, &call.to_body());
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    eventually("the fence in the node's log", || {
+        stack.node().log().iter().any(|line| line.contains(&fence)).then_some(())
+    });
+    let log = stack.node().log();
+    log.iter().filter(|line| line.contains(MADE) && !line.contains("fence-")).count()
+}
+
+/// Sends a message as the holder of the relay secrets signs it.
+#[track_caller]
+pub fn relay(secrets: &Secrets, url: &str, id: &str, body: &[u8]) -> Response {
+    let (at, secrets) = (now(), RelaySecrets::parse(&secrets.relay_secrets).expect("unusable relay secrets"));
+    let (timestamp, signature) = (at.0.to_string(), secrets.sign(id, at, body));
+    let headers = [
+        (WEBHOOK_ID, id),
+        (WEBHOOK_TIMESTAMP, &timestamp),
+        (WEBHOOK_SIGNATURE, &signature),
+        ("content-type", "application/json"),
+    ];
+    http::post(url, &headers, body)
+}
+
+/// The clock on the wall.
+pub fn now() -> UnixTime {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    UnixTime(since.expect("the clock is before 1970").as_secs())
+}
+
+/// Waits for something that happens soon, but not before the answer.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system gives no randomness");
+    bytes
+}

@@ -1,0 +1,325 @@
+//! A deployment that is not right says so in its log, sells nothing and gives away nothing that is sold (T16, T48, T49,
+//! T127, C10, C15); and one that is right says nothing in its log that opens a door (T120, T122).
+
+mod common;
+
+use common::{buy, eventually, get, get_with, plenty, seen, shared};
+use l402::encoding::{base64_any, to_base64, to_base64url};
+use satstile_tests::raw::Response;
+use satstile_tests::{Origin, Secrets, Stack, Workerd, WorkerdOptions, http};
+use serde_json::{Value, json};
+
+/// A worker with an origin that keeps count, and nobody who makes invoices.
+struct Misfit {
+    worker: Workerd,
+    origin: Origin,
+}
+
+impl Misfit {
+    fn start(change: impl FnOnce(&mut WorkerdOptions)) -> Self {
+        let origin = Origin::start();
+        let mut options = WorkerdOptions { policy: json!({"origin": origin.url()}), ..WorkerdOptions::default() };
+        change(&mut options);
+        Self { worker: Workerd::start(options), origin }
+    }
+
+    fn get(&self, path: &str) -> Response {
+        http::get(&format!("http://{}{path}", self.worker.address()), &[])
+    }
+
+    /// The line that names the fault.
+    #[track_caller]
+    fn says(&self, what: &str) -> String {
+        eventually(&format!("a line about {what}"), || {
+            self.worker.log().into_iter().find(|line| line.contains("not-ready") && line.contains(what))
+        })
+    }
+
+    /// Sold routes are shut, health says why, and nobody got anything.
+    #[track_caller]
+    fn sells_nothing(&self, what: &str) {
+        for path in ["/articles/1", "/api/echo", "/dear/1", "/stream/1"] {
+            let refused = self.get(path);
+            assert_eq!(refused.status, 503, "{what}: {path}");
+            assert!(refused.header("retry-after").is_some(), "{what}: {path}");
+            assert_eq!((refused.header("www-authenticate"), refused.all("cache-control")), (None, vec!["no-store"]), "{what}");
+        }
+        let sold = self.origin.seen().into_iter().map(|seen| seen.target).filter(|target| !target.starts_with("/free"));
+        assert_eq!(sold.collect::<Vec<_>>(), [""; 0], "{what}");
+    }
+}
+
+/// Patches of the policy, and the key that the log must name.
+fn bad_policies() -> Vec<(&'static str, Value)> {
+    let service = |change: Value| json!({"services": {"articles": change}});
+    vec![
+        ("prise", json!({"prise": 1})),
+        ("valid_for", service(json!({"valid_for": 1}))),
+        ("method", json!({"free": [{"path": "/", "method": "GET"}]})),
+        ("per_minute", json!({"budgets": {"per_minute": 1}})),
+        ("services.articles.price_msat", service(json!({"price_msat": 0}))),
+        ("price_msat", service(json!({"price_msat": -1}))),
+        ("price_msat", service(json!({"price_msat": 1.5}))),
+        ("price_msat", service(json!({"price_msat": "21000"}))),
+        ("services.articles.valid_s", service(json!({"valid_s": 0}))),
+        ("services.articles.uses", service(json!({"uses": 0}))),
+        ("services.articles.routes", service(json!({"routes": []}))),
+        ("services.articles.routes[0]", service(json!({"routes": [{"path": "/articles*"}]}))),
+        ("services.articles.routes[0]", service(json!({"routes": [{"path": "/a/../b"}]}))),
+        ("services.articles.routes[0]", service(json!({"routes": [{"path": "/.well-known/satstile/x"}]}))),
+        ("services.", service(json!({"routes": [{"path": "/dear/*"}]}))),
+        ("services.articles.free_allowance.count", service(json!({"free_allowance": {"count": 0, "window_s": 60}}))),
+        ("services.articles.payee", service(json!({"payee": "02ab"}))),
+        ("services.articles.allow_attested", service(json!({"allow_attested": true}))),
+        ("version", json!({"version": 2})),
+        ("mode", json!({"mode": "dry"})),
+        ("deployment", json!({"deployment": "a:b,c=d"})),
+        ("network", json!({"network": "mainnett"})),
+        ("invoice_expiry_s", json!({"invoice_expiry_s": 30})),
+        ("budgets.global_per_min", json!({"budgets": {"global_per_min": 0}})),
+        ("client_ip", json!({"client_ip": "header"})),
+        ("hosts", json!({"hosts": ["example.com/x"]})),
+        ("origin", json!({"origin": "http://example.com"})),
+        ("origin", json!({"origin": "http://127.0.0.1:8789/path"})),
+        ("public_url", json!({"public_url": "http://example.com"})),
+    ]
+}
+
+/// T127, T48: an unknown key, a price of nothing, a route that contradicts another: nothing is guessed.
+#[test]
+fn a_bad_policy_shuts_what_is_sold_and_the_log_names_the_key() {
+    for (key, patch) in bad_policies() {
+        let misfit = Misfit::start(|options| satstile_tests::merge(&mut options.policy, &patch));
+        misfit.sells_nothing(key);
+        misfit.says(key);
+        assert_eq!(misfit.get("/free/1").status, 503, "{key}: what cannot be read says nothing about what is free");
+    }
+}
+
+/// C15, T38: money and plain http do not go together, nor money and this machine.
+#[test]
+fn mainnet_wants_https_everywhere_and_hosts_of_its_own() {
+    let mainnet = json!({
+        "network": "mainnet", "hosts": ["shop.example"], "public_url": "https://shop.example", "origin": "https://origin.example"});
+    for (what, change) in [
+        ("public_url", json!({"public_url": "http://shop.example"})),
+        ("public_url", json!({"public_url": null})),
+        ("public_url", json!({"public_url": "https://localhost"})),
+        ("hosts", json!({"hosts": []})),
+        ("hosts", json!({"hosts": ["localhost"]})),
+        ("origin", json!({"origin": "http://127.0.0.1:8789"})),
+        ("origin", json!({"origin": "https://127.0.0.1"})),
+        ("origin", json!({"origin": "https://shop.example"})),
+        ("NODE_URL", json!({})), // the demo's is http on this machine
+    ] {
+        let misfit = Misfit::start(|options| {
+            satstile_tests::merge(&mut options.policy, &mainnet);
+            satstile_tests::merge(&mut options.policy, &change);
+        });
+        // With a public host that is none of mainnet's, or with one: 503 or 421, and never a challenge.
+        let refused = misfit.get("/articles/1");
+        assert!(matches!(refused.status, 503 | 421), "{what} {change}: {}", refused.status);
+        misfit.says(what);
+        assert_eq!(misfit.origin.seen().len(), 0);
+    }
+}
+
+/// C10: exactly one of the two places holds the policy.
+#[test]
+fn a_policy_in_both_places_or_in_none_is_refused() {
+    let origin = Origin::start();
+    let whole = json!({
+        "version": 1, "deployment": "file", "origin": origin.url(), "network": "regtest", "free": [{"path": "/free/*"}],
+        "services": {"articles": {"price_msat": 1000, "valid_s": 60, "routes": [{"path": "/articles/*"}]}}});
+    let none = Misfit::start(|options| options.policy = Value::Null);
+    none.sells_nothing("none");
+    none.says("policy: none");
+    let both = Misfit::start(|options| options.policy_file = Some(whole.to_string()));
+    both.sells_nothing("both");
+    both.says("both");
+
+    let file = Misfit::start(|options| {
+        options.policy = Value::Null;
+        options.policy_file = Some(whole.to_string());
+    });
+    assert_eq!(file.get("/free/1").status, 200);
+    assert_eq!(file.get("/dear/1").status, 404);
+    assert_eq!(file.get("/articles/1").status, 503, "there is no node, so there is no invoice");
+    assert_eq!(file.get("/.well-known/satstile/health").status, 200);
+    assert_eq!(origin.seen().len(), 1);
+    let broken = Misfit::start(|options| {
+        options.policy = Value::Null;
+        options.policy_file = Some(whole.to_string().replace("price_msat", "prize_msat"));
+    });
+    broken.sells_nothing("file");
+    broken.says("prize_msat");
+}
+
+/// T16: a secret that is missing, short or out of a manual is none. What is free needs none and stays open.
+#[test]
+fn a_secret_that_is_missing_or_guessable_shuts_what_is_sold() {
+    const SAMPLE: &str = "Y2hhbmdlbWUtY2hhbmdlbWUtY2hhbmdlbWUtY2hhbmdlbWU="; // changeme-changeme-…
+    let zeros = to_base64(&[0; 32]);
+    let short = to_base64(&Secrets::random().relay_secrets.as_bytes()[6..37]);
+    type Change = Box<dyn Fn(&mut Secrets)>;
+    let mut cases: Vec<(&str, String, Change)> = Vec::new();
+    for bad in [String::new(), short, "not base64!".to_owned(), zeros, SAMPLE.to_owned()] {
+        let of = |prefix: &str| if bad.is_empty() { String::new() } else { format!("{prefix}{bad}") };
+        let (master, relay, other) = (of("1:"), of("whsec_"), of(""));
+        let (challenge, receipt, audit) = (other.clone(), other.clone(), other);
+        cases.push(("MASTER_KEYS", bad.clone(), Box::new(move |s| s.master_keys.clone_from(&master))));
+        cases.push(("RELAY_SECRETS", bad.clone(), Box::new(move |s| s.relay_secrets.clone_from(&relay))));
+        if cases.len() <= 10 {
+            cases.push(("CHALLENGE_SECRET", bad.clone(), Box::new(move |s| s.challenge_secret.clone_from(&challenge))));
+            cases.push(("RECEIPT_KEY", bad.clone(), Box::new(move |s| s.receipt_key.clone_from(&receipt))));
+            cases.push(("AUDIT_KEY", bad.clone(), Box::new(move |s| s.audit_key.clone_from(&audit))));
+        }
+    }
+    let master = |form: &'static str| -> Change { Box::new(move |s| s.master_keys = form.replace("KEY", &s.master_keys[2..])) };
+    for form in ["KEY", "1!:KEY", "256:KEY", "1:KEY,1:KEY", "one:KEY"] {
+        cases.push(("MASTER_KEYS", form.to_owned(), master(form)));
+    }
+    for (name, bad, change) in cases {
+        let misfit = Misfit::start(|options| change(&mut options.secrets));
+        misfit.sells_nothing(name);
+        let line = misfit.says(name);
+        assert!(bad.len() < 20 || !line.contains(&bad), "the log tells a secret: {line}");
+        assert_eq!(misfit.get("/free/1").status, 200, "{name} {bad}");
+        let health = misfit.get("/.well-known/satstile/health");
+        assert_eq!((health.status, &health.json()["status"]), (503, &json!("not-ready")), "{name} {bad}");
+        // Nothing that needs a key works without one.
+        assert_eq!(misfit.get("/.well-known/satstile/audit").status, 503);
+    }
+}
+
+/// T127: what is right is not called wrong. The demo's `NODE_URL` is http on this machine, as regtest allows.
+#[test]
+fn a_bad_policy_is_blamed_on_the_policy_alone() {
+    let misfit = Misfit::start(|options| options.policy["prise"] = 1.into());
+    assert_eq!(misfit.get("/articles/1").status, 503);
+    misfit.says("prise");
+    let log = misfit.worker.log();
+    let faults: Vec<_> = log.iter().filter(|line| line.contains("not-ready")).collect();
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+}
+
+/// T127: `health` says that the deployment is not ready, whatever the reason; with a bad policy, too.
+#[test]
+fn health_says_not_ready_with_a_bad_policy() {
+    let misfit = Misfit::start(|options| options.policy["prise"] = 1.into());
+    for method in ["GET", "HEAD"] {
+        let health = http::send(method, &format!("http://{}/.well-known/satstile/health", misfit.worker.address()), &[], b"");
+        assert_eq!(health.status, 503, "{method}");
+        assert!(method == "HEAD" || health.json()["status"] == "not-ready", "{}", health.text());
+        assert!(method == "GET" || health.body.is_empty());
+    }
+}
+
+/// A credential, however good, opens nothing at a deployment that is not ready (T49); nor does a new start lose it.
+#[test]
+fn a_paid_token_waits_for_the_operator() {
+    let mut stack = Stack::start(plenty(json!({})));
+    let ticket = buy(&stack, "/articles/1");
+    stack.workerd.restart_with(&json!({"mode": "life"}));
+    assert_eq!(get_with(&stack, "/articles/1", &ticket.l402()).status, 503);
+    assert_eq!(seen(&stack), [""; 0]);
+    stack.workerd.restart_with(&json!({"mode": "live"}));
+    assert_eq!(get_with(&stack, "/articles/1", &ticket.l402()).status, 200);
+}
+
+/// T128: health tells nothing but whether.
+#[test]
+fn health_tells_nothing_else() {
+    let stack = shared();
+    let health = get(&stack, "/.well-known/satstile/health");
+    assert_eq!((health.status, health.json()), (200, json!({"status": "ok"})));
+    assert_eq!(health.all("cache-control"), ["no-store"]);
+}
+
+/// T120: after a busy day no log has a line that opens a door: no macaroon, no preimage, no invoice, no secret, no
+/// password, in none of their spellings.
+#[test]
+fn the_logs_of_a_busy_day_open_no_door() {
+    let mut stack = Stack::start(plenty(json!({})));
+    let (ticket, api) = (buy(&stack, "/articles/1"), buy(&stack, "/api/echo"));
+    let unpaid = common::ask(&stack, "/dear/1");
+    let preimage = &ticket.preimage;
+    for (path, credential) in [
+        ("/articles/1", ticket.l402()),
+        ("/api/echo", api.payment()),
+        ("/api/echo", api.payment()),
+        ("/api/echo", api.attenuated(&["satstile_uses=1"])),
+        ("/dear/1", ticket.l402()),
+        ("/articles/1", format!("L402 {}:{}", unpaid.macaroon, ticket.preimage)),
+        ("/articles/1", format!("L402 {}", ticket.offer.macaroon)),
+        ("/articles/1", format!("L402 {}:{preimage}", &ticket.offer.macaroon[1..])),
+        ("/articles/1", format!("{}, {}", ticket.l402(), api.l402())),
+        ("/api/echo", api.payment_with(|c| c["challenge"]["id"] = "x".into())),
+        ("/api/fault/hang-up", api.l402()),
+        ("/api/fault/cut?after=3", api.l402()),
+        ("/api/fault/challenge", api.l402()),
+        ("/free/echo", ticket.l402()),
+    ] {
+        get_with(&stack, path, &credential);
+    }
+    get(&stack, &format!("/articles/1?preimage={preimage}"));
+    get(&stack, &format!("/articles/{preimage}/..;/{}", to_base64url(&base64_any(&ticket.offer.macaroon).unwrap())));
+    http::post(&stack.url("/.well-known/satstile/status"), &[("authorization", &format!("L402 {}", ticket.offer.macaroon))], b"");
+    let audit = format!("Bearer {}", stack.secrets.audit_key);
+    get_with(&stack, "/.well-known/satstile/audit", &audit);
+    get_with(&stack, "/.well-known/satstile/audit", &format!("Bearer {preimage}"));
+    http::post(&stack.url("/.well-known/satstile/settlements"), &[("webhook-signature", &stack.secrets.relay_secrets)], b"{}");
+    let browser = [("accept", "text/html"), ("cookie", "__Host-satstile-wait-articles=a.b.c")];
+    let page = http::get(&stack.url("/articles/1"), &browser);
+    let wait = page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let lnbc = page.text().split("lightning:").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let paid = stack.node().pay(&lnbc);
+    let opened = eventually("the page to open", || {
+        Some(http::get(&stack.url("/articles/1"), &[("accept", "text/html"), ("cookie", &wait)])).filter(|r| r.status == 303)
+    });
+    http::get(&stack.url("/articles/1"), &[("cookie", opened.header("set-cookie").unwrap().split(';').next().unwrap())]);
+    stack.node().try_pay(&ticket.offer.invoice);
+    stack.node().try_pay("lnbcrt1junk");
+    let password = stack.node().wallet_password();
+    stack.node_mut().stop();
+    assert_eq!(get(&stack, "/dear/1").status, 503);
+    std::thread::sleep(std::time::Duration::from_millis(1_200)); // until the counters were written, too
+
+    let mut secrets: Vec<(&str, String)> = vec![("the wallet's password", password), ("a wait cookie", wait.split_once('=').unwrap().1.to_owned())];
+    for preimage in [&ticket.preimage, &api.preimage, &paid] {
+        let bytes = l402::Preimage::from_hex(preimage).unwrap();
+        secrets.push(("a preimage", preimage.clone()));
+        secrets.push(("a preimage", preimage.to_ascii_uppercase()));
+        secrets.push(("a preimage", to_base64(bytes.expose()).trim_end_matches('=').to_owned()));
+        secrets.push(("a preimage", to_base64url(bytes.expose())));
+    }
+    for macaroon in [&ticket.offer.macaroon, &api.offer.macaroon, &unpaid.macaroon] {
+        let bytes = base64_any(macaroon).unwrap();
+        // The end of a token is its signature: with what is public about it, the rest can be written again.
+        let signature: String = bytes[bytes.len() - 32..].iter().map(|byte| format!("{byte:02x}")).collect();
+        secrets.push(("a macaroon's signature", signature));
+        secrets.push(("a macaroon", macaroon[macaroon.len() - 40..].trim_end_matches('=').to_owned()));
+        secrets.push(("a macaroon", to_base64url(&bytes)[macaroon.len() - 44..].to_owned()));
+    }
+    for invoice in [&ticket.offer.invoice, &api.offer.invoice, &unpaid.invoice, &lnbc] {
+        secrets.push(("an invoice", invoice[20..60].to_owned()));
+        secrets.push(("an invoice", invoice[20..60].to_ascii_uppercase()));
+    }
+    for (name, value) in stack.secrets.bindings() {
+        secrets.push((name, value.rsplit([':', '_']).next().unwrap().trim_end_matches('=').to_owned()));
+    }
+    let log = stack.log();
+    assert!(log.len() > 20, "{log:?}");
+    for (what, secret) in secrets {
+        assert!(secret.len() >= 20, "{what} {secret} is too short to look for");
+        let told = log.iter().find(|line| line.contains(&secret));
+        assert!(told.is_none(), "{what} is in the log: {}", told.unwrap());
+    }
+    // Every line of ours is one JSON object with a level and an event, and no exception was forgotten.
+    for line in log.iter().filter(|line| line.starts_with('{')) {
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(event["event"].is_string(), "{line}");
+    }
+    let uncaught = log.iter().find(|line| line.contains("ncaught"));
+    assert!(uncaught.is_none(), "{}", uncaught.unwrap());
+}

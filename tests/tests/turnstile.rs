@@ -1,0 +1,340 @@
+//! The door itself: ask, pay, pass. What a 402 says to the byte, what costs no invoice, and that nothing is held back
+//! on the way through.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Offer, ask, buy, get, get_with, invoices, only_seen, plenty, seen, server, shared};
+use l402::UnixTime;
+use l402::bolt11::{Invoice, Network};
+use satstile_tests::raw::Connection;
+use satstile_tests::{Stack, http, raw};
+use serde_json::json;
+
+/// The whole promise: 402, one payment, the article; and again, without paying again (C1, D6).
+#[test]
+fn a_payment_opens_the_door_for_the_time_of_its_grant() {
+    let stack = shared();
+    let before = invoices(&stack);
+    let offer = ask(&stack, "/articles/1");
+    assert_eq!(seen(&stack), [""; 0]);
+
+    let ticket = offer.pay(stack.node());
+    for _ in 0..3 {
+        let paid = get_with(&stack, "/articles/1", &ticket.l402());
+        assert_eq!(paid.status, 200, "{}", paid.text());
+        assert!(paid.text().starts_with("# A payment that travels"), "{}", paid.text());
+    }
+    assert_eq!(seen(&stack), ["/articles/1"; 3]);
+    assert_eq!(invoices(&stack) - before, 1);
+}
+
+/// A token is for a service: the next article of it is open, the next service is not (T12, D3).
+#[test]
+fn a_token_opens_its_service_and_no_other() {
+    let stack = shared();
+    let ticket = buy(&stack, "/articles/1");
+    assert_eq!(get_with(&stack, "/articles/2", &ticket.l402()).status, 200);
+    stack.origin.clear();
+    let other = get_with(&stack, "/dear/echo", &ticket.l402());
+    assert_eq!(Offer::read(other).response.json()["amount_sats"], 50);
+    assert_eq!(seen(&stack), [""; 0]);
+}
+
+/// D1 in the joined form that the runtime makes of two values: one line, L402 first, `macaroon` then `invoice` first.
+#[test]
+fn the_challenge_is_one_line_in_the_order_that_every_client_reads() {
+    let stack = shared();
+    let offer = ask(&stack, "/articles/1");
+    let lines = offer.response.all("www-authenticate");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+
+    let param = |name| offer.param("Payment", name);
+    let (macaroon, invoice) = (&offer.macaroon, &offer.invoice);
+    let description = format!("articles at {}", stack.workerd.address());
+    let expected = [
+        format!(r#"L402 macaroon="{macaroon}", invoice="{invoice}", version="0", token="{macaroon}""#),
+        format!(r#"Payment id="{}", realm="{}""#, param("id"), stack.workerd.address()),
+        format!(r#"method="lightning", intent="charge", request="{}""#, param("request")),
+        format!(r#"expires="{}", description="{description}", opaque="{}""#, param("expires"), param("opaque")),
+    ];
+    assert_eq!(lines[0], expected.join(", "));
+    assert_eq!(offer.response.json()["challenge_id"], param("id"));
+}
+
+/// D2: only a client that names Lightning in `Accept-Payment`, or the operator's own switch, turns the order round.
+#[test]
+fn payment_stands_first_for_who_asks_for_it() {
+    let starts_with = |response: &raw::Response, scheme: &str| {
+        let header = response.header("www-authenticate").unwrap_or_default().to_owned();
+        assert!(header.starts_with(scheme), "{header}");
+        let (l402, payment) = (header.matches("L402 ").count(), header.matches("Payment ").count());
+        assert_eq!((l402, payment), (1, 1), "{header}");
+    };
+    let stack = shared();
+    let accepting = |value| http::get(&stack.url("/articles/1"), &[("accept-payment", value)]);
+    starts_with(&accepting("lightning/charge"), "Payment id=\"");
+    starts_with(&accepting("tempo/*;q=0.9, lightning/charge;q=0.1"), "Payment id=\"");
+    starts_with(&accepting("lightning/charge;q=0"), "L402 macaroon=\"");
+    starts_with(&accepting("*/*"), "L402 macaroon=\"");
+
+    let first = Stack::start(plenty(json!({"services": {"articles": {"payment_first": true}}})));
+    starts_with(&get(&first, "/articles/1"), "Payment id=\"");
+    starts_with(&get(&first, "/dear/1"), "L402 macaroon=\"");
+}
+
+/// C3, every member of it; and the invoice says the same as the words around it.
+#[test]
+fn the_body_of_a_402_says_everything_once() {
+    let stack = shared();
+    let (before, offer, after) = (common::now(), ask(&stack, "/articles/1"), common::now());
+    assert_eq!(offer.response.header("content-type"), Some("application/problem+json"));
+    let body = offer.response.json();
+    let mut names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let mut expected: Vec<_> = "type title status detail message invoice payment_request payment_hash macaroon \
+        amount_sats amount_msat price expires_at service grant status_url challenge_id"
+        .split_whitespace()
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+
+    let invoice = Invoice::parse(&offer.invoice).unwrap();
+    assert_eq!((invoice.network, invoice.expiry_s), (Network::Regtest, 600));
+    assert_eq!(invoice.amount.unwrap().0, 21_000);
+    assert_eq!(body["payment_hash"], invoice.payment_hash.to_string());
+    assert_eq!(body["expires_at"], invoice.expires_at().to_string());
+    assert!((before..=after).contains(&UnixTime(invoice.expires_at().0 - 600)));
+    assert_eq!(body["payment_request"], body["invoice"]);
+    assert_eq!(
+        (&body["amount_msat"], &body["amount_sats"], &body["price"]),
+        (&json!(21_000), &json!(21), &json!("21 sats"))
+    );
+    assert_eq!((&body["service"], &body["status"]), (&json!("articles"), &json!(402)));
+    assert_eq!(body["grant"], json!({"valid_seconds": 3600, "uses": null}));
+    assert_eq!(body["type"], "https://paymentauth.org/problems/payment-required");
+    assert_eq!(body["status_url"], stack.url("/.well-known/satstile/status"));
+}
+
+/// T40, C3: a challenge belongs to one client.
+#[test]
+fn a_402_is_kept_by_no_cache_and_says_on_what_it_depends() {
+    let stack = shared();
+    let offer = ask(&stack, "/articles/1");
+    let response = &offer.response;
+    assert_eq!(response.all("cache-control"), ["no-store"]);
+    assert_eq!(response.all("vary"), ["Accept, Authorization, Accept-Payment, Cookie"]);
+    assert_eq!(response.all("access-control-allow-origin"), ["*"]);
+    assert_eq!(response.header("set-cookie"), None, "a program gets no cookie");
+    let another = ask(&stack, "/articles/1");
+    assert_ne!(another.payment_hash, offer.payment_hash);
+    assert_ne!(another.macaroon, offer.macaroon);
+}
+
+/// `wire.md` 4.4, T56: a price with a fraction of a satoshi is rounded up, and the invoice asks for what the challenge says.
+#[test]
+fn a_price_of_a_satoshi_and_a_half_is_two_satoshi_on_every_line() {
+    let stack = Stack::start(plenty(json!({"services": {"articles": {"price_msat": 1_500}}})));
+    let offer = ask(&stack, "/articles/1");
+    let body = offer.response.json();
+    assert_eq!(body["amount_sats"], 2);
+    let request = l402::encoding::base64url(&offer.param("Payment", "request")).unwrap();
+    let request: serde_json::Value = serde_json::from_slice(&request).unwrap();
+    assert_eq!(request["amount"], "2");
+    let invoice = Invoice::parse(&offer.invoice).unwrap();
+    assert_eq!(invoice.amount.unwrap().0, 2_000, "the Payment challenge asks for 2 sats, so must its invoice");
+}
+
+/// C1: HEAD is the one 402 without a challenge; a GET token opens it, and its answer has no body.
+#[test]
+fn head_asks_for_nothing_and_rides_on_a_get_token() {
+    let stack = shared();
+    let before = invoices(&stack);
+    let unpaid = http::send("HEAD", &stack.url("/articles/1"), &[], b"");
+    assert_eq!((unpaid.status, unpaid.body.len()), (402, 0));
+    assert_eq!(unpaid.header("www-authenticate"), None);
+    assert_eq!(unpaid.all("cache-control"), ["no-store"]);
+    assert_eq!(invoices(&stack), before);
+
+    let ticket = buy(&stack, "/articles/1");
+    assert_eq!(seen(&stack), [""; 0]);
+    let paid = http::send("HEAD", &stack.url("/articles/1"), &[("authorization", &ticket.l402())], b"");
+    assert_eq!((paid.status, paid.body.len()), (200, 0));
+    assert_eq!(only_seen(&stack).method, "HEAD");
+}
+
+/// T30, T46: a browser's question is answered here, with everything a paying script sends, and mints nothing.
+#[test]
+fn a_preflight_is_answered_at_the_edge_and_costs_nothing() {
+    let stack = shared();
+    let before = invoices(&stack);
+    let ask = |path: &str, headers: &[(&str, &str)]| http::send("OPTIONS", &stack.url(path), headers, b"");
+    let preflight = [("origin", "https://shop.test"), ("access-control-request-method", "POST")];
+    let answer = ask("/api/echo", &preflight);
+    assert_eq!((answer.status, answer.body.len()), (204, 0));
+    assert_eq!(answer.all("access-control-allow-origin"), ["*"]);
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD, POST, PUT, PATCH, DELETE"));
+    let allowed = answer.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
+    for name in ["authorization", "content-type", "idempotency-key", "accept-payment"] {
+        assert!(allowed.split(", ").any(|n| n == name), "{name} is not in {allowed}");
+    }
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+
+    // What is no preflight is a method that no route takes.
+    for headers in [&[][..], &preflight[..1], &preflight[1..]] {
+        assert_eq!(ask("/api/echo", headers).status, 405);
+    }
+    assert_eq!(ask("/nowhere", &preflight).status, 404);
+    assert_eq!(seen(&stack), [""; 0]);
+    assert_eq!(invoices(&stack), before);
+}
+
+/// C11, C15, T30: each "no" has its own number, and nobody behind the door hears of it.
+#[test]
+fn what_is_not_sold_here_is_refused_without_an_invoice() {
+    let stack = shared();
+    let before = invoices(&stack);
+    let status = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let response = http::send(method, &stack.url(path), headers, b"");
+        assert_eq!(response.all("cache-control"), ["no-store"], "{method} {path}");
+        assert_eq!(response.json()["status"], response.status, "{method} {path}");
+        response.status
+    };
+    assert_eq!(status("GET", "/nowhere", &[]), 404);
+    assert_eq!(status("GET", "/articles", &[]), 404, "/articles/* is /articles/ and below");
+    assert_eq!(status("GET", "/.well-known/satstile/nothing", &[]), 404);
+    assert_eq!(status("GET", "/articles/1", &[("host", "elsewhere.test")]), 421);
+    assert_eq!(status("GET", "/articles/1", &[("host", "localhost.elsewhere.test")]), 421);
+    assert_eq!(status("GET", "/articles/1?a='b'", &[]), 400);
+    assert_eq!(status("GET", "/articles/1?macaroon=x", &[]), 400);
+    for method in ["POST", "PUT", "DELETE", "TRACE", "PURGE", "PROPFIND"] {
+        assert_eq!(status(method, "/articles/1", &[]), 405, "{method}");
+    }
+    let refused = http::send("DELETE", &stack.url("/articles/1"), &[], b"");
+    assert_eq!(refused.header("allow"), Some("GET, HEAD"));
+    // These the runtime refuses by itself.
+    for method in ["get", "BREW"] {
+        assert!(http::send(method, &stack.url("/articles/1"), &[], b"").status >= 400, "{method}");
+    }
+    assert_eq!(seen(&stack), [""; 0]);
+    assert_eq!(invoices(&stack), before);
+}
+
+/// T31: a GET with a body is refused before anything is counted, with a token too.
+#[test]
+fn a_get_with_a_body_is_refused_even_when_it_is_paid() {
+    let stack = shared();
+    let ticket = buy(&stack, "/articles/1");
+    for authorization in ["Bearer none", &ticket.l402()] {
+        let response = http::send("GET", &stack.url("/articles/1"), &[("authorization", authorization)], b"body");
+        assert_eq!(response.status, 400, "{}", response.text());
+    }
+    assert_eq!(seen(&stack), [""; 0]);
+}
+
+/// T31 means a body, not the announcement of none, which some clients send with every request.
+#[test]
+fn a_get_that_announces_no_body_is_an_ordinary_get() {
+    let stack = shared();
+    let ticket = buy(&stack, "/articles/1");
+    let headers = [("authorization", ticket.l402()), ("content-length", "0".to_owned())];
+    let headers = [(headers[0].0, headers[0].1.as_str()), (headers[1].0, headers[1].1.as_str())];
+    let response = http::get(&stack.url("/articles/1"), &headers);
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(seen(&stack), ["/articles/1"]);
+}
+
+/// T33: an upgrade would take the connection past the meter.
+#[test]
+fn a_websocket_is_not_sold() {
+    let stack = shared();
+    let ticket = buy(&stack, "/stream/1");
+    let request = format!(
+        "GET /stream/1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: {}\r\n\r\n",
+        ticket.l402()
+    );
+    assert_eq!(raw::request(stack.workerd.address(), request.as_bytes()).status, 400);
+    assert_eq!(seen(&stack), [""; 0]);
+}
+
+/// Nothing is gathered up on the way: each event is here before the origin sends the next (systems C).
+#[test]
+fn a_stream_arrives_event_by_event() {
+    let stack = shared();
+    let ticket = buy(&stack, "/stream/feed");
+    for credential in [ticket.l402(), ticket.payment()] {
+        let mut connection = Connection::open(stack.workerd.address()).unwrap();
+        let request =
+            format!("GET /stream/feed?n=6 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {credential}\r\n\r\n");
+        connection.send(request.as_bytes()).unwrap();
+        let head = connection.head(true).unwrap();
+        assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+        let (mut arrived, mut text) = (Vec::new(), String::new());
+        while let Some(part) = connection.part().unwrap() {
+            arrived.push(Instant::now());
+            text.push_str(&String::from_utf8(part).unwrap());
+        }
+        assert_eq!(text.matches("data: ").count(), 6, "{text}");
+        // 500 ms lie between the first event and the last; a buffer would deliver them at once.
+        let spread = arrived[arrived.len() - 1] - arrived[0];
+        assert!(arrived.len() >= 5 && spread >= Duration::from_millis(350), "{} parts in {spread:?}", arrived.len());
+    }
+}
+
+/// Every byte of a body goes on to the origin, announced or in chunks.
+#[test]
+fn a_request_body_reaches_the_origin_byte_for_byte() {
+    let stack = shared();
+    let ticket = buy(&stack, "/api/echo");
+    let body: Vec<u8> = (0..700_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for credential in [ticket.l402(), ticket.payment()] {
+        stack.origin.clear();
+        let authorization = [("authorization", credential.as_str()), ("content-type", "application/octet-stream")];
+        let response = http::post(&stack.url("/api/echo"), &authorization, &body);
+        assert_eq!(response.status, 200, "{}", response.text());
+        let seen = only_seen(&stack);
+        assert_eq!((seen.method.as_str(), seen.header("content-type")), ("POST", Some("application/octet-stream")));
+        assert!(seen.body == body, "{} bytes of {} arrived", seen.body.len(), body.len());
+    }
+
+    stack.origin.clear();
+    let head = format!(
+        "PUT /api/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        ticket.l402()
+    );
+    let chunked = [head.as_bytes(), b"3\r\nabc\r\n5\r\n\0\r\n\xff\n\r\n0\r\n\r\n"].concat();
+    assert_eq!(raw::request(stack.workerd.address(), &chunked).status, 200);
+    assert_eq!(only_seen(&stack).body, b"abc\0\r\n\xff\n");
+}
+
+/// The first half of a body is at the origin before the second half was sent.
+#[test]
+fn a_request_body_is_streamed_and_not_stored() {
+    use std::io::{Read, Write};
+    let (told, hear) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let listener = std::net::TcpListener::bind(satstile_tests::loopback(0)).unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut all, mut bytes) = (Vec::new(), [0; 4096]);
+        while !all.ends_with(b"0\r\n\r\n") && !all.ends_with(b"second") {
+            let n = stream.read(&mut bytes).unwrap();
+            all.extend(&bytes[..n]);
+            let _ = told.lock().unwrap().send(String::from_utf8_lossy(&all).into_owned());
+        }
+        stream.write_all(&server::response(200, &[], b"thanks")).unwrap();
+    });
+    let stack = Stack::start(plenty(json!({"origin": origin})));
+    let ticket = buy(&stack, "/api/upload");
+
+    let mut connection = Connection::open(stack.workerd.address()).unwrap();
+    let head = format!("POST /api/upload HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n", ticket.l402());
+    connection.send(format!("{head}Content-Length: 11\r\n\r\nfirst").as_bytes()).unwrap();
+    while !hear.recv_timeout(Duration::from_secs(5)).expect("the first half did not arrive").contains("first") {}
+    connection.send(b"second").unwrap();
+    let response = connection.response(true).unwrap();
+    assert_eq!((response.status, response.text().as_str()), (200, "thanks"));
+}

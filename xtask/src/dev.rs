@@ -1,0 +1,164 @@
+//! `cargo xtask dev`: everything that is missing is set up, then worker, node webhook, demo origin and wallet
+//! run on loopback until Ctrl-C (C9, C18).
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::children::{Children, Woken};
+use crate::dev_vars;
+use crate::npm::{self, Tools};
+use crate::repo;
+use crate::steps::Steps;
+use crate::{wasm_target, worker};
+
+const WORKER: u16 = 8787;
+const NODE: u16 = 8788;
+const ORIGIN: u16 = 8789;
+const WALLET: u16 = 9740;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+pub fn run() -> Result<()> {
+    // Before minutes of building, not after.
+    for (port, what) in [(WORKER, "worker"), (NODE, "node webhook"), (ORIGIN, "demo origin"), (WALLET, "wallet")] {
+        must_be_free(port, what)?;
+    }
+    let mut steps = Steps::new(5 + worker::STEPS);
+    let toolchain = wasm_target::ensure(&mut steps)?;
+    let tools = npm::ensure(&mut steps)?;
+    let vars = steps.run("secrets: .dev.vars", || dev_vars::ensure(&repo::root().join(".dev.vars")))?;
+    steps.run("node webhook and demo origin: cargo build", || {
+        repo::run(&mut repo::cargo(["build", "--package", "satstile-node", "--package", "satstile-demo-origin"]))
+    })?;
+    worker::build(&mut steps, &toolchain, &tools, worker::Profile::Shipped)?;
+
+    let state = repo::state();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&state).context("cannot create the state directory")?;
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700))?;
+
+    let mut children = Children::new()?;
+    let woken = steps.run("start", || {
+        children.start("origin", &mut origin())?;
+        children.start("node", node(&state).env("RELAY_SECRETS", dev_vars::get(&vars, "RELAY_SECRETS")?))?;
+        children.start("worker", &mut wrangler(&tools, &state))?;
+        Ok(children.wait_until(START_LIMIT, || [NODE, ORIGIN, WALLET].into_iter().all(listens) && worker_answers()))
+    })?;
+    if let Woken::Ready = woken {
+        println!("{}", welcome(&wallet_password(&state)?));
+        return finish(&children.wait_until(Duration::MAX, || false));
+    }
+    finish(&woken)
+}
+
+/// What is said at the end; the children are stopped when the caller drops them.
+fn finish(woken: &Woken) -> Result<()> {
+    match woken {
+        Woken::Ready | Woken::Stopped => {
+            println!("\nStopping.");
+            Ok(())
+        }
+        Woken::Ended(name, status) => bail!("{name} ended by itself ({status}); everything else is stopped too"),
+        Woken::Late => bail!("not everything was up after {} s; see the lines above", START_LIMIT.as_secs()),
+    }
+}
+
+fn origin() -> Command {
+    let mut command = Command::new(repo::target().join("debug/satstile-demo-origin"));
+    command.args(["--listen", &local(ORIGIN)]);
+    command
+}
+
+fn node(state: &Path) -> Command {
+    let mut command = Command::new(repo::target().join("debug/satstile-node"));
+    command.args(["--listen", &local(NODE), "--wallet-listen", &local(WALLET)]);
+    command.args(["--worker-url", &format!("http://{}", local(WORKER))]);
+    command.arg("--state").arg(state);
+    command
+}
+
+fn wrangler(tools: &Tools, state: &Path) -> Command {
+    let mut command = tools.wrangler();
+    // The address that the node webhook is told. Who types `localhost` gets here too: clients try ::1, then this.
+    command.args(["dev", "--ip", "127.0.0.1", "--port", &WORKER.to_string(), "--inspector-port", "0"]);
+    command.args(["--show-interactive-dev-session=false", "--log-level", "info"]);
+    command.arg("--persist-to").arg(state.join("wrangler"));
+    command
+}
+
+fn must_be_free(port: u16, what: &str) -> Result<()> {
+    let taken = |ip: std::net::IpAddr| {
+        let bound = TcpListener::bind(SocketAddr::new(ip, port));
+        bound.is_err_and(|e| e.kind() == std::io::ErrorKind::AddrInUse)
+    };
+    if taken(Ipv4Addr::LOCALHOST.into()) || taken(Ipv6Addr::LOCALHOST.into()) {
+        bail!(
+            "port {port}, which the {what} needs, is in use: `ss -ltnp 'sport = :{port}'` shows by whom; \
+             stop that program (an older `cargo xtask dev`?), then run this again"
+        );
+    }
+    Ok(())
+}
+
+fn listens(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
+}
+
+/// wrangler listens before the worker behind it runs, so ask for an answer.
+fn worker_answers() -> bool {
+    let ask = || -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, WORKER))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let host = format!("localhost:{WORKER}");
+        write!(stream, "GET /.well-known/satstile/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let mut start = vec![0; 12];
+        stream.read_exact(&mut start)?;
+        Ok(start)
+    };
+    ask().is_ok_and(|start| start.starts_with(b"HTTP/1.1 "))
+}
+
+fn wallet_password(state: &Path) -> Result<String> {
+    let file = state.join("wallet-password");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn welcome(password: &str) -> String {
+    format!(
+        "
+Satstile is up. Ctrl-C stops it.
+
+  paywall      http://localhost:{WORKER}    a browser gets pages, curl gets JSON
+  demo origin  http://localhost:{ORIGIN}    the same content without the paywall
+  node webhook http://localhost:{NODE}    regtest invoices, signed by its own key
+  dev wallet   http://localhost:{WALLET}    speaks phoenixd's API, pays only these invoices
+
+Try it: ask, pay, ask again.
+
+  curl -i localhost:{WORKER}/articles/1
+
+  curl -u :{password} -d invoice=INVOICE localhost:{WALLET}/payinvoice
+
+  curl -H 'Authorization: L402 MACAROON:PREIMAGE' localhost:{WORKER}/articles/1
+
+INVOICE and MACAROON are in the answer to the first, PREIMAGE (paymentPreimage) in the answer to the second.
+All in one go, with jq:
+
+  C=$(curl -s localhost:{WORKER}/articles/1)
+  P=$(curl -s -u :{password} -d invoice=$(jq -r .invoice <<<\"$C\") localhost:{WALLET}/payinvoice | jq -r .paymentPreimage)
+  curl -H \"Authorization: L402 $(jq -r .macaroon <<<\"$C\"):$P\" localhost:{WORKER}/articles/1
+"
+    )
+}

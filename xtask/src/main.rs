@@ -1,0 +1,88 @@
+//! `cargo xtask …`: everything a person or a CI machine types here. One module a command; what they share
+//! (paths, child processes, progress lines, the tools from npm) is in modules of its own.
+
+mod bench;
+mod children;
+mod ci;
+mod dev;
+mod dev_vars;
+mod interop;
+mod npm;
+mod repo;
+mod size;
+mod smoke;
+mod steps;
+mod test;
+mod wasm_target;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  dev                 set up what is missing, then run worker, node, demo origin and wallet on loopback
+  test [LANE…]        set up, then every check and test (or only the lanes named), with a summary
+  interop [NAME…]     clients that others wrote pay at the worker (or only those named)
+  ci                  the lanes a merge waits for, within one time budget
+  setup               only set up: wasm target, tools from npm
+  worker [--dev]      build pkg/worker (--dev: quick to build, large and slow to run)
+  size                gzip sizes of pkg/worker against the budget
+  bench [--no-peers]  build for release and measure, beside aperture where Go is installed
+
+  --install           with test and ci: also install what a lane lacks (apt as root, cargo install)";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", args),
+    };
+    let known = |allowed: &[&str]| match rest.iter().find(|a| !allowed.contains(&a.as_str())) {
+        Some(odd) => bail!("{command} does not know {odd}\n\n{USAGE}"),
+        None => Ok(()),
+    };
+    let has = |flag: &str| rest.iter().any(|a| a == flag);
+    match command {
+        "dev" => known(&[]).and_then(|()| dev::run()),
+        "test" => test::run(rest),
+        "ci" => known(&["--install"]).and_then(|()| ci::run(has("--install"))),
+        "setup" => known(&[]).and_then(|()| setup()),
+        "worker" => known(&["--dev"]).and_then(|()| build_worker(has("--dev"))),
+        "size" => known(&[]).and_then(|()| size::run()),
+        "bench" => bench::run(rest),
+        "interop" => interop::run(rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        odd => bail!("no command {odd}\n\n{USAGE}"),
+    }
+}
+
+fn setup() -> Result<()> {
+    let mut steps = steps::Steps::new(2);
+    wasm_target::ensure(&mut steps)?;
+    npm::ensure(&mut steps)?;
+    Ok(())
+}
+
+fn build_worker(dev: bool) -> Result<()> {
+    let mut steps = steps::Steps::new(2 + worker::STEPS);
+    let toolchain = wasm_target::ensure(&mut steps)?;
+    let tools = npm::ensure(&mut steps)?;
+    let profile = if dev { worker::Profile::Dev } else { worker::Profile::Shipped };
+    worker::build(&mut steps, &toolchain, &tools, profile)
+}

@@ -1,0 +1,141 @@
+//! `cargo xtask test`: every check and every test, each in a lane of its own, and a summary that hides nothing.
+//! A lane that fails does not stop the others.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::npm::{self, Tools};
+use crate::steps::{Steps, seconds};
+use crate::wasm_target::{self, TARGET, Toolchain};
+use crate::{repo, smoke, worker};
+
+/// What lanes work with.
+struct Setup {
+    toolchain: Toolchain,
+    tools: Tools,
+    install: bool,
+}
+
+struct Lane {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Setup) -> Result<Option<Skipped>>,
+}
+
+/// Why a lane did not run, and what to type so that it does.
+struct Skipped {
+    why: &'static str,
+    command: &'static str,
+}
+
+const LANES: [Lane; 9] = [
+    Lane { name: "fmt", what: "the code is formatted", run: fmt },
+    Lane { name: "clippy", what: "no lint complains", run: clippy },
+    Lane { name: "clippy-wasm", what: "the same for the worker as wasm", run: clippy_wasm },
+    Lane { name: "unit", what: "unit, property and documentation tests", run: unit },
+    Lane { name: "node", what: "the node webhook over real sockets", run: node },
+    Lane { name: "stories", what: "black-box stories through workerd", run: stories },
+    Lane { name: "fuzz", what: "parsers never panic", run: fuzz },
+    Lane { name: "wrangler", what: "wrangler takes wrangler.toml and runs it", run: wrangler },
+    Lane { name: "deny", what: "licences and advisories of what we depend on", run: deny },
+];
+
+pub fn run(args: &[String]) -> Result<()> {
+    let install = args.iter().any(|a| a == "--install");
+    let named: Vec<&str> = args.iter().map(String::as_str).filter(|a| *a != "--install").collect();
+    if let Some(odd) = named.iter().find(|n| LANES.iter().all(|l| l.name != **n)) {
+        bail!("no lane {odd}; there are {}", LANES.map(|l| l.name).join(", "));
+    }
+    let lanes: Vec<&Lane> = LANES.iter().filter(|l| named.is_empty() || named.contains(&l.name)).collect();
+
+    let mut steps = Steps::new(3 + worker::STEPS + lanes.len());
+    let toolchain = wasm_target::ensure(&mut steps)?;
+    let tools = npm::ensure(&mut steps)?;
+    worker::build(&mut steps, &toolchain, &tools, worker::Profile::Shipped)?;
+    steps.run("node webhook and demo origin: cargo build", || {
+        repo::run(&mut repo::cargo(["build", "--package", "satstile-node", "--package", "satstile-demo-origin"]))
+    })?;
+
+    let setup = Setup { toolchain, tools, install };
+    let mut failed = Vec::new();
+    let mut summary = String::new();
+    for lane in lanes {
+        let start = Instant::now();
+        let outcome = steps.run(&format!("{}: {}", lane.name, lane.what), || Ok((lane.run)(&setup)))?;
+        let line = match outcome {
+            Ok(None) => format!("passed   {}", seconds(start.elapsed())),
+            Ok(Some(Skipped { why, command })) => format!("skipped  {why}; to run it: {command}"),
+            Err(e) => {
+                eprintln!("xtask: {e:#}");
+                failed.push(lane.name);
+                format!("FAILED   {}", seconds(start.elapsed()))
+            }
+        };
+        summary.push_str(&format!("  {:<12} {line}\n", lane.name));
+    }
+    println!("\n{summary}");
+    if !failed.is_empty() {
+        bail!("failed: {}. One lane again: `cargo xtask test {}`", failed.join(", "), failed[0]);
+    }
+    Ok(())
+}
+
+fn passed(command: &mut Command) -> Result<Option<Skipped>> {
+    repo::run(command).map(|()| None)
+}
+
+fn fmt(_: &Setup) -> Result<Option<Skipped>> {
+    passed(&mut repo::cargo(["fmt", "--all", "--check"]))
+}
+
+fn clippy(_: &Setup) -> Result<Option<Skipped>> {
+    passed(&mut repo::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn clippy_wasm(setup: &Setup) -> Result<Option<Skipped>> {
+    let args = ["clippy", "--package", "satstile-worker", "--target", TARGET, "--", "-D", "warnings"];
+    passed(&mut setup.toolchain.cargo(&args))
+}
+
+fn unit(_: &Setup) -> Result<Option<Skipped>> {
+    let elsewhere = ["satstile-node", "satstile-tests", "satstile-bench", "satstile-fuzz"];
+    let args = ["test", "--workspace"].into_iter().chain(elsewhere.into_iter().flat_map(|p| ["--exclude", p]));
+    passed(&mut repo::cargo(args))
+}
+
+fn node(_: &Setup) -> Result<Option<Skipped>> {
+    passed(&mut repo::cargo(["test", "--package", "satstile-node"]))
+}
+
+fn stories(_: &Setup) -> Result<Option<Skipped>> {
+    passed(&mut repo::cargo(["test", "--package", "satstile-tests", "--package", "satstile-bench"]))
+}
+
+/// Random inputs for so long a target; `cargo bolero` goes on from there, with coverage to guide it.
+fn fuzz(_: &Setup) -> Result<Option<Skipped>> {
+    let each = if in_ci() { Duration::from_secs(30) } else { Duration::from_secs(3) };
+    let mut command = repo::cargo(["test", "--package", "satstile-fuzz"]);
+    passed(command.env("BOLERO_RANDOM_TEST_TIME_MS", each.as_millis().to_string()))
+}
+
+fn wrangler(setup: &Setup) -> Result<Option<Skipped>> {
+    smoke::run(&setup.tools).map(|()| None)
+}
+
+fn deny(setup: &Setup) -> Result<Option<Skipped>> {
+    if !repo::installed("cargo-deny") {
+        if !setup.install {
+            let (why, command) = ("cargo-deny is not installed", "cargo xtask test deny --install (some minutes)");
+            return Ok(Some(Skipped { why, command }));
+        }
+        repo::run(&mut repo::cargo(["install", "cargo-deny", "--locked"]))?;
+    }
+    passed(&mut repo::cargo(["deny", "check"]))
+}
+
+/// As every CI system says of itself.
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|v| v != "false" && v != "0")
+}
