@@ -8,7 +8,7 @@ use crate::headers::{Headers, ResponseRules};
 use crate::keys::Keys;
 use crate::path::{RequestUrl, Target, canonical_host};
 use crate::payment::VerifiedCharge;
-use crate::policy::{Policy, Service};
+use crate::policy::{Mode, Policy, Service};
 use crate::problem::Refusal;
 use crate::route::{Access, Methods, Route};
 use crate::time::UnixTime;
@@ -193,7 +193,8 @@ fn examine<'p>(
         // A stale or broken cookie is a visitor without a ticket, not a forger.
         None => cookies.unverified_pass.and_then(|pass| UnverifiedL402::parse(pass).ok()).map(Credential::L402),
     };
-    let by_cookie = authorization.is_none();
+    // A cookie is a visitor's, and a dry run lets everybody through and says why it would not have (C14).
+    let spares_forgers = authorization.is_none() || policy.mode == Mode::DryRun;
     match credential {
         None => Ok(Decision::Charge(quote(None))),
         Some(Credential::L402(l402)) => match l402.verify(keys).and_then(|verified| verified.clear(&demand)) {
@@ -204,7 +205,7 @@ fn examine<'p>(
                 otherwise: Box::new(quote(Some(Denial::UsedUp))),
             })),
             Ok(_) => Ok(Decision::Paid(pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID))),
-            Err(denial) if denial.is_forgery() && !by_cookie => {
+            Err(denial) if denial.is_forgery() && !spares_forgers => {
                 Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
             }
             Err(denial) => Ok(Decision::Charge(quote(Some(denial)))),
@@ -217,7 +218,7 @@ fn examine<'p>(
             }
             Ok(_) => Ok(Decision::Charge(quote(Some(Denial::UnknownChallenge)))),
             Err(fault) => match Denial::from(fault) {
-                denial if denial.is_forgery() => {
+                denial if denial.is_forgery() && !spares_forgers => {
                     Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
                 }
                 denial => Ok(Decision::Charge(quote(Some(denial)))),

@@ -54,7 +54,13 @@ impl Stack {
         merge(&mut policy, &policy_patch);
         let mut vars = json!({ "NODE_URL": node_url });
         merge(&mut vars, &vars_patch);
-        let workerd = Workerd::start(WorkerdOptions { policy, vars, secrets: secrets.clone(), port, ..WorkerdOptions::default() });
+        let workerd = Workerd::start(WorkerdOptions {
+            policy,
+            vars,
+            secrets: secrets.clone(),
+            port,
+            ..WorkerdOptions::default()
+        });
         Self { workerd, node, origin, secrets }
     }
 

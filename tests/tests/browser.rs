@@ -33,7 +33,8 @@ fn visit(stack: &Stack, path: &str, cookies: &str) -> Response {
 #[track_caller]
 fn cookie(response: &Response, name: &str) -> (String, Vec<String>) {
     let all = response.all("set-cookie");
-    let line = all.iter().find(|line| line.starts_with(&format!("{name}="))).unwrap_or_else(|| panic!("no {name} in {all:?}"));
+    let line =
+        all.iter().find(|line| line.starts_with(&format!("{name}="))).unwrap_or_else(|| panic!("no {name} in {all:?}"));
     let mut parts = line.split("; ").map(str::to_owned);
     (parts.next().unwrap_or_default(), parts.collect())
 }
@@ -55,6 +56,7 @@ fn a_person_with_a_phone_reads_the_article() {
     let page = visit(&stack, PAGE, "");
     assert_eq!((page.status, page.header("content-type")), (402, Some("text/html; charset=utf-8")));
     assert_eq!(page.all("cache-control"), ["no-store"]);
+    assert_eq!(page.all("vary"), ["Accept, Authorization, Accept-Payment, Cookie"]);
     let (wait, attributes) = cookie(&page, "__Host-satstile-wait-articles");
     assert_eq!(attributes, ["Path=/", "Max-Age=1200", "Secure", "HttpOnly", "SameSite=Lax"]);
     assert_eq!(page.all("set-cookie").len(), 1);
@@ -80,7 +82,10 @@ fn a_person_with_a_phone_reads_the_article() {
     assert_eq!(attributes, ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"]);
     assert!(pass.ends_with(&format!(":{preimage}")), "{pass}");
     let (cleared, attributes) = cookie(&opened, "__Host-satstile-wait-articles");
-    assert_eq!((cleared.as_str(), attributes.contains(&"Max-Age=0".to_owned())), ("__Host-satstile-wait-articles=", true));
+    assert_eq!(
+        (cleared.as_str(), attributes.contains(&"Max-Age=0".to_owned())),
+        ("__Host-satstile-wait-articles=", true)
+    );
     assert_eq!(seen(&stack), [""; 0]);
 
     let article = visit(&stack, PAGE, &format!("theme=dark; {pass}"));
@@ -98,7 +103,11 @@ fn a_person_with_a_phone_reads_the_article() {
 fn a_pass_reads_and_does_not_write() {
     let stack = shared();
     let ticket = buy(&stack, "/api/echo");
-    let pass = format!("__Host-satstile-pass-api={}:{}", ticket.offer.macaroon.replace('+', "-").replace('/', "_"), ticket.preimage);
+    let pass = format!(
+        "__Host-satstile-pass-api={}:{}",
+        ticket.offer.macaroon.replace('+', "-").replace('/', "_"),
+        ticket.preimage
+    );
     let send = |method: &str, headers: &[(&str, &str)], body: &[u8]| {
         stack.origin.clear();
         let headers = [&[("cookie", pass.as_str())], headers].concat();
@@ -214,7 +223,8 @@ fn a_payment_in_the_last_second_still_opens_the_page() {
         let invoice = Draft { at: l402::UnixTime(now().0 - ago), ..Draft::of(&order) }.sign();
         let identifier = Identifier::new(invoice.payment_hash, keys.minting_id(), [5; 31]);
         let until = format!("articles_valid_until={}", now().0 - ago + 600 + 3_600);
-        let caveats = ["services=articles:0", &until, "satstile_aud=demo", "satstile_methods=GET,HEAD"].map(str::to_owned);
+        let caveats =
+            ["services=articles:0", &until, "satstile_aud=demo", "satstile_methods=GET,HEAD"].map(str::to_owned);
         let token = Token::mint(&keys, identifier, &caveats).unwrap().to_wire();
         let waiting = Waiting { token, bolt11: invoice.bolt11.clone(), previous: None };
         let wait = waiting.set_cookie(&keys, "articles", 1_200);
@@ -239,7 +249,8 @@ fn a_payment_in_the_last_second_still_opens_the_page() {
     assert_eq!(visit(&stack, PAGE, &pass).status, 200);
 
     // Ten minutes after its end nobody looks any more.
-    let creates = || node.calls().iter().filter(|call| matches!(call.call, l402::relay::RelayCall::InvoiceCreate(_))).count();
+    let creates =
+        || node.calls().iter().filter(|call| matches!(call.call, l402::relay::RelayCall::InvoiceCreate(_))).count();
     let before = creates();
     let (_, wait) = held(1_300);
     let (fresh, _) = cookie(&visit(&stack, PAGE, &wait), "__Host-satstile-wait-articles");
@@ -254,11 +265,15 @@ fn the_page_needs_no_script_and_nobody_else() {
     let (html, bolt11) = (page.text(), invoice(&page));
     assert!(bolt11.starts_with("lnbcrt210n1"), "{bolt11}");
     assert!(page.header("www-authenticate").unwrap().contains(&format!("invoice=\"{bolt11}\"")));
-    for part in ["<!doctype html>", "<html lang=\"en\">", "<svg ", "21 sats", "http-equiv=\"refresh\" content=\"5\"", "noindex"] {
+    for part in
+        ["<!doctype html>", "<html lang=\"en\">", "<svg ", "21 sats", "http-equiv=\"refresh\" content=\"5\"", "noindex"]
+    {
         assert!(html.contains(part), "no {part} in {html}");
     }
     assert!(html.contains(&format!(">{bolt11}</textarea>")), "{html}");
-    for part in ["<script", " src=", "http://", "https://", "javascript:", " onclick", " onload", " style=", "@import", "url("] {
+    for part in
+        ["<script", " src=", "http://", "https://", "javascript:", " onclick", " onload", " style=", "@import", "url("]
+    {
         assert!(!html.contains(part), "{part} in {html}");
     }
     // T110, T111: the policy allows this page and nothing more.

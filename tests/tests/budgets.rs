@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const PAGE: &str = "/articles/1";
 const AUDIT: &str = "/.well-known/satstile/audit";
 
-fn with_budgets(budgets: Value, client_ip: Value) -> Stack {
+fn with_budgets(budgets: &Value, client_ip: &Value) -> Stack {
     Stack::start(StackOptions::policy(json!({"budgets": budgets, "client_ip": client_ip})))
 }
 
@@ -22,7 +22,10 @@ fn from(stack: &Stack, header: &str, address: &str) -> Response {
 
 #[track_caller]
 fn retry_after(response: &Response) -> u64 {
-    response.header("retry-after").and_then(|seconds| seconds.parse().ok()).unwrap_or_else(|| panic!("{:?}", response.headers))
+    response
+        .header("retry-after")
+        .and_then(|seconds| seconds.parse().ok())
+        .unwrap_or_else(|| panic!("{:?}", response.headers))
 }
 
 fn audit(stack: &Stack) -> Value {
@@ -40,7 +43,7 @@ fn total(stack: &Stack, service: &str, field: &str, n: i64) -> Value {
 /// T58, C13: a client that asks for too much is told when to come back; who has paid is not asked.
 #[test]
 fn a_client_that_asks_for_too_many_invoices_is_told_to_wait() {
-    let stack = with_budgets(json!({"per_client_per_min": 3}), json!("peer"));
+    let stack = with_budgets(&json!({"per_client_per_min": 3}), &json!("peer"));
     let ticket = buy(&stack, PAGE);
     let before = invoices(&stack);
     ask(&stack, PAGE);
@@ -66,7 +69,7 @@ fn a_client_that_asks_for_too_many_invoices_is_told_to_wait() {
 /// T129: junk takes nothing from anybody's budget, nor does a request that is refused for its shape.
 #[test]
 fn junk_takes_nothing_from_the_budget() {
-    let stack = with_budgets(json!({"per_client_per_min": 1, "global_per_min": 1}), json!("peer"));
+    let stack = with_budgets(&json!({"per_client_per_min": 1, "global_per_min": 1}), &json!("peer"));
     for _ in 0..5 {
         assert_eq!(get_with(&stack, PAGE, "L402 junk:00").status, 400);
         assert_eq!(get(&stack, "/articles/../1").status, 400);
@@ -83,7 +86,7 @@ fn junk_takes_nothing_from_the_budget() {
 /// T58, C13: there is a budget for all together, whoever they are.
 #[test]
 fn the_budget_for_all_is_a_503() {
-    let stack = with_budgets(json!({"per_client_per_min": 100, "global_per_min": 4}), json!("cloudflare"));
+    let stack = with_budgets(&json!({"per_client_per_min": 100, "global_per_min": 4}), &json!("cloudflare"));
     for n in 0..4 {
         Offer::read(from(&stack, "cf-connecting-ip", &format!("192.0.2.{n}")));
     }
@@ -98,7 +101,7 @@ fn the_budget_for_all_is_a_503() {
 /// C13, T47: behind Cloudflare a client is its address, an IPv6 one its /64.
 #[test]
 fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
-    let stack = with_budgets(json!({"per_client_per_min": 1}), json!("cloudflare"));
+    let stack = with_budgets(&json!({"per_client_per_min": 1}), &json!("cloudflare"));
     let status = |address: &str| from(&stack, "cf-connecting-ip", address).status;
     assert_eq!(status("192.0.2.1"), 402);
     assert_eq!(status("192.0.2.1"), 429);
@@ -117,7 +120,7 @@ fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
 #[test]
 fn a_client_cannot_name_itself() {
     for client_ip in [json!("peer"), json!({"trusted_proxy": "203.0.113.7", "header": "x-client"})] {
-        let stack = with_budgets(json!({"per_client_per_min": 1}), client_ip);
+        let stack = with_budgets(&json!({"per_client_per_min": 1}), &client_ip);
         ask(&stack, PAGE);
         for header in ["cf-connecting-ip", "x-forwarded-for", "x-real-ip", "x-client", "forwarded", "true-client-ip"] {
             assert_eq!(from(&stack, header, "192.0.2.9").status, 429, "{header}");
@@ -129,7 +132,7 @@ fn a_client_cannot_name_itself() {
 #[test]
 fn a_trusted_proxy_names_its_clients() {
     let proxy = json!({"trusted_proxy": "127.0.0.1", "header": "X-Client"});
-    let stack = with_budgets(json!({"per_client_per_min": 1}), proxy);
+    let stack = with_budgets(&json!({"per_client_per_min": 1}), &proxy);
     let status = |list: &str| from(&stack, "x-client", list).status;
     assert_eq!(status("192.0.2.1"), 402);
     assert_eq!(status("192.0.2.1"), 429);
@@ -140,7 +143,8 @@ fn a_trusted_proxy_names_its_clients() {
 /// C14: so many for nothing, said in a header, and then the price; a token is not asked about it.
 #[test]
 fn the_free_allowance_is_counted_down_and_then_charged() {
-    let stack = Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 2, "window_s": 600}}}})));
+    let stack =
+        Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 2, "window_s": 600}}}})));
     for left in ["1", "0"] {
         let free = get(&stack, PAGE);
         assert_eq!((free.status, free.header("satstile-free-remaining")), (200, Some(left)));
@@ -160,7 +164,8 @@ fn the_free_allowance_is_counted_down_and_then_charged() {
 /// C14: an allowance is counted before forwarding, so ten at once get what there is and no more.
 #[test]
 fn an_allowance_cannot_be_raced() {
-    let stack = Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 3, "window_s": 600}}}})));
+    let stack =
+        Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 3, "window_s": 600}}}})));
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..10).map(|_| scope.spawn(|| get(&stack, PAGE).status)).collect();
         all.into_iter().map(|one| one.join().unwrap()).collect()
@@ -187,7 +192,8 @@ fn an_allowance_that_met_a_broken_origin_is_given_back() {
 /// C14: after its window an allowance is whole again.
 #[test]
 fn an_allowance_comes_back_with_its_window() {
-    let stack = Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 1, "window_s": 1}}}})));
+    let stack =
+        Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 1, "window_s": 1}}}})));
     assert_eq!(get(&stack, PAGE).status, 200);
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     let again = get(&stack, PAGE);
@@ -197,7 +203,8 @@ fn an_allowance_comes_back_with_its_window() {
 /// C14, T47: one client's allowance is not another's, and survives a crash of the worker.
 #[test]
 fn an_allowance_belongs_to_one_client_and_survives_a_crash() {
-    let policy = json!({"client_ip": "cloudflare", "services": {"articles": {"free_allowance": {"count": 1, "window_s": 600}}}});
+    let policy =
+        json!({"client_ip": "cloudflare", "services": {"articles": {"free_allowance": {"count": 1, "window_s": 600}}}});
     let mut stack = Stack::start(plenty(policy));
     assert_eq!(from(&stack, "cf-connecting-ip", "2001:db8::1").status, 200);
     assert_eq!(from(&stack, "cf-connecting-ip", "2001:db8::2").status, 402);
@@ -209,7 +216,8 @@ fn an_allowance_belongs_to_one_client_and_survives_a_crash() {
 /// C1, C14: a forged or unreadable credential is no way to an allowance.
 #[test]
 fn an_allowance_is_not_for_forgers() {
-    let stack = Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 5, "window_s": 600}}}})));
+    let stack =
+        Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 5, "window_s": 600}}}})));
     let ticket = buy(&stack, "/dear/1");
     let mut forged = ticket.offer.macaroon.clone().into_bytes();
     forged[100] = if forged[100] == b'A' { b'B' } else { b'A' };
@@ -342,7 +350,11 @@ fn totals_are_for_no_web_page() {
     let key = format!("Bearer {}", stack.secrets.audit_key);
     let answer = http::get(&stack.url(AUDIT), &[("authorization", &key), ("origin", "https://evil.test")]);
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, None));
-    let preflight = [("origin", "https://evil.test"), ("access-control-request-method", "GET"), ("access-control-request-headers", "authorization")];
+    let preflight = [
+        ("origin", "https://evil.test"),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "authorization"),
+    ];
     let refused = http::send("OPTIONS", &stack.url(AUDIT), &preflight, b"");
     assert!(refused.status >= 400 && refused.header("access-control-allow-headers").is_none(), "{}", refused.status);
 }

@@ -42,7 +42,11 @@ impl Misfit {
             let refused = self.get(path);
             assert_eq!(refused.status, 503, "{what}: {path}");
             assert!(refused.header("retry-after").is_some(), "{what}: {path}");
-            assert_eq!((refused.header("www-authenticate"), refused.all("cache-control")), (None, vec!["no-store"]), "{what}");
+            assert_eq!(
+                (refused.header("www-authenticate"), refused.all("cache-control")),
+                (None, vec!["no-store"]),
+                "{what}"
+            );
         }
         let sold = self.origin.seen().into_iter().map(|seen| seen.target).filter(|target| !target.starts_with("/free"));
         assert_eq!(sold.collect::<Vec<_>>(), [""; 0], "{what}");
@@ -175,7 +179,8 @@ fn a_secret_that_is_missing_or_guessable_shuts_what_is_sold() {
             cases.push(("AUDIT_KEY", bad.clone(), Box::new(move |s| s.audit_key.clone_from(&audit))));
         }
     }
-    let master = |form: &'static str| -> Change { Box::new(move |s| s.master_keys = form.replace("KEY", &s.master_keys[2..])) };
+    let master =
+        |form: &'static str| -> Change { Box::new(move |s| s.master_keys = form.replace("KEY", &s.master_keys[2..])) };
     for form in ["KEY", "1!:KEY", "256:KEY", "1:KEY,1:KEY", "one:KEY"] {
         cases.push(("MASTER_KEYS", form.to_owned(), master(form)));
     }
@@ -208,7 +213,8 @@ fn a_bad_policy_is_blamed_on_the_policy_alone() {
 fn health_says_not_ready_with_a_bad_policy() {
     let misfit = Misfit::start(|options| options.policy["prise"] = 1.into());
     for method in ["GET", "HEAD"] {
-        let health = http::send(method, &format!("http://{}/.well-known/satstile/health", misfit.worker.address()), &[], b"");
+        let health =
+            http::send(method, &format!("http://{}/.well-known/satstile/health", misfit.worker.address()), &[], b"");
         assert_eq!(health.status, 503, "{method}");
         assert!(method == "HEAD" || health.json()["status"] == "not-ready", "{}", health.text());
         assert!(method == "GET" || health.body.is_empty());
@@ -264,20 +270,32 @@ fn the_logs_of_a_busy_day_open_no_door() {
     }
     get(&stack, &format!("/articles/1?preimage={preimage}"));
     get(&stack, &format!("/articles/{preimage}/..;/{}", to_base64url(&base64_any(&ticket.offer.macaroon).unwrap())));
-    http::post(&stack.url("/.well-known/satstile/status"), &[("authorization", &format!("L402 {}", ticket.offer.macaroon))], b"");
+    http::post(
+        &stack.url("/.well-known/satstile/status"),
+        &[("authorization", &format!("L402 {}", ticket.offer.macaroon))],
+        b"",
+    );
     let audit = format!("Bearer {}", stack.secrets.audit_key);
     get_with(&stack, "/.well-known/satstile/audit", &audit);
     get_with(&stack, "/.well-known/satstile/audit", &format!("Bearer {preimage}"));
-    http::post(&stack.url("/.well-known/satstile/settlements"), &[("webhook-signature", &stack.secrets.relay_secrets)], b"{}");
+    http::post(
+        &stack.url("/.well-known/satstile/settlements"),
+        &[("webhook-signature", &stack.secrets.relay_secrets)],
+        b"{}",
+    );
     let browser = [("accept", "text/html"), ("cookie", "__Host-satstile-wait-articles=a.b.c")];
     let page = http::get(&stack.url("/articles/1"), &browser);
     let wait = page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     let lnbc = page.text().split("lightning:").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let paid = stack.node().pay(&lnbc);
     let opened = eventually("the page to open", || {
-        Some(http::get(&stack.url("/articles/1"), &[("accept", "text/html"), ("cookie", &wait)])).filter(|r| r.status == 303)
+        Some(http::get(&stack.url("/articles/1"), &[("accept", "text/html"), ("cookie", &wait)]))
+            .filter(|r| r.status == 303)
     });
-    http::get(&stack.url("/articles/1"), &[("cookie", opened.header("set-cookie").unwrap().split(';').next().unwrap())]);
+    http::get(
+        &stack.url("/articles/1"),
+        &[("cookie", opened.header("set-cookie").unwrap().split(';').next().unwrap())],
+    );
     stack.node().try_pay(&ticket.offer.invoice);
     stack.node().try_pay("lnbcrt1junk");
     let password = stack.node().wallet_password();
@@ -285,7 +303,8 @@ fn the_logs_of_a_busy_day_open_no_door() {
     assert_eq!(get(&stack, "/dear/1").status, 503);
     std::thread::sleep(std::time::Duration::from_millis(1_200)); // until the counters were written, too
 
-    let mut secrets: Vec<(&str, String)> = vec![("the wallet's password", password), ("a wait cookie", wait.split_once('=').unwrap().1.to_owned())];
+    let mut secrets: Vec<(&str, String)> =
+        vec![("the wallet's password", password), ("a wait cookie", wait.split_once('=').unwrap().1.to_owned())];
     for preimage in [&ticket.preimage, &api.preimage, &paid] {
         let bytes = l402::Preimage::from_hex(preimage).unwrap();
         secrets.push(("a preimage", preimage.clone()));

@@ -174,10 +174,11 @@ fn a_thousand_junk_credentials_cost_no_invoice() {
     let mut line = Connection::open(stack.workerd.address()).unwrap();
     let mut seen_statuses = [0, 0];
     for n in 0..1_000_u32 {
-        let noise: Vec<u8> = (0..n % 200).map(|i| (n.wrapping_mul(2_654_435_761).rotate_left(i % 31) >> 13) as u8).collect();
+        let mixed = n.wrapping_mul(2_654_435_761);
+        let noise: Vec<u8> = (0..n % 200).map(|i| mixed.rotate_left(i % 31).to_le_bytes()[1]).collect();
         let mut changed = good.clone();
         let end = changed.len();
-        changed[end - 32..].copy_from_slice(&l402::preimage::Preimage::new([n as u8; 32]).payment_hash().0);
+        changed[end - 32..].copy_from_slice(&l402::preimage::Preimage::new([n.to_le_bytes()[0]; 32]).payment_hash().0);
         let authorization = match n % 5 {
             0 => l402(&noise, &ticket.preimage),
             1 => l402(&changed, &ticket.preimage),
@@ -205,7 +206,7 @@ fn unreadable_credentials_are_refused_alike() {
     let stack = shared();
     let ticket = buy(&stack, API);
     let (macaroon, preimage, bytes) = (&ticket.offer.macaroon, &ticket.preimage, bytes_of(&ticket));
-    let with_id = |id: &[u8]| [&[2, 1, 0, 2, id.len() as u8], id, &[0, 0, 6, 32], &[7; 32]].concat();
+    let with_id = |id: &[u8]| [&[2, 1, 0, 2, u8::try_from(id.len()).unwrap()], id, &[0, 0, 6, 32], &[7; 32]].concat();
     let credentials = [
         "L402".to_owned(),
         "L402 :".to_owned(),
@@ -324,7 +325,8 @@ fn a_token_of_ours_opens_only_with_all_four_caveats_and_in_its_time() {
 
     is_charged(&stack, &signed(&[]));
     for without in 0..all.len() {
-        let fewer: Vec<String> = all.iter().enumerate().filter(|(n, _)| *n != without).map(|(_, c)| c.clone()).collect();
+        let fewer: Vec<String> =
+            all.iter().enumerate().filter(|(n, _)| *n != without).map(|(_, c)| c.clone()).collect();
         is_charged(&stack, &signed(&fewer));
     }
     let instead = |at: usize, caveat: String| {
@@ -427,7 +429,8 @@ fn a_token_for_reading_does_not_write() {
     }
     // The override never reaches an origin that would believe it (T30).
     stack.origin.clear();
-    let headers = [("authorization", reader.as_str()), ("x-http-method-override", "DELETE"), ("x-method-override", "PUT")];
+    let headers =
+        [("authorization", reader.as_str()), ("x-http-method-override", "DELETE"), ("x-method-override", "PUT")];
     assert_eq!(http::get(&stack.url(API), &headers).status, 200);
     let seen = common::only_seen(&stack);
     assert_eq!((seen.header("x-http-method-override"), seen.header("x-method-override")), (None, None));
@@ -438,7 +441,9 @@ fn a_token_for_reading_does_not_write() {
 fn a_delegate_spends_what_it_was_given_and_no_more() {
     let stack = shared();
     let ticket = buy(&stack, API);
-    let post = |authorization: &str, body: &[u8]| http::post(&stack.url(API), &[("authorization", authorization)], body).status;
+    let post = |authorization: &str, body: &[u8]| {
+        http::post(&stack.url(API), &[("authorization", authorization)], body).status
+    };
 
     let digest = to_base64(&sha256(b"only this"));
     let bound = ticket.attenuated(&[&format!("satstile_digest=sha-256:{digest}")]);
@@ -463,6 +468,22 @@ fn settled(mut ask: impl FnMut() -> u16) -> u16 {
     common::eventually("an end to the 409s", || Some(ask()).filter(|status| *status != 409))
 }
 
+/// T12, T13: where the policy says so, a token is for the very route it was bought on.
+#[test]
+fn a_token_bound_to_its_route_stays_there() {
+    let routes = serde_json::json!([{"path": "/articles/1"}, {"path": "/articles/*"}]);
+    let policy = serde_json::json!({"services": {"articles": {"bind_route": true, "routes": routes}}});
+    let stack = satstile_tests::Stack::start(common::plenty(policy));
+    let ticket = buy(&stack, "/articles/1");
+    assert_eq!(get_with(&stack, "/articles/1?x", &ticket.l402()).status, 200);
+    stack.origin.clear();
+    let other = Offer::read(get_with(&stack, "/articles/2", &ticket.l402())).pay(stack.node());
+    assert_eq!(seen(&stack), [""; 0]);
+    assert_eq!(get_with(&stack, "/articles/2", &other.l402()).status, 200);
+    assert_eq!(get_with(&stack, "/articles/3", &other.l402()).status, 200);
+    Offer::read(get_with(&stack, "/articles/1", &other.l402()));
+}
+
 /// C1, T15: a retired key is a 402 and an unknown one a 401; the new key mints.
 #[test]
 fn a_retired_key_is_sold_a_new_token_and_an_unknown_key_is_junk() {
@@ -470,7 +491,9 @@ fn a_retired_key_is_sold_a_new_token_and_an_unknown_key_is_junk() {
     let ticket = buy(&stack, API);
     let old = stack.secrets.master_keys.clone();
     let new = Secrets::random().master_keys.replacen("1:", "2:", 1);
-    let with = |masters: String| sister(&stack, Secrets { master_keys: masters, ..stack.secrets.clone() }, serde_json::json!({}));
+    let with = |masters: String| {
+        sister(&stack, Secrets { master_keys: masters, ..stack.secrets.clone() }, serde_json::json!({}))
+    };
     let ask = |worker: &satstile_tests::Workerd, authorization: &str| {
         http::get(&format!("http://{}{API}", worker.address()), &[("authorization", authorization)])
     };

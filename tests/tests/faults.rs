@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::fake_node::{Call, Draft, FakeNode, Line, Made};
 use common::server::{self, Server};
-use common::{Offer, ask, buy, get, get_with, now, plenty, seen};
+use common::{Offer, Purchase, ask, buy, get, get_with, now, plenty, seen};
 use l402::relay::{InvoiceCreate, RelayCall, RelaySecrets};
 use l402::{PaymentHash, UnixTime};
 use lightning_invoice::Currency;
@@ -166,22 +166,31 @@ fn an_invoice_that_is_not_what_was_asked_for_is_shown_to_nobody() {
         ("too little time left", draft(|d| d.expiry_s = 50)),
         ("too much time", draft(|d| d.expiry_s = 86_400)),
         ("from the future", draft(|d| d.at = UnixTime(now().0 + 3_600))),
-        ("a bit flipped", Box::new(|order, line| {
-            let mut made = Draft::of(order).sign();
-            let last = if made.bolt11.ends_with('q') { "p" } else { "q" };
-            made.bolt11.replace_range(made.bolt11.len() - 1.., last);
-            line.signed(200, &made.reply())
-        })),
-        ("mixed case", Box::new(|order, line| {
-            let mut made = Draft::of(order).sign();
-            made.bolt11.replace_range(..2, "LN");
-            line.signed(200, &made.reply())
-        })),
-        ("a header line in it", Box::new(|order, line| {
-            let mut made = Draft::of(order).sign();
-            made.bolt11.push_str("\r\nX-Evil: 1");
-            line.signed(200, &made.reply())
-        })),
+        (
+            "a bit flipped",
+            Box::new(|order, line| {
+                let mut made = Draft::of(order).sign();
+                let last = if made.bolt11.ends_with('q') { "p" } else { "q" };
+                made.bolt11.replace_range(made.bolt11.len() - 1.., last);
+                line.signed(200, &made.reply())
+            }),
+        ),
+        (
+            "mixed case",
+            Box::new(|order, line| {
+                let mut made = Draft::of(order).sign();
+                made.bolt11.replace_range(..2, "LN");
+                line.signed(200, &made.reply())
+            }),
+        ),
+        (
+            "a header line in it",
+            Box::new(|order, line| {
+                let mut made = Draft::of(order).sign();
+                made.bolt11.push_str("\r\nX-Evil: 1");
+                line.signed(200, &made.reply())
+            }),
+        ),
     ]);
 }
 
@@ -191,44 +200,64 @@ fn an_answer_that_cannot_be_believed_is_a_502() {
     let reply = |order: &InvoiceCreate| Draft::of(order).sign().reply();
     none_becomes_a_challenge(vec![
         ("unsigned", Box::new(move |order, line| line.unsigned(200, &reply(order)))),
-        ("signed by a stranger", Box::new(move |order, line| {
-            let (stranger, at, id) = (RelaySecrets::parse(&Secrets::random().relay_secrets).unwrap(), now(), line.id().to_owned());
-            line.with(200, &id, at, &stranger.sign(&id, at, &reply(order)), &reply(order))
-        })),
-        ("signed, then changed", Box::new(move |order, line| {
-            let (at, id, body) = (now(), line.id().to_owned(), reply(order));
-            let signature = line.secrets().sign(&id, at, &body);
-            line.with(200, &id, at, &signature, &[&body[..], b" "].concat())
-        })),
-        ("for another question", Box::new(move |order, line| {
-            let (at, body) = (now(), reply(order));
-            let signature = line.secrets().sign("another", at, &body);
-            line.with(200, "another", at, &signature, &body)
-        })),
+        (
+            "signed by a stranger",
+            Box::new(move |order, line| {
+                let (stranger, at, id) =
+                    (RelaySecrets::parse(&Secrets::random().relay_secrets).unwrap(), now(), line.id().to_owned());
+                line.with(200, &id, at, &stranger.sign(&id, at, &reply(order)), &reply(order))
+            }),
+        ),
+        (
+            "signed, then changed",
+            Box::new(move |order, line| {
+                let (at, id, body) = (now(), line.id().to_owned(), reply(order));
+                let signature = line.secrets().sign(&id, at, &body);
+                line.with(200, &id, at, &signature, &[&body[..], b" "].concat())
+            }),
+        ),
+        (
+            "for another question",
+            Box::new(move |order, line| {
+                let (at, body) = (now(), reply(order));
+                let signature = line.secrets().sign("another", at, &body);
+                line.with(200, "another", at, &signature, &body)
+            }),
+        ),
         ("ten minutes old", Box::new(move |order, line| line.signed_as(200, &reply(order), UnixTime(now().0 - 600)))),
         ("ten minutes early", Box::new(move |order, line| line.signed_as(200, &reply(order), UnixTime(now().0 + 600)))),
         ("a page", Box::new(|_, line| line.signed(200, b"<!doctype html><title>login</title>"))),
         ("nothing", Box::new(|_, line| line.signed(200, b""))),
-        ("half of it", Box::new(move |order, line| {
-            let body = reply(order);
-            line.signed(200, &body[..body.len() / 2])
-        })),
+        (
+            "half of it",
+            Box::new(move |order, line| {
+                let body = reply(order);
+                line.signed(200, &body[..body.len() / 2])
+            }),
+        ),
         ("no invoice in it", Box::new(|_, line| line.signed(200, b"{}"))),
         ("a refusal", Box::new(|_, line| line.signed(422, b"{}"))),
         ("another body under this id", Box::new(|_, line| line.signed(409, b"{}"))),
-        ("a redirect", Box::new(|_, line| {
-            server::reply(line.stream, 307, &[("Location", "http://127.0.0.1:1/relay")], b"")
-        })),
-        ("too much", Box::new(move |order, line| {
-            let padded = [&reply(order)[..], " ".repeat(65 * 1024).as_bytes()].concat();
-            line.signed(200, &padded)
-        })),
-        ("without end", Box::new(|_, line| {
-            line.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")?;
-            loop {
-                line.stream.write_all(&[b' '; 16 * 1024])?; // until the worker has had enough
-            }
-        })),
+        (
+            "a redirect",
+            Box::new(|_, line| server::reply(line.stream, 307, &[("Location", "http://127.0.0.1:1/relay")], b"")),
+        ),
+        (
+            "too much",
+            Box::new(move |order, line| {
+                let padded = [&reply(order)[..], " ".repeat(65 * 1024).as_bytes()].concat();
+                line.signed(200, &padded)
+            }),
+        ),
+        (
+            "without end",
+            Box::new(|_, line| {
+                line.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")?;
+                loop {
+                    line.stream.write_all(&[b' '; 16 * 1024])?; // until the worker has had enough
+                }
+            }),
+        ),
     ]);
 }
 
@@ -313,7 +342,9 @@ fn an_origin_that_is_down_is_a_502() {
     let (ticket, once) = (buy(&stack, PAGE), buy(&stack, "/api/echo"));
     stack.origin.kill();
     let once_only = [once.payment(), once.attenuated(&["satstile_uses=1"])];
-    for (path, credential) in [("/free/1", "Bearer x"), (PAGE, &ticket.l402()), ("/api/echo", &once_only[0]), ("/api/echo", &once_only[1])] {
+    for (path, credential) in
+        [("/free/1", "Bearer x"), (PAGE, &ticket.l402()), ("/api/echo", &once_only[0]), ("/api/echo", &once_only[1])]
+    {
         let (response, took) = timed(|| get_with(&stack, path, credential));
         assert_eq!(response.status, 502, "{path}");
         assert!(took < Duration::from_secs(1), "{took:?}");
@@ -358,23 +389,36 @@ fn an_origin_that_stalls_is_a_504() {
 /// is not whole.
 #[test]
 fn a_body_that_stops_coming_is_given_up() {
+    let given_up = |address, credential: &str| {
+        let mut connection = Connection::open(address).unwrap();
+        connection.extend(Duration::from_secs(4));
+        let head = format!("GET /api/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: {credential}\r\n\r\n");
+        connection.send(head.as_bytes()).unwrap();
+        match connection.response(true) {
+            Ok(response) if !response.complete && response.text() == "begin" => Ok(()),
+            Ok(response) => Err(format!("{} complete={}", response.status, response.complete)),
+            Err(error) => Err(error.to_string()),
+        }
+    };
     let mut wrong = Vec::new();
-    for (what, length) in [("chunked", None), ("a long body", Some(1_000_000)), ("a short body", Some(1_000))] {
-        let origin = stalling(length);
-        let stack = Stack::start(plenty(json!({"origin": origin.url(), "timeouts": {"idle_s": 1}})));
-        let ticket = buy(&stack, "/api/echo");
-        for (scheme, credential) in [("L402", ticket.l402()), ("Payment", ticket.payment())] {
-            let mut connection = Connection::open(stack.workerd.address()).unwrap();
-            connection.extend(Duration::from_secs(4));
-            let head = format!("GET /api/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: {credential}\r\n\r\n");
-            connection.send(head.as_bytes()).unwrap();
-            match connection.response(true) {
-                Ok(response) if !response.complete && response.text() == "begin" => {}
-                Ok(response) => wrong.push(format!("{what}, {scheme}: {} complete={}", response.status, response.complete)),
-                Err(error) => wrong.push(format!("{what}, {scheme}: {error}")),
+    std::thread::scope(|scope| {
+        let mut all = Vec::new();
+        for (what, length) in [("chunked", None), ("a long body", Some(1_000_000)), ("a short body", Some(1_000))] {
+            for (scheme, hold) in [("L402", Purchase::l402 as fn(&Purchase) -> String), ("Payment", Purchase::payment)]
+            {
+                let one = scope.spawn(move || {
+                    let origin = stalling(length);
+                    let stack = Stack::start(plenty(json!({"origin": origin.url(), "timeouts": {"idle_s": 1}})));
+                    let ticket = buy(&stack, "/api/echo");
+                    given_up(stack.workerd.address(), &hold(&ticket))
+                });
+                all.push((format!("{what}, {scheme}"), one));
             }
         }
-    }
+        for (what, one) in all {
+            wrong.extend(one.join().unwrap().err().map(|error| format!("{what}: {error}")));
+        }
+    });
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -383,14 +427,21 @@ fn a_body_that_stops_coming_is_given_up() {
 fn a_stream_ends_at_the_limit_for_the_whole_and_not_before() {
     let stack = Stack::start(plenty(json!({"timeouts": {"idle_s": 1, "total_s": 2}})));
     let ticket = buy(&stack, "/stream/1");
-    for credential in [ticket.l402(), ticket.payment()] {
-        let (response, took) = timed(|| get_with(&stack, "/stream/1?n=600", &credential));
-        assert_eq!((response.status, response.complete), (200, false));
-        let events = response.text().matches("data: ").count();
-        assert!((12..=28).contains(&events), "{events} events of ten a second");
-        assert!(took > Duration::from_millis(1_500) && took < Duration::from_secs(4), "{took:?}");
-    }
-    assert_eq!(get_with(&stack, "/stream/1?n=15", &ticket.l402()).text().matches("data: ").count(), 15);
+    let events = |response: &Response| response.text().matches("data: ").count();
+    std::thread::scope(|scope| {
+        let ask = |path: &'static str, credential: String| {
+            let stack = &stack;
+            scope.spawn(move || timed(|| get_with(stack, path, &credential)))
+        };
+        let cut = [ask("/stream/1?n=600", ticket.l402()), ask("/stream/1?n=600", ticket.payment())];
+        let (whole, _) = ask("/stream/1?n=15", ticket.l402()).join().unwrap();
+        assert_eq!((whole.complete, events(&whole)), (true, 15));
+        for (response, took) in cut.map(|one| one.join().unwrap()) {
+            assert_eq!((response.status, response.complete), (200, false));
+            assert!((12..=28).contains(&events(&response)), "{} events of ten a second", events(&response));
+            assert!(took > Duration::from_millis(1_500) && took < Duration::from_secs(4), "{took:?}");
+        }
+    });
 }
 
 /// F9 to F11: what is not HTTP, or ends in the middle, never looks whole.
@@ -438,9 +489,10 @@ fn calls_to_a_slow_node_are_bounded() {
 /// C7: what the worker asks is signed, addressed to the node, and says what the invoice is for.
 #[test]
 fn the_worker_asks_for_exactly_what_it_sells() {
-    let (stack, node) = node_that(json!({"services": {"articles": {"description": "One article"}}}), |order, _, line| {
-        line.honest(order).map(|_| ())
-    });
+    let (stack, node) =
+        node_that(json!({"services": {"articles": {"description": "One article"}}}), |order, _, line| {
+            line.honest(order).map(|_| ())
+        });
     ask(&stack, PAGE);
     ask(&stack, "/dear/1");
     let calls = node.heard();

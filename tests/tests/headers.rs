@@ -11,7 +11,10 @@ use serde_json::json;
 const API: &str = "/api/echo";
 
 /// An origin that answers every request with these header fields, and a paid token for it.
-fn answering(status: u16, headers: impl Fn(&str) -> Vec<(String, String)> + Send + Sync + 'static) -> (Stack, Server, Purchase) {
+fn answering(
+    status: u16,
+    headers: impl Fn(&str) -> Vec<(String, String)> + Send + Sync + 'static,
+) -> (Stack, Server, Purchase) {
     let mut origin = Server::bind();
     let url = origin.url();
     let stack = Stack::start(plenty(json!({"origin": url})));
@@ -101,9 +104,11 @@ fn the_origin_sees_what_is_its_business() {
         assert_eq!(seen.header("authorization"), None);
         assert!(seen.header("connection").is_none_or(|value| !value.to_ascii_lowercase().contains("x-private")));
         let address = stack.workerd.address().to_string();
-        let ours = [("via", "1.1 satstile-demo"), ("x-forwarded-host", address.as_str()), ("x-forwarded-proto", "http")];
+        let ours =
+            [("via", "1.1 satstile-demo"), ("x-forwarded-host", address.as_str()), ("x-forwarded-proto", "http")];
         for (name, value) in ours {
-            let all: Vec<_> = seen.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect();
+            let all: Vec<_> =
+                seen.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect();
             assert_eq!(all, [value], "{path} {name}");
         }
     }
@@ -228,7 +233,12 @@ fn a_challenge_of_the_origin_is_a_bad_gateway() {
 #[test]
 fn a_paid_answer_is_private_and_a_free_one_is_as_the_origin_says() {
     let (stack, _origin, ticket) = answering(200, |_| {
-        fields(&[("Cache-Control", "public, max-age=3600"), ("Cache-Control", "immutable"), ("Vary", "Accept"), ("Age", "5")])
+        fields(&[
+            ("Cache-Control", "public, max-age=3600"),
+            ("Cache-Control", "immutable"),
+            ("Vary", "Accept"),
+            ("Age", "5"),
+        ])
     });
     for credential in [ticket.l402(), ticket.payment()] {
         let paid = get_with(&stack, API, &credential);
@@ -247,8 +257,9 @@ fn a_paid_answer_is_private_and_a_free_one_is_as_the_origin_says() {
 fn no_other_field_makes_a_paid_answer_public() {
     const TARGETED: [&str; 5] =
         ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control", "Edge-Control", "X-Accel-Expires"];
-    let (stack, _origin, ticket) =
-        answering(200, |_| fields(&TARGETED.map(|name| (name, if name.starts_with('X') { "3600" } else { "public, max-age=3600" }))));
+    let (stack, _origin, ticket) = answering(200, |_| {
+        fields(&TARGETED.map(|name| (name, if name.starts_with('X') { "3600" } else { "public, max-age=3600" })))
+    });
     let paid = get_with(&stack, API, &ticket.l402());
     let told: Vec<_> = TARGETED.iter().filter(|name| paid.header(name).is_some()).collect();
     assert!(told.is_empty(), "{told:?} tell a cache to keep a paid answer");
@@ -322,7 +333,10 @@ fn a_range_is_answered_with_the_whole() {
 #[test]
 fn there_is_one_allowed_origin_and_our_fields_are_exposed() {
     let (stack, _origin, ticket) = answering(200, |target| match target.rsplit('/').next() {
-        Some("own") => fields(&[("Access-Control-Allow-Origin", "https://shop.test"), ("Access-Control-Expose-Headers", "X-Total")]),
+        Some("own") => fields(&[
+            ("Access-Control-Allow-Origin", "https://shop.test"),
+            ("Access-Control-Expose-Headers", "X-Total"),
+        ]),
         Some("twice") => fields(&[("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Origin", "*")]),
         _ => Vec::new(),
     });
@@ -416,7 +430,9 @@ fn a_compressed_answer_passes_undecoded() {
 #[test]
 fn who_did_not_ask_for_compression_gets_none() {
     let (stack, _origin, ticket, _) = compressing();
-    for (path, credential) in [("/free/small", "Bearer none".to_owned()), ("/api/large", ticket.l402()), ("/api/large", ticket.payment())] {
+    for (path, credential) in
+        [("/free/small", "Bearer none".to_owned()), ("/api/large", ticket.l402()), ("/api/large", ticket.payment())]
+    {
         let response = get_with(&stack, path, &credential);
         assert_eq!((response.header("content-encoding"), response.text().as_str()), (None, "not compressed"), "{path}");
     }

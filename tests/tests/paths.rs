@@ -4,8 +4,10 @@
 
 mod common;
 
-use common::{Turn, ask, buy, get, invoices, seen, shared};
+use common::{Turn, ask, buy, get, invoices, plenty, seen, shared};
+use satstile_tests::Stack;
 use satstile_tests::raw::{self, Response};
+use serde_json::json;
 
 /// Spellings that every server reads in the same way.
 const CLEAN: &[&str] = &[
@@ -150,8 +152,22 @@ const ESCAPES: &[&str] = &[
 
 /// Neighbours of a route that are not the route (T29).
 const NEIGHBOURS: &[&str] = &[
-    "/articles", "/articles?x", "/articlesx/1", "/article/1", "/ARTICLES/1", "/Articles/1", "/articles*", "/articles.", "/free",
-    "/free?/../articles/1", "/FREE/1", "/freely/1", "/xarticles/1", "/x/articles/1", "/.well-known/satstile", "/.well-known/x",
+    "/articles",
+    "/articles?x",
+    "/articlesx/1",
+    "/article/1",
+    "/ARTICLES/1",
+    "/Articles/1",
+    "/articles*",
+    "/articles.",
+    "/free",
+    "/free?/../articles/1",
+    "/FREE/1",
+    "/freely/1",
+    "/xarticles/1",
+    "/x/articles/1",
+    "/.well-known/satstile",
+    "/.well-known/x",
 ];
 
 /// Sends a target as it is written, on a socket of its own.
@@ -265,6 +281,49 @@ fn no_spelling_leads_from_one_route_into_another() {
     assert_eq!(invoices(&stack), before);
 }
 
+/// C11, T29: the most specific pattern wins, whichever way round; and a path has one route in all its honest spellings.
+#[test]
+fn the_most_specific_route_decides() {
+    let stack = Stack::start(plenty(json!({
+    "free": [{"path": "/"}, {"path": "/*"}, {"path": "/articles/preview"}, {"path": "/articles/open/*"}],
+    "services": {
+        "dear": {"routes": [{"path": "/dear/*"}, {"path": "/articles/open/gold"}, {"path": "/caf%C3%A9/*"}]},
+    }})));
+    for free in [
+        "/",
+        "/anything",
+        "/articles",
+        "/articles/preview",
+        "/articles/preview?x",
+        "/articles/open/1",
+        "/articles/open/gold/1",
+        "/dear",
+        "/articlesx/1",
+        "/caf%C3%A9",
+        "/cafe/1",
+    ] {
+        stack.origin.clear();
+        let response = get(&stack, free);
+        assert!(response.status != 402 && seen(&stack) == [free], "{free}: {}", response.status);
+    }
+    stack.origin.clear();
+    for (sold, sats) in [
+        ("/articles/", 21),
+        ("/articles/1", 21),
+        ("/articles/preview/", 21),
+        ("/articles/preview/1", 21),
+        ("/articles/previews", 21),
+        ("/articles/open", 21),
+        ("/articles/open/gold", 50),
+        ("/articles/open/gold?x", 50),
+        ("/caf%C3%A9/1", 50),
+        ("/caf%c3%a9/1", 50),
+    ] {
+        assert_eq!(ask(&stack, sold).response.json()["amount_sats"], sats, "{sold}");
+    }
+    assert_eq!(seen(&stack), [""; 0]);
+}
+
 /// T28, M3: `Host` is a name with a port, one of ours; it carries neither path nor query into the decision.
 #[test]
 fn a_host_cannot_smuggle_a_path() {
@@ -272,16 +331,47 @@ fn a_host_cannot_smuggle_a_path() {
     let [none, paid] = with_and_without(&stack);
     let before = invoices(&stack);
     let unreadable = [
-        "Host: localhost/free/1?", "Host: localhost/articles/1?", "Host: localhost/free/", "Host: localhost?", "Host: localhost#",
-        "Host: localhost\\", "Host: localhost\\free", "Host: user@localhost", "Host: localhost@elsewhere.test", "Host: localhost:",
-        "Host: localhost:0", "Host: localhost:99999", "Host: localhost:+80", "Host: localhost:80:80", "Host: localhost:8o", "Host: localhost.",
-        "Host: local host", "Host: localhost, localhost", "Host: localhost,elsewhere.test", "Host: [::1", "Host: [zz]", "Host: ::1",
-        "Host: loc%61lhost", "Host: localhöst", "Host:", "Host: localhost\r\nHost: localhost", "Host: localhost\r\nHost: elsewhere.test",
+        "Host: localhost/free/1?",
+        "Host: localhost/articles/1?",
+        "Host: localhost/free/",
+        "Host: localhost?",
+        "Host: localhost#",
+        "Host: localhost\\",
+        "Host: localhost\\free",
+        "Host: user@localhost",
+        "Host: localhost@elsewhere.test",
+        "Host: localhost:",
+        "Host: localhost:0",
+        "Host: localhost:99999",
+        "Host: localhost:+80",
+        "Host: localhost:80:80",
+        "Host: localhost:8o",
+        "Host: localhost.",
+        "Host: local host",
+        "Host: localhost, localhost",
+        "Host: localhost,elsewhere.test",
+        "Host: [::1",
+        "Host: [zz]",
+        "Host: ::1",
+        "Host: loc%61lhost",
+        "Host: localhöst",
+        "Host:",
+        "Host: localhost\r\nHost: localhost",
+        "Host: localhost\r\nHost: elsewhere.test",
         "X-No-Host: 1",
     ];
     let unknown = [
-        "Host: elsewhere.test", "Host: localhost.elsewhere.test", "Host: elsewhere.test:8787", "Host: 127.0.0.1.elsewhere.test",
-        "Host: 127.1", "Host: 0x7f000001", "Host: 2130706433", "Host: 0.0.0.0", "Host: [::]", "Host: [::ffff:10.0.0.1]", "Host: notlocalhost",
+        "Host: elsewhere.test",
+        "Host: localhost.elsewhere.test",
+        "Host: elsewhere.test:8787",
+        "Host: 127.0.0.1.elsewhere.test",
+        "Host: 127.1",
+        "Host: 0x7f000001",
+        "Host: 2130706433",
+        "Host: 0.0.0.0",
+        "Host: [::]",
+        "Host: [::ffff:10.0.0.1]",
+        "Host: notlocalhost",
     ];
     for (host, status) in unreadable.iter().map(|h| (h, 400)).chain(unknown.iter().map(|h| (h, 421))) {
         for target in ["/free/1", "/articles/1", "/", "/.well-known/satstile/health"] {
@@ -301,7 +391,8 @@ fn a_host_cannot_smuggle_a_path() {
 #[test]
 fn a_loopback_name_is_ours_on_regtest() {
     let stack = shared();
-    for host in ["localhost", "LocalHost:1", "127.0.0.1:8787", "127.9.9.9", "[::1]", "[::1]:8787", "shop.localhost:80"] {
+    for host in ["localhost", "LocalHost:1", "127.0.0.1:8787", "127.9.9.9", "[::1]", "[::1]:8787", "shop.localhost:80"]
+    {
         stack.origin.clear();
         let head = format!("GET /free/1 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         assert_eq!(raw::request(stack.workerd.address(), head.as_bytes()).status, 200, "{host}");
@@ -323,9 +414,16 @@ fn a_target_in_absolute_form_is_its_path() {
         ("http://elsewhere.test/free/1", "/free/1"),
     ] {
         let (status, seen) = sent(&stack, target, &none);
-        assert!((status == 200 && seen == [path]) || (matches!(status, 400 | 421) && seen.is_empty()), "{target}: {status} {seen:?}");
+        assert!(
+            (status == 200 && seen == [path]) || (matches!(status, 400 | 421) && seen.is_empty()),
+            "{target}: {status} {seen:?}"
+        );
     }
-    for target in ["http://localhost/articles/1", "http://free.test/articles/1", "http://localhost/articles/1?http://localhost/free/1"] {
+    for target in [
+        "http://localhost/articles/1",
+        "http://free.test/articles/1",
+        "http://localhost/articles/1?http://localhost/free/1",
+    ] {
         let (status, reached) = sent(&stack, target, &none);
         assert!(matches!(status, 402 | 400 | 421) && reached.is_empty(), "{target}: {status} {reached:?}");
     }
@@ -360,7 +458,10 @@ fn a_fragment_changes_neither_price_nor_path() {
     let (status, reached) = sent(&stack, "/articles/1#/../../free/1", &none);
     assert!(matches!(status, 402 | 400) && reached.is_empty(), "{status} {reached:?}");
     let (status, reached) = sent(&stack, "/articles/1#x", &paid);
-    assert!((status == 200 && reached == ["/articles/1"]) || (status == 400 && reached.is_empty()), "{status} {reached:?}");
+    assert!(
+        (status == 200 && reached == ["/articles/1"]) || (status == 400 && reached.is_empty()),
+        "{status} {reached:?}"
+    );
 }
 
 /// T44: 8 KiB of URL are read, a byte more is not, on free and sold routes.

@@ -5,13 +5,13 @@ mod common;
 use std::time::Duration;
 
 use common::fake_node::{Draft, FakeNode};
-use common::{Offer, Purchase, Turn, ask, buy, eventually, get, get_with, invoices, now, plenty, seen, shared};
+use common::{Offer, Purchase, Turn, ask, buy, eventually, get, get_with, invoices, now, plenty, seen, shared, sister};
 use ed25519_dalek::{Signature, VerifyingKey};
 use l402::encoding::{base64url, to_base64url};
 use l402::receipt::{PaymentReceipt, UnverifiedReceipt};
 use l402::relay::RelayCall;
 use satstile_tests::raw::{Connection, Response};
-use satstile_tests::{Stack, http};
+use satstile_tests::{Secrets, Stack, http};
 use serde_json::{Value, json};
 
 const API: &str = "/api/echo";
@@ -96,9 +96,44 @@ fn a_delivery_comes_with_a_receipt_that_anybody_can_check() {
     assert_eq!(said.challenge_id, Some(ticket.offer.param("Payment", "id")));
 
     for header in [header, signed] {
-        let text: String = header.split('.').map(|part| String::from_utf8_lossy(&base64url(part).unwrap()).into_owned()).collect();
+        let text: String =
+            header.split('.').map(|part| String::from_utf8_lossy(&base64url(part).unwrap()).into_owned()).collect();
         assert!(!text.contains(&ticket.preimage) && !text.contains(&ticket.offer.macaroon), "{text}");
     }
+}
+
+/// C16: an old receipt can be checked after a new key took over.
+#[test]
+fn a_rotated_receipt_key_stays_published() {
+    let stack = shared();
+    let key_ids = |url: &str| -> Vec<String> {
+        let keys = http::get(&format!("{url}/.well-known/satstile/keys.json"), &[]).json();
+        keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    let old = key_ids(&stack.url(""));
+    assert_eq!(old.len(), 1);
+    let newer = Secrets::random().receipt_key;
+    let rotated = Secrets { receipt_key: format!("{newer},{}", stack.secrets.receipt_key), ..stack.secrets.clone() };
+    let worker = sister(&stack, rotated, json!({"public_url": stack.url("")}));
+    let url = format!("http://{}", worker.address());
+    let both = key_ids(&url);
+    assert_eq!((both.len(), &both[1]), (2, &old[0]));
+    assert_ne!(both[0], old[0]);
+
+    // F20: so is a challenge that was issued before its secret was replaced, and one of nobody's is not.
+    let ticket = buy(&stack, API);
+    let ask = |secrets: Secrets| {
+        let worker = sister(&stack, secrets, json!({"public_url": stack.url("")}));
+        http::get(&format!("http://{}{API}", worker.address()), &[("authorization", &ticket.payment())])
+    };
+    let newer = Secrets::random().challenge_secret;
+    let replaced = Secrets { challenge_secret: newer.clone(), ..stack.secrets.clone() };
+    assert_eq!(ask(replaced).status, 401);
+    let rotating = format!("{newer},{}", stack.secrets.challenge_secret);
+    let delivered = ask(Secrets { challenge_secret: rotating, ..stack.secrets.clone() });
+    assert_eq!(delivered.status, 200);
+    let receipt = UnverifiedReceipt::parse(delivered.header("satstile-receipt").unwrap()).unwrap();
+    assert_eq!(receipt.key_id, old[0]);
 }
 
 /// `wire.md` 4.5: what was not delivered is not receipted.
@@ -122,7 +157,9 @@ fn there_is_no_receipt_without_a_delivery() {
 fn a_wrong_preimage_proves_nothing_and_spoils_nothing() {
     let stack = shared();
     let (ticket, other) = (buy(&stack, API), buy(&stack, API));
-    for wrong in [json!(other.preimage), json!("00".repeat(32)), json!(ticket.offer.payment_hash), json!(""), json!(null)] {
+    for wrong in
+        [json!(other.preimage), json!("00".repeat(32)), json!(ticket.offer.payment_hash), json!(""), json!(null)]
+    {
         let refused = get_with(&stack, API, &ticket.payment_with(|c| c["payload"]["preimage"] = wrong.clone()));
         assert_eq!((refused.status, problem(&refused).as_str()), (402, "verification-failed"), "{wrong}");
         Offer::read(refused);
@@ -280,12 +317,32 @@ fn a_client_that_hung_up_before_the_first_byte_may_come_back() {
         stack.origin.clear();
         let ticket = buy(&stack, API);
         let mut connection = Connection::open(stack.workerd.address()).unwrap();
-        let head = format!("GET /api/fault/slow?ms=700 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", hold(&ticket));
+        let head = format!(
+            "GET /api/fault/slow?ms=700 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n",
+            hold(&ticket)
+        );
         connection.send(head.as_bytes()).unwrap();
         eventually("the origin to be asked", || (!seen(&stack).is_empty()).then_some(()));
         drop(connection);
         assert_eq!(after_the_409s(&stack, API, &hold(&ticket)).status, 200);
     }
+}
+
+/// T80: a client that left after the first byte has had its delivery; it is neither free nor locked for ever.
+#[test]
+fn a_client_that_left_in_the_middle_has_had_its_delivery() {
+    let stack = shared();
+    let ticket = buy(&stack, "/stream/1");
+    let mut connection = Connection::open(stack.workerd.address()).unwrap();
+    let head =
+        format!("GET /stream/1?n=600 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", ticket.payment());
+    connection.send(head.as_bytes()).unwrap();
+    assert_eq!(connection.head(true).unwrap().status, 200);
+    connection.part().unwrap().unwrap();
+    drop(connection);
+    Offer::read(after_the_409s(&stack, "/stream/1?n=1", &ticket.payment()));
+    assert_eq!(seen(&stack), ["/stream/1?n=600"]);
+    assert_eq!(get_with(&stack, "/stream/1?n=1", &ticket.l402()).status, 200);
 }
 
 /// T18, T74: a delivery that was acknowledged is remembered after a power cut.
@@ -308,14 +365,19 @@ fn the_plain_json_form_is_worth_what_its_macaroon_is_worth() {
     let stack = shared();
     let (ticket, other) = (buy(&stack, API), buy(&stack, API));
     let plain = |macaroon: &str, preimage: &str| {
-        format!("Payment {}", json!({"challenge": {"id": "ignored", "macaroon": macaroon}, "payload": {"preimage": preimage}}))
+        format!(
+            "Payment {}",
+            json!({"challenge": {"id": "ignored", "macaroon": macaroon}, "payload": {"preimage": preimage}})
+        )
     };
     let (macaroon, preimage) = (&ticket.offer.macaroon, &ticket.preimage);
     for _ in 0..2 {
         let opened = get_with(&stack, API, &plain(macaroon, preimage));
         assert_eq!(opened.status, 200, "{}", opened.text());
     }
-    let spaced = format!(r#"Payment {{ "challenge": {{"macaroon":"{macaroon}", "id": ""}}, "payload": {{"preimage":"{preimage}"}} }}"#);
+    let spaced = format!(
+        r#"Payment {{ "challenge": {{"macaroon":"{macaroon}", "id": ""}}, "payload": {{"preimage":"{preimage}"}} }}"#
+    );
     assert_eq!(get_with(&stack, API, &spaced).status, 200);
     assert_eq!(seen(&stack), [API; 3]);
     assert!(stack.origin.seen().iter().all(|seen| seen.header("authorization").is_none()));
@@ -386,7 +448,7 @@ fn an_expired_challenge_is_refused_and_its_token_is_not() {
     // An invoice with 61 s left makes a challenge that is over in a second.
     let (stack, node) = FakeNode::stack(plenty(json!({})), |call, line| match &call.call {
         RelayCall::InvoiceCreate(order) => {
-            let draft = Draft { expiry_s: 62, preimage: [call.number as u8; 32], ..Draft::of(order) };
+            let draft = Draft { expiry_s: 62, preimage: [u8::try_from(call.number).unwrap(); 32], ..Draft::of(order) };
             line.signed(200, &draft.sign().reply())
         }
         _ => line.unsigned(400, b""),

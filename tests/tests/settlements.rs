@@ -97,7 +97,11 @@ fn what_the_node_did_not_sign_settles_nothing() {
         send("", &time, &secrets.sign("", at, &body), &body),
         send("a b", &time, &secrets.sign("a b", at, &body), &body),
         send(id, &format!("{time}.0"), &secrets.sign(id, at, &body), &body),
-        http::post(&stack.url(SETTLEMENTS), &[("authorization", &format!("Bearer {}", stack.secrets.audit_key))], &body),
+        http::post(
+            &stack.url(SETTLEMENTS),
+            &[("authorization", &format!("Bearer {}", stack.secrets.audit_key))],
+            &body,
+        ),
         http::post(&stack.url(SETTLEMENTS), &[("authorization", &format!("L402 {}", offer.macaroon))], &body),
     ];
     for (n, answer) in answers.iter().enumerate() {
@@ -224,12 +228,15 @@ fn a_settlement_survives_a_crash() {
 fn a_push_by_either_secret_of_a_rotation_is_believed() {
     let (stack, _node, _offer, made, request_id) = offered();
     let newer = Secrets::random().relay_secrets;
-    let rotating = Secrets { relay_secrets: format!("{newer},{}", stack.secrets.relay_secrets), ..stack.secrets.clone() };
+    let rotating =
+        Secrets { relay_secrets: format!("{newer},{}", stack.secrets.relay_secrets), ..stack.secrets.clone() };
     let policy = plenty(json!({"origin": stack.origin.url()})).policy;
     let worker = Workerd::start(WorkerdOptions { policy, secrets: rotating, ..WorkerdOptions::default() });
     let url = format!("http://{}{SETTLEMENTS}", worker.address());
     let body = RelayCall::InvoiceSettled(made.settlement(&request_id)).to_body();
-    let by = |relay_secrets: String| relay(&Secrets { relay_secrets, ..stack.secrets.clone() }, &url, "settled_1", &body).status;
+    let by = |relay_secrets: String| {
+        relay(&Secrets { relay_secrets, ..stack.secrets.clone() }, &url, "settled_1", &body).status
+    };
     assert_eq!(by(stack.secrets.relay_secrets.clone()), 200);
     assert_eq!(by(newer), 200);
     assert_eq!(by(Secrets::random().relay_secrets), 401);

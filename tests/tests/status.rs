@@ -45,10 +45,15 @@ fn a_poll_turns_from_pending_to_settled_and_then_tells_the_preimage() {
     let offer = ask(&stack, "/articles/1");
     let pending = told(&stack, &offer.macaroon);
     assert_eq!(names(&pending), ["invoice_expires_at", "status"]);
-    assert_eq!((&pending["status"], &pending["invoice_expires_at"]), (&json!("pending"), &offer.response.json()["expires_at"]));
+    assert_eq!(
+        (&pending["status"], &pending["invoice_expires_at"]),
+        (&json!("pending"), &offer.response.json()["expires_at"])
+    );
 
     let ticket = offer.pay(stack.node());
-    let settled = eventually("the settlement", || Some(told(&stack, &ticket.offer.macaroon)).filter(|t| t["status"] == "settled"));
+    let settled = eventually("the settlement", || {
+        Some(told(&stack, &ticket.offer.macaroon)).filter(|t| t["status"] == "settled")
+    });
     assert_eq!(settled["preimage"], ticket.preimage);
     let invoice_expires = UnixTime::from_rfc3339(settled["invoice_expires_at"].as_str().unwrap()).unwrap();
     let access_expires = UnixTime::from_rfc3339(settled["access_expires_at"].as_str().unwrap()).unwrap();
@@ -213,12 +218,21 @@ fn a_preimage_alone_proves_nothing() {
     };
     type Answer = Box<dyn Fn(&Made) -> Vec<u8> + Send + Sync>;
     let answers: Vec<(&str, Answer)> = vec![
-        ("a pending invoice with its preimage", Box::new(move |m| said(m, "pending", json!(21_000), m.preimage.expose_hex()))),
-        ("an expired invoice with its preimage", Box::new(move |m| said(m, "expired", json!(21_000), m.preimage.expose_hex()))),
+        (
+            "a pending invoice with its preimage",
+            Box::new(move |m| said(m, "pending", json!(21_000), m.preimage.expose_hex())),
+        ),
+        (
+            "an expired invoice with its preimage",
+            Box::new(move |m| said(m, "expired", json!(21_000), m.preimage.expose_hex())),
+        ),
         ("another preimage", Box::new(move |m| said(m, "settled", json!(21_000), "00".repeat(32)))),
         ("less than was asked for", Box::new(move |m| said(m, "settled", json!(20_999), m.preimage.expose_hex()))),
         ("no amount", Box::new(move |m| said(m, "settled", Value::Null, m.preimage.expose_hex()))),
-        ("an amount that is no integer", Box::new(move |m| said(m, "settled", json!(21_000.5), m.preimage.expose_hex()))),
+        (
+            "an amount that is no integer",
+            Box::new(move |m| said(m, "settled", json!(21_000.5), m.preimage.expose_hex())),
+        ),
         ("garbage", Box::new(|_| b"<html>".to_vec())),
     ];
     let mut wrong = Vec::new();

@@ -6,8 +6,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Offer, ask, buy, get, get_with, invoices, only_seen, plenty, seen, server, shared};
-use l402::UnixTime;
 use l402::bolt11::{Invoice, Network};
+use l402::token::UnverifiedToken;
+use l402::{Keys, UnixTime};
 use satstile_tests::raw::Connection;
 use satstile_tests::{Stack, http, raw};
 use serde_json::json;
@@ -115,6 +116,66 @@ fn the_body_of_a_402_says_everything_once() {
     assert_eq!(body["grant"], json!({"valid_seconds": 3600, "uses": null}));
     assert_eq!(body["type"], "https://paymentauth.org/problems/payment-required");
     assert_eq!(body["status_url"], stack.url("/.well-known/satstile/status"));
+}
+
+/// C2, to the byte: 66 bytes of identifier, then these caveats in this order. Other people's code reads them.
+#[test]
+fn a_token_says_what_it_is_for_in_this_order() {
+    let stack = Stack::start(plenty(json!({"services": {"dear": {"uses": 3, "bind_route": true}}})));
+    let keys = Keys::parse(&stack.secrets.master_keys, &stack.secrets.challenge_secret).unwrap();
+    let caveats = |path: &str| {
+        let offer = ask(&stack, path);
+        let bytes = l402::encoding::base64_any(&offer.macaroon).unwrap();
+        assert_eq!(&bytes[..15], b"\x02\x01\x08satstile\x02\x42\x00\x00");
+        let token = UnverifiedToken::parse(&offer.macaroon).unwrap().verify(&keys).unwrap();
+        assert_eq!(token.identifier.payment_hash.to_string(), offer.payment_hash);
+        let invoice = Invoice::parse(&offer.invoice).unwrap();
+        let caveats: Vec<String> = token.caveats().map(|c| String::from_utf8(c.to_vec()).unwrap()).collect();
+        (caveats, invoice.expires_at().0)
+    };
+    let (article, expires) = caveats("/articles/1");
+    let until = format!("articles_valid_until={}", expires + 3_600);
+    assert_eq!(article, ["services=articles:0", &until, "satstile_aud=demo", "satstile_methods=GET,HEAD"]);
+    let (dear, expires) = caveats("/dear/echo");
+    let until = format!("dear_valid_until={}", expires + 600);
+    let route = "satstile_route=be9ea95bb659c26f"; // 8 bytes of sha256("/dear/*")
+    assert_eq!(
+        dear,
+        ["services=dear:0", &until, "satstile_aud=demo", "satstile_methods=GET,HEAD", route, "satstile_uses=3"]
+    );
+    let (api, _) = caveats("/api/echo");
+    assert_eq!(api[3], "satstile_methods=GET,HEAD,POST,PUT,PATCH,DELETE");
+}
+
+/// C7: nothing is written for an invoice that was only made: a flood of them fills no disk.
+#[test]
+fn an_invoice_that_nobody_pays_leaves_no_trace() {
+    let stack = Stack::start(plenty(json!({})));
+    ask(&stack, "/articles/1");
+    std::thread::sleep(Duration::from_millis(1_200)); // the counters' own write
+    let before = stack.workerd.storage_bytes();
+    for _ in 0..100 {
+        ask(&stack, "/articles/1");
+    }
+    let grown = stack.workerd.storage_bytes() - before;
+    assert!(grown < 100 * 1_024, "{grown} bytes for 100 unpaid invoices");
+}
+
+/// C15, C4: without a `public_url` the place is the one that was asked for; a challenge for one is none for another.
+#[test]
+fn a_challenge_names_the_place_that_was_asked_for() {
+    let stack = Stack::start(plenty(json!({"public_url": null})));
+    let at = |host: &str, authorization: &str| {
+        http::get(&stack.url("/api/echo"), &[("host", host), ("authorization", authorization)])
+    };
+    let offer = Offer::read(at("Shop.localhost:99", "Bearer none"));
+    assert_eq!(offer.param("Payment", "realm"), "shop.localhost:99");
+    let status_url = "http://shop.localhost:99/.well-known/satstile/status";
+    assert_eq!(offer.response.json()["status_url"], status_url);
+    let ticket = offer.pay(stack.node());
+    assert_eq!(at("localhost", &ticket.payment()).status, 401);
+    assert_eq!(seen(&stack), [""; 0]);
+    assert_eq!(at("shop.localhost:99", &ticket.payment()).status, 200);
 }
 
 /// T40, C3: a challenge belongs to one client.

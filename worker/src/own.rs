@@ -32,7 +32,12 @@ pub async fn serve(
         ("settlements", "POST") => settle::pushed(gate, request, env, ctx).await,
         ("health", "GET" | "HEAD") => http::json(200, &json!({"status": "ok"})),
         ("keys.json", "GET" | "HEAD") => keys(gate).await,
-        ("audit", "GET") => audit(gate, &request, env).await,
+        ("audit", "GET") => {
+            let response = audit(gate, &request, env).await?;
+            // For no script of any site, with the key or without (T108).
+            response.headers().delete("access-control-allow-origin")?;
+            Ok(response)
+        }
         ("status", "OPTIONS") => http::response(&http::preflight("POST")),
         ("keys.json" | "health", "OPTIONS") => http::response(&http::preflight("GET, HEAD")),
         ("status" | "settlements", _) => http::refuse(&Refusal::Method(methods("POST")), method == "HEAD"),

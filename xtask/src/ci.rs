@@ -18,10 +18,11 @@ struct Lane {
     run: fn(install: bool) -> Result<()>,
 }
 
-/// In order of what a failure would tell. The order of lanes to come: browser and ledger after `test`, and
-/// lightning (a real network) last.
+/// In order of what a failure would tell. The order of lanes to come: ledger after `browser`, and lightning (a
+/// real network) last.
 const LANES: &[Lane] = &[
     Lane { name: "test", needs: Duration::from_secs(30 * 60), run: all_tests },
+    Lane { name: "browser", needs: Duration::from_secs(5 * 60), run: browser },
     Lane { name: "interop", needs: Duration::from_secs(15 * 60), run: foreign_clients },
 ];
 
@@ -54,6 +55,11 @@ pub fn run(install: bool) -> Result<()> {
         (false, _) => bail!("failed: {}", failed.join(", ")),
         (true, false) => bail!("not run for want of time: {}", not_run.join(", ")),
     }
+}
+
+/// CI installs Chromium: its machines are new.
+fn browser(_: bool) -> Result<()> {
+    test::run(&["browser".to_owned(), "--install".to_owned()])
 }
 
 fn all_tests(install: bool) -> Result<()> {

@@ -44,13 +44,13 @@ pub fn run(only: &[String]) -> Result<()> {
     let mut steps = Steps::new(5 + worker::STEPS);
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
+    let outcomes = steps.run("clients: npm ci, pip install, go build", set_up)?;
     worker::build(&mut steps, &toolchain, &tools, worker::Profile::Shipped)?;
     steps.run("node webhook, demo origin and harness: cargo build", || {
         let packages = ["satstile-node", "satstile-demo-origin", "satstile-tests"];
         let args = ["build", "--bins"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]));
         repo::run(&mut repo::cargo(args))
     })?;
-    let outcomes = steps.run("clients: npm ci, pip install, go build", set_up)?;
 
     let mut judge = Command::new(repo::target().join("debug/satstile-interop"));
     judge.current_dir(repo::root()).arg("--built").arg(built()).arg("--node").arg(&tools.node);

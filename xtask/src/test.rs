@@ -30,7 +30,10 @@ struct Skipped {
     command: &'static str,
 }
 
-const LANES: [Lane; 9] = [
+/// A lane that runs when it is named only: it needs what few machines have.
+const ON_REQUEST: &str = "browser";
+
+const LANES: [Lane; 10] = [
     Lane { name: "fmt", what: "the code is formatted", run: fmt },
     Lane { name: "clippy", what: "no lint complains", run: clippy },
     Lane { name: "clippy-wasm", what: "the same for the worker as wasm", run: clippy_wasm },
@@ -39,6 +42,7 @@ const LANES: [Lane; 9] = [
     Lane { name: "stories", what: "black-box stories through workerd", run: stories },
     Lane { name: "fuzz", what: "parsers never panic", run: fuzz },
     Lane { name: "wrangler", what: "wrangler takes wrangler.toml and runs it", run: wrangler },
+    Lane { name: "browser", what: "a person with Chromium and no JavaScript", run: browser },
     Lane { name: "deny", what: "licences and advisories of what we depend on", run: deny },
 ];
 
@@ -48,7 +52,10 @@ pub fn run(args: &[String]) -> Result<()> {
     if let Some(odd) = named.iter().find(|n| LANES.iter().all(|l| l.name != **n)) {
         bail!("no lane {odd}; there are {}", LANES.map(|l| l.name).join(", "));
     }
-    let lanes: Vec<&Lane> = LANES.iter().filter(|l| named.is_empty() || named.contains(&l.name)).collect();
+    let lanes: Vec<&Lane> = LANES
+        .iter()
+        .filter(|l| if named.is_empty() { l.name != ON_REQUEST } else { named.contains(&l.name) })
+        .collect();
 
     let mut steps = Steps::new(3 + worker::STEPS + lanes.len());
     let toolchain = wasm_target::ensure(&mut steps)?;
@@ -74,6 +81,9 @@ pub fn run(args: &[String]) -> Result<()> {
             }
         };
         summary.push_str(&format!("  {:<12} {line}\n", lane.name));
+    }
+    if named.is_empty() {
+        summary.push_str(&format!("  {ON_REQUEST:<12} not in here; to run it: cargo xtask test {ON_REQUEST} --install\n"));
     }
     println!("\n{summary}");
     if !failed.is_empty() {
@@ -122,6 +132,20 @@ fn fuzz(_: &Setup) -> Result<Option<Skipped>> {
 
 fn wrangler(setup: &Setup) -> Result<Option<Skipped>> {
     smoke::run(&setup.tools).map(|()| None)
+}
+
+fn browser(setup: &Setup) -> Result<Option<Skipped>> {
+    if !std::path::Path::new("/usr/bin/chromium").exists() {
+        if !setup.install {
+            let (why, command) = ("chromium is not installed", "cargo xtask test browser --install (apt, as root)");
+            return Ok(Some(Skipped { why, command }));
+        }
+        repo::run(Command::new("apt-get").args(["update", "-q"]))?;
+        let packages = ["install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-dejavu-core"];
+        repo::run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(packages))?;
+    }
+    let args = ["test", "--package", "satstile-tests", "--test", "chromium", "--", "--ignored", "--nocapture"];
+    passed(&mut repo::cargo(args))
 }
 
 fn deny(setup: &Setup) -> Result<Option<Skipped>> {

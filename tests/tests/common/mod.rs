@@ -20,7 +20,19 @@ use serde_json::{Value, json};
 /// A stack for one test at a time: its origin has seen nothing yet, its budgets are never the subject.
 pub struct Turn {
     stack: Arc<Stack>,
+    log_before: usize,
     _turn: MutexGuard<'static, ()>,
+}
+
+/// No story may end with an exception that nobody caught: somebody's request was dropped with it.
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let log = self.stack.workerd.log();
+            let broken = log.iter().skip(self.log_before).find(|line| line.to_ascii_lowercase().contains("uncaught"));
+            assert!(broken.is_none(), "{}", broken.map_or("", String::as_str));
+        }
+    }
 }
 
 impl Deref for Turn {
@@ -46,7 +58,8 @@ pub fn shared() -> Turn {
     };
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     stack.origin.clear();
-    Turn { stack, _turn: turn }
+    let log_before = stack.workerd.log().len();
+    Turn { stack, log_before, _turn: turn }
 }
 
 /// A policy laid over the demo's, with budgets that no story reaches.

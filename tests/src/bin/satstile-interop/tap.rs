@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn heads_are_found_in_any_pieces_and_a_body_is_none() {
-        let post = "POST /pay HTTP/1.1\r\ncontent-length: 18\r\n\r\nGET /no\r\nX: y\r\n\r\n";
+        let post = "POST /pay HTTP/1.1\r\ncontent-length: 17\r\n\r\nGET /no\r\nX: y\r\n\r\n";
         let get = "GET /yes HTTP/1.1\r\nHost: x\r\n\r\n";
         let both = format!("{post}{get}");
         let (expected, bytes) = (["POST /pay HTTP/1.1", "GET /yes HTTP/1.1"], both.as_str());
