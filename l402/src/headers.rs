@@ -95,12 +95,16 @@ fn is_always_dropped(name: &str) -> bool {
 pub struct ResponseRules {
     /// Names to take out; `Connection`-nominated ones come on top.
     pub drop: &'static [&'static str],
+    /// More names to take out: what would let a cache keep it.
+    pub drop_caching: &'static [&'static str],
     /// Fields to overwrite.
     pub set: &'static [(&'static str, &'static str)],
     /// Fields to add to.
     pub append: &'static [(&'static str, &'static str)],
-    /// Fields to set where the origin set none.
-    pub default: &'static [(&'static str, &'static str)],
+    /// Which web pages may read it, unless the origin names one itself.
+    pub open: &'static [(&'static str, &'static str)],
+    /// What cannot stand beside [`ResponseRules::open`].
+    pub open_drops: &'static [&'static str],
     /// Status codes that mean the origin asks for money or a login itself: answered 502 (T37).
     pub refuse: &'static [u16],
 }
@@ -129,20 +133,40 @@ const DROPPED_ON_RETURN: &[&str] = &[
     "cf-cache-status",
     "age",
 ];
-const CORS: &[(&str, &str)] = &[("access-control-allow-origin", "*")];
+/// What tells a cache between us and the client to keep an answer.
+const CACHING: &[&str] = &[
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "surrogate-control",
+    "edge-control",
+    "x-accel-expires",
+    "expires",
+    "pragma",
+];
+const OPEN: &[(&str, &str)] = &[("access-control-allow-origin", "*")];
+const OPEN_DROPS: &[&str] = &["access-control-allow-credentials"];
 const EXPOSE: (&str, &str) = ("access-control-expose-headers", EXPOSED);
 
 impl ResponseRules {
     /// For a route that anybody may read: the origin's own caching rules stand.
-    pub const FREE: Self =
-        Self { drop: DROPPED_ON_RETURN, set: &[], append: &[EXPOSE], default: CORS, refuse: &[401, 402] };
+    pub const FREE: Self = Self {
+        drop: DROPPED_ON_RETURN,
+        drop_caching: &[],
+        set: &[],
+        append: &[EXPOSE],
+        open: OPEN,
+        open_drops: OPEN_DROPS,
+        refuse: &[401, 402],
+    };
 
     /// For an answer that was paid for: it belongs to one client and no cache (T40).
     pub const PAID: Self = Self {
         drop: DROPPED_ON_RETURN,
+        drop_caching: CACHING,
         set: &[("cache-control", "private, no-store")],
         append: &[("vary", "Authorization, Cookie"), EXPOSE],
-        default: CORS,
+        open: OPEN,
+        open_drops: OPEN_DROPS,
         refuse: &[401, 402],
     };
 }

@@ -139,6 +139,10 @@ fn check_path(path: &str) -> Result<(), Malformed> {
             _ => {}
         }
     }
+    // `%c0%ae` is a dot to a decoder that does not look closely.
+    if core::str::from_utf8(&decode(path)).is_err() {
+        return Err(No("encoded bytes that are no UTF-8"));
+    }
     if path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(No("a dot segment"));
     }
@@ -303,6 +307,8 @@ mod tests {
             "/a}b",
             "/a#b",
             "/%61rticles",
+            "/%c0%ae%c0%ae/a",
+            "/caf%e9",
             "/a%0ab",
             "/a%7F",
         ] {

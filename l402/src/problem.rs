@@ -105,6 +105,10 @@ impl Refusal<'_> {
 
     fn detail(&self) -> String {
         match self {
+            // One body for all of them (T25); the log says which (C1).
+            Self::Malformed(Malformed::Credential(_)) => {
+                "The Authorization header cannot be read. Its form is `L402 <macaroon>:<preimage>`, the preimage in 64 hex digits, or `Payment <base64url>`."
+            }
             Self::Malformed(why) => return format!("{why}."),
             Self::Forgery { .. } => "It was not made here, or was changed. Ask again without it to get an invoice.",
             Self::Unauthorized => "The signature or key is missing, stale or wrong.",

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # aperture (sqlite, plain HTTP) in front of an origin, making its invoices on devnet.sh's alice.
 #   aperture.sh up | down | status | pid    (needs a devnet that is up; same DEVNET_DIR and DEVNET_BIN)
-# ORIGIN (127.0.0.1:8789), APERTURE_PORT (22081), PROM_PORT (22082), LOGLEVEL (info, aperture's own
-# default: a line for each request, a quarter of its CPU; warn is silent).
+# ORIGIN (127.0.0.1:8789), APERTURE_PORT (22081), PROM_PORT (22082), LOGLEVEL (info, aperture's own).
 # MPP=1 also switches on the Payment scheme. STRICT=1 checks invoices with lnd.
 set -euo pipefail
 peers=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/target/peers
@@ -50,5 +49,5 @@ YAML
 down) stop aperture ;;
 pid) pid_of aperture ;;
 status) if alive aperture; then echo "aperture up pid=$(pid_of aperture)"; else echo "aperture down"; exit 1; fi ;;
-*) sed -n '2,6p' "${BASH_SOURCE[0]}"; exit 2 ;;
+*) sed -n '2,5p' "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

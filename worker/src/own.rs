@@ -22,10 +22,10 @@ pub async fn serve(
     let method = request.inner().method();
     let gate = match setup {
         Setup::Ready(gate) => gate,
-        Setup::Faulty { .. } if name == "health" && method == "GET" => {
+        Setup::Faulty { .. } if name == "health" && matches!(method.as_str(), "GET" | "HEAD") => {
             return http::json(503, &json!({"status": "not-ready"}));
         }
-        Setup::Faulty { .. } => return http::refuse(&Refusal::NotReady, false),
+        Setup::Faulty { .. } => return http::refuse(&Refusal::NotReady, method == "HEAD"),
     };
     match (name, method.as_str()) {
         ("status", "POST") => status::status(gate, &place.public_url, &request, env, ctx).await,

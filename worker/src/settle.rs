@@ -71,27 +71,33 @@ pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context)
 pub async fn of_token(gate: &Gate, env: &Env, ctx: &Context, token: &Token) -> Result<Option<Settlement>> {
     let hash = token.identifier.payment_hash;
     let known: Ended = ask(env, binding::PAYMENTS, &hash.to_string(), "look", &()).await?;
-    if known.settlement.is_some() || !known.may_look {
+    if !known.may_look {
         return Ok(known.settlement);
     }
     let id = format!("look.{}", to_base64url(&crypto::random::<16>()?));
     let lookup = RelayCall::InvoiceLookup(InvoiceLookup { payment_hash: hash });
-    let Ok(reply) = relay::call(gate, &id, &lookup).await else { return Ok(None) };
-    let Ok(status) = InvoiceStatus::parse(&reply) else { return Ok(None) };
+    let Ok(reply) = relay::call(gate, &id, &lookup).await else { return Ok(known.settlement) };
+    let Ok(status) = InvoiceStatus::parse(&reply) else { return Ok(known.settlement) };
     // The node's state is the proof of payment, never the presence of a preimage.
     let (InvoiceState::Settled, Some(amount), Some(at)) = (status.status, status.amount_msat, status.settled_at) else {
-        return Ok(None);
+        return Ok(known.settlement);
     };
+    let service = caveat::service_of(token.caveats()).unwrap_or_default().to_owned();
+    // Less than the price is not settled (T66). A push carries the amount that was asked for; a look-up does not, so the
+    // price of today stands in.
+    if gate.policy.service_named(&service).is_none_or(|service| amount < service.price.0) {
+        log::warn("settlement", "the node says settled, for less than the price");
+        return Ok(known.settlement);
+    }
     let Some(preimage) = status.preimage.filter(|preimage| preimage.payment_hash() == hash) else {
         log::warn("settlement", "the node says settled, and its preimage does not fit the hash");
-        return Ok(None);
+        return Ok(known.settlement);
     };
     let settlement = Settlement {
         amount_msat: i64::try_from(amount).unwrap_or(i64::MAX),
         preimage: preimage.expose_hex(),
         settled_at: i64::try_from(at.0).unwrap_or(i64::MAX),
     };
-    let service = caveat::service_of(token.caveats()).unwrap_or_default().to_owned();
     record(gate, env, ctx, &hash, &service, settlement.clone()).await?;
     Ok(Some(settlement))
 }

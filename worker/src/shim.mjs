@@ -48,7 +48,8 @@ const decide = (request, env) => {
   renew();
   let fields = "";
   request.headers.forEach((value, name) => { fields += name + ":" + value + "\n"; });
-  const ask = () => rust.decide(request.method, request.url, fields, request.body !== null, Date.now() / 1000);
+  const hasBody = request.body !== null && request.headers.get("content-length") !== "0";
+  const ask = () => rust.decide(request.method, request.url, fields, hasBody, Date.now() / 1000);
   // Empty: this instance is new and has not read its configuration.
   return ask() || (rust.configure(env, policyFile), rules.clear(), ask());
 };
@@ -60,7 +61,7 @@ const rulesOf = (number) => {
   if (!found) {
     found = JSON.parse(rust.response_rules(number));
     found.cache ??= undefined;
-    found.drop = new Set(found.drop);
+    found.drop = new Set([...found.drop, ...found.drop_caching]);
     rules.set(number, found);
   }
   return found;
@@ -115,56 +116,91 @@ const forward = async (request, verdict, env, ctx) => {
       case "!": claim = line.slice(1); break;
     }
   }
-  const conclude = (delivered) => claim && ctx.waitUntil(run(() => rust.conclude(env, claim, delivered)));
+  // From here on until it is concluded: a client that hangs up must not leave its claim open.
+  let concluded;
+  if (claim) ctx.waitUntil(new Promise((resolve) => { concluded = resolve; }));
+  const conclude = (delivered) => claim && run(() => rust.conclude(env, claim, delivered)).then(concluded, concluded);
   const fault = (kind) => { conclude(false); return respond(rust.upstream_fault(kind)); };
 
   if (!isPlain(url)) return fault("rewritten");
+  // An answer that is passed on encoded cannot be watched; whoever counts on delivery asks for a plain one.
+  if (claim) headers.set("accept-encoding", "identity");
+  const abort = new AbortController();
+  const stop = () => abort.abort(LATE);
+  const timer = setTimeout(stop, rule.first_byte_ms);
   let up;
   try {
-    up = await within(rule.first_byte_ms, fetch(url, {
-      method: request.method, headers, body: request.body, redirect: "manual", cache: rule.cache,
-    }));
-  } catch (error) {
-    return fault(error === LATE ? "timeout" : "failed");
+    up = await fetch(url, {
+      method: request.method, headers, body: request.body, redirect: "manual", cache: rule.cache, signal: abort.signal,
+    });
+  } catch {
+    return fault(abort.signal.aborted ? "timeout" : "failed");
+  } finally {
+    clearTimeout(timer);
   }
-  if (rule.refuse.includes(up.status)) { up.body?.cancel(); return fault("challenges"); }
+  if (rule.refuse.includes(up.status)) {
+    up.body?.cancel().catch(() => {});
+    return fault("challenges");
+  }
 
   const size = up.headers.get("content-length");
-  const body = claim
-    ? delivered(up, rule, ctx, conclude)
-    : !up.body || (size !== null && +size <= rule.small_bytes) ? up.body : watched(up.body, rule);
+  const encoded = up.headers.get("content-encoding");
+  let body = up.body;
+  if (encoded) {
+    // The bytes go through as they are, and so unseen.
+    conclude(up.status < 500);
+    setTimeout(stop, rule.total_ms);
+  } else if (claim) {
+    body = delivered(up, rule, ctx, conclude);
+  } else if (size !== null && +size <= rule.small_bytes) {
+    setTimeout(stop, rule.idle_ms);
+  } else if (body) {
+    body = watched(body, rule, stop);
+  }
   const out = new Response(body, up);
   const back = out.headers;
   const nominated = back.get("connection")?.toLowerCase().split(",").map((name) => name.trim());
   up.headers.forEach((_, name) => { if (rule.drop.has(name) || nominated?.includes(name)) back.delete(name); });
-  for (const [name, value] of rule.default) if (!back.has(name)) back.set(name, value);
+  for (const [name, value] of rule.open) {
+    const own = back.get(name);
+    if (own !== null && own !== value && !own.includes(",")) continue;
+    back.set(name, value);
+    rule.open_drops.forEach((other) => back.delete(other));
+  }
   for (const [name, value] of rule.set) back.set(name, value);
   for (const [name, value] of rule.append) back.append(name, value);
   if (up.ok) for (const [name, value] of added) back.set(name, value);
   if (up.status >= 300 && up.status < 400) {
-    const location = back.get("location");
-    if (location?.startsWith(rule.origin + "/")) back.set("location", location.slice(rule.origin.length));
+    const location = home(back.get("location"), rule.origin);
+    if (location) back.set("location", location);
   }
   return out;
 };
 
 // A long body may pause for idle_ms and last for total_ms, no longer: then it breaks off, and with it the
 // origin's side.
-const watched = (body, rule) => {
-  let idle, total, stop;
-  const rest = () => { clearTimeout(idle); idle = setTimeout(stop, rule.idle_ms); };
+const watched = (body, rule, stop) => {
+  let idle = setTimeout(stop, rule.idle_ms);
+  const total = setTimeout(stop, rule.total_ms);
   return body.pipeThrough(new TransformStream({
-    start(out) {
-      stop = () => out.error(LATE);
-      total = setTimeout(stop, rule.total_ms);
-      rest();
-    },
     transform(chunk, out) {
-      rest();
+      clearTimeout(idle);
+      idle = setTimeout(stop, rule.idle_ms);
       out.enqueue(chunk);
     },
     flush() { clearTimeout(idle); clearTimeout(total); },
   }));
+};
+
+// A redirect to the origin's own address, as one to ours; undefined for any other.
+const home = (location, origin) => {
+  if (!location || !/^([a-z][a-z0-9+.-]*:|\/\/)/i.test(location)) return undefined;
+  try {
+    const to = new URL(location, origin);
+    return to.origin === origin ? to.pathname + to.search + to.hash : undefined;
+  } catch {
+    return undefined;
+  }
 };
 
 // A claimed delivery counts once it has reached the client: whole, or as far as the client wanted it. An
@@ -176,6 +212,9 @@ const delivered = (up, rule, ctx, conclude) => {
   const pump = async () => {
     const reader = up.body.getReader();
     const writer = writable.getWriter();
+    // Their failures are told by the reads and writes below.
+    reader.closed.catch(() => {});
+    writer.closed.catch(() => {});
     const until = Date.now() + rule.total_ms;
     for (let sent = 0; ;) {
       let piece;
@@ -188,7 +227,7 @@ const delivered = (up, rule, ctx, conclude) => {
       }
       try {
         if (piece.done) { await writer.close(); conclude(true); return; }
-        await writer.write(piece.value);
+        await within(rule.idle_ms, writer.write(piece.value));
         sent += piece.value.byteLength;
       } catch (gone) {
         conclude(sent > 0 || piece.done);
@@ -196,7 +235,7 @@ const delivered = (up, rule, ctx, conclude) => {
       }
     }
   };
-  ctx.waitUntil(pump());
+  pump();
   return readable;
 };
 

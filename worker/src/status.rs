@@ -43,7 +43,9 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
         Some(settlement) => {
             body["status"] = "settled".into();
             body["access_expires_at"] = valid_until.to_string().into();
-            body["preimage"] = settlement.preimage.clone().into();
+            if !settlement.preimage.is_empty() {
+                body["preimage"] = settlement.preimage.clone().into();
+            }
             if let Some(receipt) = receipt(gate, place_url, service, token, &settlement).await {
                 body["receipt"] = receipt.into();
             }
@@ -92,7 +94,11 @@ fn polls_too_fast(token: &Token) -> bool {
         if polled.len() >= POLLS_MAX {
             polled.retain(|_, at_ms| now_ms.saturating_sub(*at_ms) < POLL_MS);
         }
-        let before = polled.insert(hash, now_ms);
-        before.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < POLL_MS)
+        let too_fast = polled.get(&hash).is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < POLL_MS);
+        // A refused poll does not count, or a hasty client would never hear anything.
+        if !too_fast {
+            polled.insert(hash, now_ms);
+        }
+        too_fast
     })
 }

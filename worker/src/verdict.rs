@@ -90,7 +90,7 @@ pub fn response_rules(setup: &Setup, number: &str) -> String {
     let limits = policy.timeouts;
     let ms = |seconds: u32| u64::from(seconds) * 1_000;
     json!({
-        "drop": rules.drop, "set": rules.set, "append": rules.append, "default": rules.default, "refuse": rules.refuse,
+        "drop": rules.drop, "set": rules.set, "append": rules.append, "drop_caching": rules.drop_caching, "open_drops": rules.open_drops, "open": rules.open, "refuse": rules.refuse,
         // A paid answer is nobody's else, not even a cache's between us and the origin (T40).
         "cache": (number != "0").then_some("no-store"), "origin": policy.origin, "small_bytes": SMALL_BYTES,
         "first_byte_ms": ms(limits.first_byte_s), "idle_ms": ms(limits.idle_s), "total_ms": ms(limits.total_s),

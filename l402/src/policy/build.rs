@@ -145,6 +145,9 @@ fn hosts(file: &Table<'_>, network: Network) -> Result<Vec<String>, PolicyFault>
     let mut hosts = Vec::new();
     for host in file.texts("hosts")? {
         match canonical_host(host) {
+            Some(host) if network == Network::Mainnet && is_loopback(&host) => {
+                return file.fault("hosts", format!("`{host}`: mainnet does not go with a loopback host"));
+            }
             Some(host) => hosts.push(host),
             None => return file.fault("hosts", format!("`{host}` is not a host with an optional port")),
         }
@@ -214,7 +217,8 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
     };
     Ok(Service {
         id: id.to_owned(),
-        price: Msat(required("price_msat", 1, Msat::MAX.0)?),
+        // Wallets and the Payment scheme count in sats: what is asked for is whole, and never less (T56).
+        price: Msat(required("price_msat", 1, Msat::MAX.0)?.div_ceil(1_000) * 1_000),
         valid_s: required("valid_s", 1, 315_360_000)?,
         uses: table.number("uses", 1, 1_000_000_000)?,
         bind_route: table.flag("bind_route")?,

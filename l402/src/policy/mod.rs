@@ -90,7 +90,7 @@ pub struct Timeouts {
 pub struct Service {
     /// `[a-z][a-z0-9-]*`, at most 32; stands in caveats, cookies and logs.
     pub id: String,
-    /// Price of one grant.
+    /// Price of one grant, in whole satoshi.
     pub price: Msat,
     /// How long the grant lasts, in seconds.
     pub valid_s: u64,

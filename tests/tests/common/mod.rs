@@ -17,6 +17,11 @@ use satstile_tests::raw::Response;
 use satstile_tests::{Node, Secrets, Seen, Stack, StackOptions, Workerd, WorkerdOptions, http};
 use serde_json::{Value, json};
 
+/// A sold route that takes every method and tells what it was sent.
+pub const API: &str = "/api/echo";
+/// The operator's totals.
+pub const AUDIT: &str = "/.well-known/satstile/audit";
+
 /// A stack for one test at a time: its origin has seen nothing yet, its budgets are never the subject.
 pub struct Turn {
     stack: Arc<Stack>,
@@ -116,6 +121,11 @@ pub struct Purchase {
 }
 
 impl Purchase {
+    /// The token's bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        encoding::base64_any(&self.offer.macaroon).expect("a token is base64")
+    }
+
     /// `L402 <macaroon>:<preimage>`
     pub fn l402(&self) -> String {
         format!("L402 {}:{}", self.offer.macaroon, self.preimage)
@@ -144,6 +154,16 @@ impl Purchase {
         change(&mut credential);
         format!("Payment {}", encoding::to_base64url(credential.to_string().as_bytes()))
     }
+}
+
+/// `L402 <macaroon>:<preimage>` of any bytes.
+pub fn l402(macaroon: &[u8], preimage: &str) -> String {
+    format!("L402 {}:{preimage}", encoding::to_base64(macaroon))
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A macaroon with more caveats.
@@ -176,6 +196,50 @@ pub fn ask(stack: &Stack, path: &str) -> Offer {
 #[track_caller]
 pub fn buy(stack: &Stack, path: &str) -> Purchase {
     ask(stack, path).pay(stack.node())
+}
+
+/// The credential opens [`API`], and reaches the origin once.
+#[track_caller]
+pub fn opens(stack: &Stack, authorization: &str) {
+    stack.origin.clear();
+    let response = get_with(stack, API, authorization);
+    assert_eq!(response.status, 200, "{authorization}: {}", response.text());
+    assert_eq!(seen(stack), [API]);
+}
+
+/// The credential is sold another token, and reaches nobody.
+#[track_caller]
+pub fn is_charged(stack: &Stack, authorization: &str) -> Offer {
+    stack.origin.clear();
+    let offer = Offer::read(get_with(stack, API, authorization));
+    assert_eq!(seen(stack), [""; 0], "{authorization}");
+    offer
+}
+
+/// What a credential is answered once an earlier delivery was written down: until then it is a 409.
+#[track_caller]
+pub fn after_the_409s(stack: &Stack, path: &str, authorization: &str) -> Response {
+    eventually("an end to the 409s", || Some(get_with(stack, path, authorization)).filter(|r| r.status != 409))
+}
+
+/// The operator's totals.
+#[track_caller]
+pub fn audit(stack: &Stack) -> Value {
+    let answer = get_with(stack, AUDIT, &format!("Bearer {}", stack.secrets.audit_key));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+/// The totals of a service once `field` has come to `n`.
+#[track_caller]
+pub fn total(stack: &Stack, service: &str, field: &str, n: i64) -> Value {
+    eventually("the totals", || Some(audit(stack)["services"][service].clone()).filter(|totals| totals[field] == n))
+}
+
+/// How long something takes.
+pub fn timed<T>(act: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    (act(), start.elapsed())
 }
 
 /// Another worker in front of the same origin and node, with secrets and policy of its own.

@@ -139,7 +139,9 @@ fn look(storage: &Storage, looked_ms: &Cell<u64>) -> Result<Ended> {
         _ => None,
     };
     let now_ms = Date::now().as_millis();
-    let may_look = settlement.is_none() && now_ms.saturating_sub(looked_ms.get()) >= LOOK_EVERY_MS;
+    // A settlement that was told without its proof may still get it.
+    let is_proven = settlement.as_ref().is_some_and(|known| !known.preimage.is_empty());
+    let may_look = !is_proven && now_ms.saturating_sub(looked_ms.get()) >= LOOK_EVERY_MS;
     if may_look {
         looked_ms.set(now_ms);
     }
@@ -151,6 +153,9 @@ fn settle(storage: &Storage, settle: &Settle) -> Result<Settled> {
         create(sql)?;
         if let Some(known) = settlement(sql)? {
             let same = known.amount_msat == settle.settlement.amount_msat;
+            if same && known.preimage.is_empty() {
+                sql.exec("UPDATE settlement SET preimage = ?", vec![settle.settlement.preimage.clone().into()])?;
+            }
             return Ok(if same { Settled::Known } else { Settled::Contradiction });
         }
         let new = &settle.settlement;
