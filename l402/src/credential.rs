@@ -66,10 +66,10 @@ impl Credential {
         let mut ours = pieces.iter().filter(|piece| Scheme::of(piece).is_some());
         let Some(first) = ours.next() else { return Ok(None) };
         // A second piece must say the same: LSAT and L402 of one pair are one credential (T19).
-        let same = |other: &&str| {
+        let same = |other: &str| {
             Scheme::of(other).zip(Scheme::of(first)).is_some_and(|(a, b)| a.is_l402 && b.is_l402 && a.rest == b.rest)
         };
-        if pieces.len() > 1 && !pieces.iter().all(|piece| same(&piece.as_ref())) {
+        if pieces.len() > 1 && !pieces.iter().all(|piece| same(piece)) {
             return Err(Malformed::TwoCredentials);
         }
         let Some(scheme) = Scheme::of(first) else { return Ok(None) };

@@ -42,10 +42,8 @@ impl Secret {
         }
         // 32 random bytes hold 30 different ones on average, and fewer than 12 never. Text of a
         // sample file ("changeme…", "secret-secret-…") and counted or repeated bytes are caught too.
-        let mut seen = [false; 256];
-        bytes.iter().for_each(|b| seen[usize::from(*b)] = true);
-        let distinct = seen.iter().filter(|s| **s).count();
-        let counted = bytes.windows(2).all(|w| w[1].wrapping_sub(w[0]) == 1);
+        let distinct = bytes.iter().collect::<std::collections::BTreeSet<_>>().len();
+        let counted = bytes.iter().zip(bytes.iter().skip(1)).all(|(a, b)| b.wrapping_sub(*a) == 1);
         let lower = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
         let sample = ["changeme", "change-me", "example", "sample", "secret", "password", "insecure", "0123456789"];
         if distinct < 12 || counted || sample.iter().any(|s| lower.contains(s)) {

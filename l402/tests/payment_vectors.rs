@@ -3,6 +3,7 @@
 //! The file is not ours and not in the repository. It is read from `SATSTILE_VECTORS`, or from `../shared/vectors`
 //! beside the workspace; without it the tests that need it say so and pass.
 #![cfg(feature = "verify")]
+#![allow(clippy::disallowed_macros)] // a skipped test says so
 
 use std::path::PathBuf;
 

@@ -17,9 +17,12 @@ use crate::{crypto, http, log};
 /// How many payment hashes an isolate remembers.
 const RING: usize = 10_000;
 
+/// The hashes, and the order in which they came. A map and not a set: the very type that `status` uses, so
+/// that the wasm holds it once.
+type Ring = (HashMap<[u8; 32], u64>, VecDeque<[u8; 32]>);
+
 thread_local! {
-    // A map and not a set: the very type that `status` uses, so that the wasm holds it once.
-    static SEEN: RefCell<(HashMap<[u8; 32], u64>, VecDeque<[u8; 32]>)> = RefCell::default();
+    static SEEN: RefCell<Ring> = RefCell::default();
 }
 
 /// An invoice for exactly this service's price, fresh, on this network.

@@ -18,8 +18,10 @@ pub fn refused(refusal: &Refusal<'_>, reason: Option<Denial>) {
 
 /// Something happened that is worth a line.
 pub fn event(name: &str, mut fields: Value) {
-    fields["event"] = name.into();
-    fields["level"] = "info".into();
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("event".to_owned(), name.into());
+        fields.insert("level".to_owned(), "info".into());
+    }
     console_log!("{fields}");
 }
 

@@ -8,7 +8,7 @@ use l402::problem::Refusal;
 use l402::receipt::Receipt;
 use l402::token::Token;
 use l402::{Msat, PaymentHash, UnixTime, caveat, credential};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use worker::{Context, Date, Env, Request, Response, Result};
 
 use crate::gate::Gate;
@@ -38,22 +38,26 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
         return http::response(&answer);
     }
     let invoice_expires_at = UnixTime(valid_until.0.saturating_sub(service.valid_s));
-    let mut body = json!({"status": "pending", "invoice_expires_at": invoice_expires_at.to_string()});
+    let mut body = Map::new();
+    let mut say = |name: &str, value: String| {
+        body.insert(name.to_owned(), value.into());
+    };
+    say("invoice_expires_at", invoice_expires_at.to_string());
     match settle::of_token(gate, env, ctx, token).await? {
         Some(settlement) => {
-            body["status"] = "settled".into();
-            body["access_expires_at"] = valid_until.to_string().into();
+            say("status", "settled".to_owned());
+            say("access_expires_at", valid_until.to_string());
             if !settlement.preimage.is_empty() {
-                body["preimage"] = settlement.preimage.clone().into();
+                say("preimage", settlement.preimage.clone());
             }
             if let Some(receipt) = receipt(gate, place_url, service, token, &settlement).await {
-                body["receipt"] = receipt.into();
+                say("receipt", receipt);
             }
         }
-        None if http::now() >= invoice_expires_at => body["status"] = "expired".into(),
-        None => {}
+        None if http::now() >= invoice_expires_at => say("status", "expired".to_owned()),
+        None => say("status", "pending".to_owned()),
     }
-    http::json(200, &body)
+    http::json(200, &Value::Object(body))
 }
 
 /// The service and end of a token that nobody has attenuated: a delegate never learns a preimage.

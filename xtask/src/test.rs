@@ -83,7 +83,8 @@ pub fn run(args: &[String]) -> Result<()> {
         summary.push_str(&format!("  {:<12} {line}\n", lane.name));
     }
     if named.is_empty() {
-        summary.push_str(&format!("  {ON_REQUEST:<12} not in here; to run it: cargo xtask test {ON_REQUEST} --install\n"));
+        summary
+            .push_str(&format!("  {ON_REQUEST:<12} not in here; to run it: cargo xtask test {ON_REQUEST} --install\n"));
     }
     println!("\n{summary}");
     if !failed.is_empty() {

@@ -49,6 +49,7 @@ pub fn build(steps: &mut Steps, toolchain: &Toolchain, tools: &Tools, profile: P
     steps.run("worker: wasm-opt and copy", || {
         if profile == Profile::Shipped {
             optimise(tools, &new.join("index_bg.wasm"))?;
+            minify(tools, &new.join("index.js"))?;
         }
         fs::copy(&sources.shim, new.join("shim.mjs")).context("cannot copy worker/src/shim.mjs")?;
         fs::write(new.join("policy.txt"), policy(sources.policy.as_deref())?).context("cannot write policy.txt")?;
@@ -138,6 +139,17 @@ fn bind(wasm: &Path, out: &Path) -> Result<()> {
     let js = out.join("index.js");
     let text = fs::read_to_string(&js)?.replace("import source ", "import ");
     fs::write(&js, text).context("cannot write index.js")
+}
+
+/// What wasm-bindgen wrote, with esbuild, which comes with wrangler. The shim stays readable.
+fn minify(tools: &Tools, module: &Path) -> Result<()> {
+    let mut esbuild = tools.node();
+    esbuild.arg("node_modules/esbuild/bin/esbuild").arg(module).args([
+        "--minify",
+        "--format=esm",
+        "--log-level=warning",
+    ]);
+    repo::run(esbuild.arg("--allow-overwrite").arg(format!("--outfile={}", module.display())))
 }
 
 fn optimise(tools: &Tools, wasm: &Path) -> Result<()> {

@@ -229,7 +229,7 @@ mod tests {
         }
         let unprefixed = good.trim_start_matches("v1,");
         let another_version = good.replace("v1,", "v1a,");
-        let many = vec![good.as_str(); 9].join(" ");
+        let many = [good.as_str(); 9].join(" ");
         let long = format!("{good} {}", "x".repeat(1024));
         for header in ["", "v1,", "v1,AAAA", unprefixed, &another_version, &good[..20], &many, &long] {
             check("msg_1", &at, header, BODY, Err(RelayFault::UnreadableSignature));
