@@ -44,12 +44,14 @@ const run = (f) => {
   });
 };
 
+// Some clients announce an empty body with every request.
+const bodyOf = (request) => request.headers.get("content-length") === "0" ? null : request.body;
+
 const decide = (request, env) => {
   renew();
   let fields = "";
   request.headers.forEach((value, name) => { fields += name + ":" + value + "\n"; });
-  const hasBody = request.body !== null && request.headers.get("content-length") !== "0";
-  const ask = () => rust.decide(request.method, request.url, fields, hasBody, Date.now() / 1000);
+  const ask = () => rust.decide(request.method, request.url, fields, bodyOf(request) !== null, Date.now() / 1000);
   // Empty: this instance is new and has not read its configuration.
   return ask() || (rust.configure(env, policyFile), rules.clear(), ask());
 };
@@ -123,15 +125,14 @@ const forward = async (request, verdict, env, ctx) => {
   const fault = (kind) => { conclude(false); return respond(rust.upstream_fault(kind)); };
 
   if (!isPlain(url)) return fault("rewritten");
-  // An answer that is passed on encoded cannot be watched; whoever counts on delivery asks for a plain one.
-  if (claim) headers.set("accept-encoding", "identity");
   const abort = new AbortController();
   const stop = () => abort.abort(LATE);
   const timer = setTimeout(stop, rule.first_byte_ms);
   let up;
   try {
     up = await fetch(url, {
-      method: request.method, headers, body: request.body, redirect: "manual", cache: rule.cache, signal: abort.signal,
+      method: request.method, headers, body: bodyOf(request), redirect: "manual", cache: rule.cache, signal: abort.signal,
+      encodeResponseBody: "manual", // what is compressed passes as it is
     });
   } catch {
     return fault(abort.signal.aborted ? "timeout" : "failed");
@@ -144,20 +145,16 @@ const forward = async (request, verdict, env, ctx) => {
   }
 
   const size = up.headers.get("content-length");
-  const encoded = up.headers.get("content-encoding");
   let body = up.body;
-  if (encoded) {
-    // The bytes go through as they are, and so unseen.
-    conclude(up.status < 500);
-    setTimeout(stop, rule.total_ms);
-  } else if (claim) {
-    body = delivered(up, rule, ctx, conclude);
-  } else if (size !== null && +size <= rule.small_bytes) {
-    setTimeout(stop, rule.idle_ms);
+  if (claim) {
+    body = delivered(up, rule, conclude);
+  } else if (body && size !== null && +size <= rule.small_bytes) {
+    // Whole or not at all; no timer outlives a stream that is handed on.
+    try { body = await within(rule.idle_ms, up.arrayBuffer()); } catch (error) { return fault(error === LATE ? "timeout" : "failed"); }
   } else if (body) {
     body = watched(body, rule, stop);
   }
-  const out = new Response(body, up);
+  const out = new Response(body, { status: up.status, statusText: up.statusText, headers: up.headers, encodeBody: "manual" });
   const back = out.headers;
   const nominated = back.get("connection")?.toLowerCase().split(",").map((name) => name.trim());
   up.headers.forEach((_, name) => { if (rule.drop.has(name) || nominated?.includes(name)) back.delete(name); });
@@ -205,7 +202,7 @@ const home = (location, origin) => {
 
 // A claimed delivery counts once it has reached the client: whole, or as far as the client wanted it. An
 // origin that fails, before or in the middle, has delivered nothing, and the same payment may try again.
-const delivered = (up, rule, ctx, conclude) => {
+const delivered = (up, rule, conclude) => {
   if (up.status >= 500) { conclude(false); return up.body; }
   if (!up.body) { conclude(true); return null; }
   const { readable, writable } = new TransformStream();
@@ -213,8 +210,7 @@ const delivered = (up, rule, ctx, conclude) => {
     const reader = up.body.getReader();
     const writer = writable.getWriter();
     // Their failures are told by the reads and writes below.
-    reader.closed.catch(() => {});
-    writer.closed.catch(() => {});
+    for (const told of [reader.closed, writer.closed, writer.ready]) told.catch(() => {});
     const until = Date.now() + rule.total_ms;
     for (let sent = 0; ;) {
       let piece;
@@ -230,7 +226,7 @@ const delivered = (up, rule, ctx, conclude) => {
         await within(rule.idle_ms, writer.write(piece.value));
         sent += piece.value.byteLength;
       } catch (gone) {
-        conclude(sent > 0 || piece.done);
+        conclude(sent > 0);
         return reader.cancel(gone).catch(() => {});
       }
     }

@@ -34,10 +34,19 @@ impl Drop for Turn {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let log = self.stack.workerd.log();
-            let broken = log.iter().skip(self.log_before).find(|line| line.to_ascii_lowercase().contains("uncaught"));
-            assert!(broken.is_none(), "{}", broken.map_or("", String::as_str));
+            let broken = first_break(&log[self.log_before.min(log.len())..]);
+            assert!(broken.is_none(), "the worker broke: {}", broken.unwrap_or_default());
         }
     }
+}
+
+/// The first line about a worker that broke. The runtime also calls it uncaught when a body ends in the middle and
+/// the client must be told so; that is meant.
+pub fn first_break(log: &[String]) -> Option<String> {
+    let is_meant = |line: &str| ["connection lost", "disconnected", "too long"].iter().any(|part| line.contains(part));
+    let is_break = |line: &str| line.contains("uncaught") || line.contains("panic") || line.contains("runtimeerror");
+    let mut lines = log.iter().map(|line| line.to_ascii_lowercase());
+    lines.find(|line| is_break(line) && !is_meant(line))
 }
 
 impl Deref for Turn {
