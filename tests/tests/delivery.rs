@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 
 use common::server::{self, Server};
-use common::{API, Offer, Purchase, after_the_409s, buy, eventually, get_with, invoices, plenty, seen, shared};
+use common::{API, Offer, after_the_409s, buy, eventually, get_with, invoices, plenty, seen, shared};
 use satstile_tests::Stack;
 use satstile_tests::raw::Connection;
 use serde_json::json;

@@ -101,8 +101,7 @@ pub const CLIENTS: &[Client] = &[
         driver: ("lightning-tools.mjs", Some("fetchWithMpp")),
         schemes: PAYMENT,
         calls: [Call::PaysInVain(401), Call::PaysInVain(401)],
-        remark: "with `Accept-Payment: lightning/charge`; its echo leaves out `opaque`, which the challenge's id binds: \
-                 use `fetchWithL402`",
+        remark: "with `Accept-Payment: lightning/charge`; a credential without `opaque` is not taken: use `fetchWithL402`",
     },
     Client {
         name: "l402-npm",
@@ -112,7 +111,7 @@ pub const CLIENTS: &[Client] = &[
         driver: ("l402.mjs", None),
         schemes: L402,
         calls: [Call::Pays, Call::Reuses],
-        remark: "pays each 402 that it gets, without end: give it a time limit",
+        remark: "give it a time limit",
     },
     Client {
         name: "mppx",
@@ -162,7 +161,7 @@ pub const CLIENTS: &[Client] = &[
         driver: ("pyl402_client.py", None),
         schemes: L402,
         calls: [Call::Pays, Call::Refused(400)],
-        remark: "from its store it sends the scheme twice, which is no credential: take the token out after each call",
+        remark: "take the token out of its store after each call",
     },
     Client {
         name: "routeweiler",
