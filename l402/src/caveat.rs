@@ -31,6 +31,8 @@ pub struct Demand<'a> {
 pub struct Terms {
     /// Until when it holds.
     pub valid_until: UnixTime,
+    /// Until when it held when it was minted: what is remembered of its uses is remembered so long.
+    pub minted_until: UnixTime,
     /// The smallest `satstile_uses`.
     pub uses: Option<u64>,
     /// The smallest `satstile_budget_msat`.
@@ -62,6 +64,7 @@ impl Terms {
         hold(self.digest.is_none() || other.digest.is_none() || self.digest == other.digest, Denial::WidenedCaveat)?;
         Ok(Self {
             valid_until: self.valid_until.min(other.valid_until),
+            minted_until: self.minted_until.max(other.minted_until),
             uses: narrower(self.uses, other.uses),
             budget_msat: narrower(self.budget_msat, other.budget_msat),
             digest: self.digest.or(other.digest),
@@ -131,7 +134,13 @@ pub fn clear<'c>(caveats: impl Iterator<Item = &'c [u8]>, demand: &Demand<'_>) -
     let (Some(_), Some(valid_until), true, Some(_)) = required else {
         return Err(Denial::MissingCaveat);
     };
-    Ok(Terms { valid_until, uses: seen.uses, budget_msat: seen.budget_msat, digest: seen.digest })
+    Ok(Terms {
+        valid_until,
+        minted_until: seen.minted_until.unwrap_or(valid_until),
+        uses: seen.uses,
+        budget_msat: seen.budget_msat,
+        digest: seen.digest,
+    })
 }
 
 /// The narrowest value so far of each caveat we enforce.
@@ -139,6 +148,7 @@ pub fn clear<'c>(caveats: impl Iterator<Item = &'c [u8]>, demand: &Demand<'_>) -
 struct Seen<'c> {
     services: Option<Vec<(&'c str, u8)>>,
     valid_until: Option<UnixTime>,
+    minted_until: Option<UnixTime>,
     audience: bool,
     methods: Option<Methods>,
     route: bool,
@@ -184,6 +194,7 @@ impl<'c> Seen<'c> {
                 let until = UnixTime::from_decimal(value).ok_or(Denial::UnknownCaveat)?;
                 hold(self.valid_until.is_none_or(|before| until <= before), Denial::WidenedCaveat)?;
                 hold(demand.now < until, Denial::Expired)?;
+                self.minted_until.get_or_insert(until);
                 self.valid_until = Some(until);
             }
             _ => {}

@@ -9,6 +9,7 @@ use crate::keys::Keys;
 use crate::payment::{ChargeFault, ChargeOffer, ChargeRequest, PaymentChallenge};
 use crate::policy::Service;
 use crate::problem::{Answer, common_headers, payment_type, problem};
+use crate::route::Route;
 use crate::time::UnixTime;
 use crate::token::Token;
 
@@ -44,6 +45,7 @@ impl Challenge {
     /// [`ChargeFault::Unwritable`] for a host that no header can carry; a policy's hosts all can.
     pub fn new(
         service: &Service,
+        route: &Route,
         place: &Place,
         keys: &Keys,
         token: &Token,
@@ -63,7 +65,7 @@ impl Challenge {
             &ChargeOffer {
                 realm: &place.host,
                 request: &request,
-                service: &service.id,
+                service: &service.scope(route),
                 token_id: &token.identifier.token_id,
                 expires: UnixTime(invoice.expires_at().0.saturating_sub(PAYMENT_MARGIN_S)),
                 digest: None,

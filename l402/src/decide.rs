@@ -173,7 +173,7 @@ fn examine<'p>(
     let safe = matches!(request.method, "GET" | "HEAD");
     // Cookies count for GET and HEAD only, and an Authorization of any scheme wins over them (C6).
     let cookies = match authorization {
-        None if safe => Cookies::read(headers.get("cookie").unwrap_or_default(), &service.id),
+        None if safe => Cookies::read(headers.get("cookie").unwrap_or_default(), &service.scope(route)),
         _ => Cookies::default(),
     };
     let quote = |reason| Quote {
@@ -212,7 +212,7 @@ fn examine<'p>(
         },
         Some(Credential::Payment(unverified)) => match unverified.verify(keys.challenge_secrets(), &place.host, now) {
             // The route decides what was to be bought, and at which price (C4).
-            Ok(charge) if charge.service == service.id && charge.invoice.amount >= Some(service.price) => {
+            Ok(charge) if charge.service == service.scope(route) && charge.invoice.amount >= Some(service.price) => {
                 let proof = Proof::Payment(Box::new(charge));
                 Ok(Decision::Claim(Claim { service, route, proof, otherwise: Box::new(quote(Some(Denial::UsedUp))) }))
             }

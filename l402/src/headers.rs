@@ -58,7 +58,7 @@ impl<'a> Headers<'a> {
 }
 
 fn is_always_dropped(name: &str) -> bool {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 11] = [
         "x-forwarded-",
         "cf-",
         "x-original-",
@@ -68,6 +68,8 @@ fn is_always_dropped(name: &str) -> bool {
         "x-http-method",
         "x-method",
         "proxy-",
+        "x-envoy-",
+        "fastly-",
     ];
     match name {
         // Hop by hop.
@@ -86,6 +88,9 @@ fn is_always_dropped(name: &str) -> bool {
         "range" | "if-range" => true,
         // Credentials in other clothes (T19).
         "macaroon" | "grpc-metadata-macaroon" | "preimage" | "payment-authorization" | "accept-payment" => true,
+        "x-forwarded" | "client-ip" => true,
+        // Some servers read `X_Rewrite_Url` as `X-Rewrite-Url`.
+        name if name.contains('_') => true,
         _ => PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
     }
 }
@@ -213,6 +218,12 @@ mod tests {
         ];
         let block: String = names.iter().map(|n| format!("{n}:x\n")).collect();
         drops(&block, &names);
+    }
+
+    /// A gateway behind us may fold `_` to `-`, and then `X_Rewrite_Url` is a path of its own (T26, T35).
+    #[test]
+    fn a_name_with_an_underscore_stays_here() {
+        drops("x_rewrite_url:/dear/1\nx_forwarded_for:1\nx-fine:1", &["x_rewrite_url", "x_forwarded_for"]);
     }
 
     #[test]

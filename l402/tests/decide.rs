@@ -169,6 +169,25 @@ fn a_token_bound_to_a_route_opens_no_other_of_its_service() {
     charged("GET", "/dear/other/1", &paid("dear"), Some(Denial::OtherRoute));
 }
 
+/// The Payment challenge and the cookies of such a service name the route, or one purchase would open two.
+#[test]
+fn what_a_purchase_opens_is_the_service_or_the_route_that_it_is_bound_to() {
+    let policy = policy();
+    let scope = |service: &str, pattern: &str| {
+        let route = policy.routes.iter().find(|r| r.pattern == pattern).unwrap();
+        policy.service_named(service).unwrap().scope(route)
+    };
+    assert_eq!(scope("articles", "/articles/*"), "articles");
+    assert_ne!(scope("dear", "/dear/*"), scope("dear", "/dear/other/*"));
+    assert!(scope("dear", "/dear/*").starts_with("dear."));
+}
+
+/// A header of commas is looked at once from end to end, not once for each comma (T44).
+#[test]
+fn a_header_of_commas_is_no_credential() {
+    charged("GET", "/articles/1", &format!("authorization:{}a a", ",".repeat(8_000)), None);
+}
+
 #[test]
 fn a_host_that_is_not_ours_gets_nothing_t28() {
     let at = |url: &str, headers: &str| {

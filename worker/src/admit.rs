@@ -71,7 +71,8 @@ impl Ticket {
 pub async fn admit(request: Request, env: &Env, ctx: &Context) -> Result<Admission> {
     let Some(setup) = gate::current() else { return refuse(&Refusal::NotReady, &request) };
     let (method, url, fields) = (request.inner().method(), request.inner().url(), http::fields(&request));
-    let has_body = request.inner().body().is_some();
+    let announces_none = request.headers().get("content-length")?.as_deref() == Some("0");
+    let has_body = !announces_none && request.inner().body().is_some();
     let asked = l402::Request { method: &method, url: &url, headers: &fields, has_body };
     match setup.decide(&asked, http::now()) {
         Decision::Free(pass) | Decision::Paid(pass) => Ok(Admission::Forward(verdict::forward(&pass))),
@@ -114,7 +115,7 @@ async fn redeem(gate: &Gate, claim: &Claim<'_>, request: Request, env: &Env, ctx
             if limit.is_none() {
                 return Ok(Admission::Forward(verdict::forward(pass)));
             }
-            (paid.payment_hash, false, limit, paid.terms.valid_until)
+            (paid.payment_hash, false, limit, paid.terms.minted_until)
         }
         Proof::Payment(charge) => {
             let until = charge.expires_at.plus(policy.invoice_expiry_s).plus(claim.service.valid_s);
@@ -122,7 +123,10 @@ async fn redeem(gate: &Gate, claim: &Claim<'_>, request: Request, env: &Env, ctx
         }
     };
     let id = to_base64url(&crypto::random::<16>()?);
-    let lease_s = u64::from(policy.timeouts.total_s) + LEASE_MARGIN_S;
+    let limits = policy.timeouts;
+    let lease_s =
+        [limits.first_byte_s, limits.total_s, limits.idle_s, limits.idle_s].map(u64::from).iter().sum::<u64>()
+            + LEASE_MARGIN_S;
     let question = objects::Claim { id: id.clone(), once, limit, lease_s, until: until.0 };
     match ask(env, binding::PAYMENTS, &hash.to_string(), "claim", &question).await? {
         Claimed::UsedUp => charge::charge(gate, &claim.otherwise, &request, env, ctx).await,
@@ -149,7 +153,7 @@ async fn receipts(
     let mut fields = vec![("payment-receipt", PaymentReceipt::new(hash, Some(&charge.challenge_id), at).to_header())];
     let signed = Receipt {
         issuer: claim.otherwise.place.public_url.clone(),
-        service: charge.service.clone(),
+        service: claim.service.id.clone(),
         amount: charge.invoice.amount.unwrap_or(Msat(0)),
         payment_hash: *hash,
         challenge_id: Some(charge.challenge_id.clone()),

@@ -51,12 +51,13 @@ impl Drop for Permit {
 /// Takes one from each budget. An unreachable budget says no.
 pub async fn take(env: &Env, policy: &Policy, request: &Request) -> Result<Permit, Refusal<'static>> {
     let limits = policy.budgets;
-    let permit = Permit::take(limits.in_flight).ok_or(Refusal::Unavailable(1))?;
     let client = format!("client:{}", client::key(policy, request));
     let mine = lease(env, &client, Lease { per_minute: limits.per_client_per_min, want: 1 }).await?;
     if mine.granted == 0 {
         return Err(Refusal::TooManyInvoices(mine.retry_after_s.max(1)));
     }
+    // After the client's own budget, or one client in a hurry would take all the places.
+    let permit = Permit::take(limits.in_flight).ok_or(Refusal::Unavailable(1))?;
     let now_ms = Date::now().as_millis();
     let (left, until_ms) = LEFT.get();
     if left > 0 && now_ms < until_ms {

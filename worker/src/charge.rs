@@ -70,7 +70,7 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
     let valid_until = invoice.expires_at().plus(quote.service.valid_s);
     let caveats = caveat::minted(&gate.policy, quote.service, quote.route, valid_until);
     let token = Token::mint(&gate.keys, identifier, &caveats).map_err(|denial| denial.to_string())?;
-    let challenge = Challenge::new(quote.service, &quote.place, &gate.keys, &token, bolt11, invoice)
+    let challenge = Challenge::new(quote.service, quote.route, &quote.place, &gate.keys, &token, bolt11, invoice)
         .map_err(|fault| fault.to_string())?;
     totals::count(env, ctx, &quote.service.id, |counts| counts.challenges += 1);
     let payment = challenge.invoice.payment_hash.short();
@@ -96,7 +96,9 @@ fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<W
         answer.body = page.html;
         if let Some(waiting) = waiting {
             let life_s = gate.policy.invoice_expiry_s.saturating_add(WAIT_MARGIN_S);
-            answer.headers.push(("set-cookie", waiting.set_cookie(&gate.keys, &quote.service.id, life_s)));
+            answer
+                .headers
+                .push(("set-cookie", waiting.set_cookie(&gate.keys, &quote.service.scope(quote.route), life_s)));
         }
     }
     Ok(Admission::Answer(http::response(&answer)?))

@@ -1,6 +1,7 @@
 //! How a payment becomes known here: pushed by the node webhook, or asked for (C7, T54, T67).
 
 use l402::caveat;
+use l402::cookie::WAIT_MARGIN_S;
 use l402::encoding::to_base64url;
 use l402::policy::Service;
 use l402::problem::Refusal;
@@ -9,7 +10,7 @@ use l402::relay::{
     WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
 };
 use l402::token::Token;
-use l402::{Msat, PaymentHash};
+use l402::{Msat, PaymentHash, UnixTime};
 use serde_json::json;
 use worker::{Context, Env, Request, Response, Result};
 
@@ -68,10 +69,17 @@ pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context)
 
 /// The settlement of a token of ours, if there is one. Asks the node at most every two seconds a hash;
 /// a node that is silent means "not yet".
-pub async fn of_token(gate: &Gate, env: &Env, ctx: &Context, token: &Token) -> Result<Option<Settlement>> {
+pub async fn of_token(
+    gate: &Gate,
+    env: &Env,
+    ctx: &Context,
+    token: &Token,
+    invoice_expires_at: UnixTime,
+) -> Result<Option<Settlement>> {
     let hash = token.identifier.payment_hash;
     let known: Ended = ask(env, binding::PAYMENTS, &hash.to_string(), "look", &()).await?;
-    if !known.may_look {
+    // An old token is no lever on the node: its invoice is watched for ten minutes more, and no longer (C6).
+    if !known.may_look || http::now() >= invoice_expires_at.plus(WAIT_MARGIN_S) {
         return Ok(known.settlement);
     }
     let id = format!("look.{}", to_base64url(&crypto::random::<16>()?));

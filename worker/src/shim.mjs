@@ -147,7 +147,7 @@ const forward = async (request, verdict, env, ctx) => {
   const size = up.headers.get("content-length");
   let body = up.body;
   if (claim) {
-    body = delivered(up, rule, conclude);
+    body = delivered(up, rule, request.method === "GET" || request.method === "HEAD", conclude);
   } else if (body && size !== null && +size <= rule.small_bytes) {
     // Whole or not at all; no timer outlives a stream that is handed on.
     try { body = await within(rule.idle_ms, up.arrayBuffer()); } catch (error) { return fault(error === LATE ? "timeout" : "failed"); }
@@ -194,7 +194,7 @@ const home = (location, origin) => {
   if (!location || !/^([a-z][a-z0-9+.-]*:|\/\/)/i.test(location)) return undefined;
   try {
     const to = new URL(location, origin);
-    return to.origin === origin ? to.pathname + to.search + to.hash : undefined;
+    return to.origin === origin && !to.pathname.startsWith("//") ? to.pathname + to.search + to.hash : undefined;
   } catch {
     return undefined;
   }
@@ -202,7 +202,7 @@ const home = (location, origin) => {
 
 // A claimed delivery counts once it has reached the client: whole, or as far as the client wanted it. An
 // origin that fails, before or in the middle, has delivered nothing, and the same payment may try again.
-const delivered = (up, rule, conclude) => {
+const delivered = (up, rule, safe, conclude) => {
   if (up.status >= 500) { conclude(false); return up.body; }
   if (!up.body) { conclude(true); return null; }
   const { readable, writable } = new TransformStream();
@@ -217,7 +217,8 @@ const delivered = (up, rule, conclude) => {
       try {
         piece = await within(Math.min(rule.idle_ms, until - Date.now()), reader.read());
       } catch (error) {
-        conclude(false);
+        // The origin broke off: nothing was delivered. Our own limit after some of it: that much was.
+        conclude(error === LATE && sent > 0);
         reader.cancel(error).catch(() => {});
         return writer.abort(error).catch(() => {});
       }
@@ -226,7 +227,8 @@ const delivered = (up, rule, conclude) => {
         await within(rule.idle_ms, writer.write(piece.value));
         sent += piece.value.byteLength;
       } catch (gone) {
-        conclude(sent > 0);
+        // A reader who left has read what was sent; and an order that was carried out is a delivery unread.
+        conclude(sent > 0 || !safe);
         return reader.cancel(gone).catch(() => {});
       }
     }

@@ -43,7 +43,7 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
         body.insert(name.to_owned(), value.into());
     };
     say("invoice_expires_at", invoice_expires_at.to_string());
-    match settle::of_token(gate, env, ctx, token).await? {
+    match settle::of_token(gate, env, ctx, token, invoice_expires_at).await? {
         Some(settlement) => {
             say("status", "settled".to_owned());
             say("access_expires_at", valid_until.to_string());

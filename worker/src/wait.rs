@@ -1,5 +1,6 @@
 //! A browser without JavaScript comes back every five seconds with its `wait` cookie (C6).
 
+use l402::UnixTime;
 use l402::bolt11::Invoice;
 use l402::caveat::{self, Demand};
 use l402::challenge::Challenge;
@@ -11,6 +12,7 @@ use l402::token::{Token, UnverifiedToken};
 use worker::{Context, Env, Result};
 
 use crate::gate::Gate;
+use crate::status::as_minted;
 use crate::{http, settle};
 
 /// What became of the challenge that the browser was shown.
@@ -25,21 +27,25 @@ pub enum Waited {
 
 /// Looks after the invoices in a `wait` cookie: the one that is shown, and the one before it.
 pub async fn resume(gate: &Gate, quote: &Quote<'_>, unverified_wait: &str, env: &Env, ctx: &Context) -> Result<Waited> {
-    let opened = Waiting::open(&gate.keys, &quote.service.id, unverified_wait);
+    let opened = Waiting::open(&gate.keys, &quote.service.scope(quote.route), unverified_wait);
     let Some((waiting, token, invoice)) = opened.and_then(|waiting| good_for(gate, quote, waiting)) else {
         return Ok(Waited::Over(None));
     };
     for paid in
         [Some(token.clone()), waiting.previous.as_deref().and_then(|text| verified(gate, text))].into_iter().flatten()
     {
-        if let Some(settlement) = settle::of_token(gate, env, ctx, &paid).await?
+        let Some((service, valid_until)) = as_minted(gate, &paid) else { continue };
+        let invoice_expires_at = UnixTime(valid_until.0.saturating_sub(service.valid_s));
+        if let Some(settlement) = settle::of_token(gate, env, ctx, &paid, invoice_expires_at).await?
             && !settlement.preimage.is_empty()
         {
             return Ok(Waited::Unlocked(unlock(gate, quote, &paid, &settlement.preimage)));
         }
     }
-    if http::now() < invoice.expires_at() {
-        let challenge = Challenge::new(quote.service, &quote.place, &gate.keys, &token, waiting.bolt11, invoice);
+    // After a change of price the old invoice is watched, and no longer shown.
+    if http::now() < invoice.expires_at() && invoice.amount == Some(quote.service.price) {
+        let challenge =
+            Challenge::new(quote.service, quote.route, &quote.place, &gate.keys, &token, waiting.bolt11, invoice);
         return Ok(challenge.map_or(Waited::Over(None), |challenge| Waited::Same(Box::new(challenge))));
     }
     let still_watched = http::now() < invoice.expires_at().plus(WAIT_MARGIN_S);
@@ -71,8 +77,9 @@ fn unlock(gate: &Gate, quote: &Quote<'_>, token: &Token, preimage_hex: &str) -> 
     headers.retain(|(name, _)| *name != "content-type");
     let target = quote.pass.url.strip_prefix(&gate.policy.origin).unwrap_or("/");
     headers.push(("location", target.to_owned()));
+    let scope = quote.service.scope(quote.route);
     let life_s = quote.service.valid_s.saturating_add(gate.policy.invoice_expiry_s);
-    headers.push(("set-cookie", set_pass(&quote.service.id, &token.to_wire(), preimage_hex, life_s)));
-    headers.push(("set-cookie", clear_wait(&quote.service.id)));
+    headers.push(("set-cookie", set_pass(&scope, &token.to_wire(), preimage_hex, life_s)));
+    headers.push(("set-cookie", clear_wait(&scope)));
     Answer { status: 303, headers, body: String::new() }
 }

@@ -49,9 +49,12 @@ pub fn build(steps: &mut Steps, toolchain: &Toolchain, tools: &Tools, profile: P
     steps.run("worker: wasm-opt and copy", || {
         if profile == Profile::Shipped {
             optimise(tools, &new.join("index_bg.wasm"))?;
-            minify(tools, &new.join("index.js"))?;
         }
         fs::copy(&sources.shim, new.join("shim.mjs")).context("cannot copy worker/src/shim.mjs")?;
+        if profile == Profile::Shipped {
+            minify(tools, &new.join("index.js"))?;
+            minify(tools, &new.join("shim.mjs"))?;
+        }
         fs::write(new.join("policy.txt"), policy(sources.policy.as_deref())?).context("cannot write policy.txt")?;
         fs::write(new.join(".inputs"), &inputs)?;
         replace(&new, &out)
@@ -141,7 +144,7 @@ fn bind(wasm: &Path, out: &Path) -> Result<()> {
     fs::write(&js, text).context("cannot write index.js")
 }
 
-/// What wasm-bindgen wrote, with esbuild, which comes with wrangler. The shim stays readable.
+/// With esbuild, which comes with wrangler. The shim is readable where it is written.
 fn minify(tools: &Tools, module: &Path) -> Result<()> {
     let mut esbuild = tools.node();
     esbuild.arg("node_modules/esbuild/bin/esbuild").arg(module).args([

@@ -5,7 +5,7 @@ mod table;
 
 use crate::amount::Msat;
 use crate::bolt11::Network;
-use crate::route::RouteTable;
+use crate::route::{Route, RouteTable};
 
 pub use build::PolicyFault;
 
@@ -117,6 +117,15 @@ pub struct FreeAllowance {
     pub count: u32,
     /// In how many seconds.
     pub window_s: u32,
+}
+
+impl Service {
+    /// What one purchase on a route opens: the service, or with `bind_route` that route of it. Names cookies and
+    /// stands in the Payment challenge; a service's own name has no dot.
+    #[must_use]
+    pub fn scope(&self, route: &Route) -> String {
+        if self.bind_route { format!("{}.{}", self.id, route.id) } else { self.id.clone() }
+    }
 }
 
 impl Policy {
