@@ -135,8 +135,8 @@ fn noted<T>(outcome: Option<Result<T, String>>, faults: &mut Vec<String>) -> Opt
     }
 }
 
-/// `[vars.POLICY]` or `policy.toml`, exactly one of them (C10). The build turns the latter into JSON: a
-/// TOML reader in the wasm would weigh 12 kB of gzip for a file that is read once.
+/// `[vars.POLICY]` or `policy.toml`, exactly one of them (C10). The build turns the latter into JSON, so
+/// that no TOML reader has to be in the wasm for a file that is read once.
 fn policy(env: &Env, policy_file: &str) -> Result<Policy, String> {
     let var = worker::js_sys::Reflect::get(env, &"POLICY".into()).ok().filter(|value| value.is_object());
     let var = var.and_then(|var| worker::js_sys::JSON::stringify(&var).ok()).map(String::from);

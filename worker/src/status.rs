@@ -29,7 +29,7 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
     let authorization = request.headers().get("authorization")?.unwrap_or_default();
     let verified = credential::poll_token(&authorization).and_then(|token| token.verify(&gate.keys).ok());
     let found = verified.as_ref().and_then(|token| Some((token, as_minted(gate, token)?)));
-    let Some((token, (service, valid_until))) = found else {
+    let Some((token, Minted { service, valid_until, invoice_expires_at })) = found else {
         return http::refuse(&Refusal::NotFound, false);
     };
     if polls_too_fast(token) {
@@ -37,7 +37,6 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
         answer.body = json!({"type": "about:blank", "title": "Too many requests", "status": 429, "detail": "Ask about once a second."}).to_string();
         return http::response(&answer);
     }
-    let invoice_expires_at = UnixTime(valid_until.0.saturating_sub(service.valid_s));
     let mut body = Map::new();
     let mut say = |name: &str, value: String| {
         body.insert(name.to_owned(), value.into());
@@ -60,8 +59,16 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
     http::json(200, &Value::Object(body))
 }
 
-/// The service and end of a token that nobody has attenuated: a delegate never learns a preimage.
-pub fn as_minted<'g>(gate: &'g Gate, token: &Token) -> Option<(&'g Service, UnixTime)> {
+/// What a token says that nobody has attenuated.
+pub struct Minted<'g> {
+    service: &'g Service,
+    valid_until: UnixTime,
+    /// The grant begins where its invoice ends, so this need not be written anywhere.
+    pub invoice_expires_at: UnixTime,
+}
+
+/// Reads a token exactly as it was minted; `None` for a narrowed one, since a delegate never learns a preimage.
+pub fn as_minted<'g>(gate: &'g Gate, token: &Token) -> Option<Minted<'g>> {
     let service = gate.policy.service_named(caveat::service_of(token.caveats())?)?;
     if !caveat::is_as_minted(service, token.caveats()) {
         return None;
@@ -70,7 +77,8 @@ pub fn as_minted<'g>(gate: &'g Gate, token: &Token) -> Option<(&'g Service, Unix
         let (name, value) = core::str::from_utf8(c).ok()?.split_once('=')?;
         (name.strip_suffix("_valid_until") == Some(&service.id)).then(|| UnixTime::from_decimal(value))?
     })?;
-    Some((service, valid_until))
+    let invoice_expires_at = UnixTime(valid_until.0.saturating_sub(service.valid_s));
+    Some(Minted { service, valid_until, invoice_expires_at })
 }
 
 async fn receipt(

@@ -1,6 +1,5 @@
 //! A browser without JavaScript comes back every five seconds with its `wait` cookie (C6).
 
-use l402::UnixTime;
 use l402::bolt11::Invoice;
 use l402::caveat::{self, Demand};
 use l402::challenge::Challenge;
@@ -34,9 +33,8 @@ pub async fn resume(gate: &Gate, quote: &Quote<'_>, unverified_wait: &str, env: 
     for paid in
         [Some(token.clone()), waiting.previous.as_deref().and_then(|text| verified(gate, text))].into_iter().flatten()
     {
-        let Some((service, valid_until)) = as_minted(gate, &paid) else { continue };
-        let invoice_expires_at = UnixTime(valid_until.0.saturating_sub(service.valid_s));
-        if let Some(settlement) = settle::of_token(gate, env, ctx, &paid, invoice_expires_at).await?
+        let Some(minted) = as_minted(gate, &paid) else { continue };
+        if let Some(settlement) = settle::of_token(gate, env, ctx, &paid, minted.invoice_expires_at).await?
             && !settlement.preimage.is_empty()
         {
             return Ok(Waited::Unlocked(unlock(gate, quote, &paid, &settlement.preimage)));

@@ -1,7 +1,7 @@
 //! Reading what an operator wrote, with the full path of the key in every complaint (T127).
 //!
-//! By hand and not derived: a derived reader says "unknown field" without saying where, and thirteen of
-//! them weigh 40 kB in the worker.
+//! By hand and not derived: a derived reader says "unknown field" without saying where, and a
+//! reader for each table has its weight in the worker.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! What the worker and its objects say to each other: words, one a line.
 //!
-//! Both ends are this very build, so the form needs no names; and a derived JSON reader and writer for
-//! each of these types weighed 25 kB of gzip. No word of ours holds a line break.
+//! Both ends are this very build, so the form needs no names, and no derived JSON reader and writer for each of
+//! these types has to be in the wasm. No word of ours holds a line break.
 
 use worker::Result;
 
