@@ -1,20 +1,10 @@
-//! The payer's side as a chain of types: a 402 is read, its invoice paid, the request sent again.
-//!
-//! ```text
-//! Payer ──402──▶ Asked ──preimage──▶ Paid ──status──▶ Delivered
-//!                                     ▲  └─ 5xx, 429 ──┘ again, without paying      └──▶ Rejected ── pay_again ──▶ Payer
-//! ```
-//!
-//! Decides what to pay and what to send; fetching and paying are left to whoever holds a network and a wallet. Each step
-//! consumes the one before, so there is no way to pay twice for one resource without [`Rejected::pay_again`], and none
-//! to send a preimage that does not belong to the invoice (T115). Payment challenges (MPP) beside L402 are skipped.
+//! A program that pays by itself, within limits: the chain of types in [`super`].
 
 use core::fmt;
 
+use super::offer::{Offer, PayerFault};
 use crate::amount::Msat;
-use crate::auth_param::{self, Challenge};
-use crate::bolt11::{Invoice, Network};
-use crate::encoding;
+use crate::bolt11::Network;
 use crate::preimage::{PaymentHash, Preimage};
 use crate::time::UnixTime;
 
@@ -45,20 +35,13 @@ pub enum Step {
 /// An invoice within the limits, and the token it unlocks.
 pub struct Asked {
     limits: Limits,
-    scheme: &'static str,
-    token: String,
-    invoice: String,
-    amount: Msat,
-    payment_hash: PaymentHash,
-    description: Option<String>,
-    expires_at: UnixTime,
+    offer: Box<Offer>,
 }
 
 /// A credential whose proof is right.
 pub struct Paid {
     limits: Limits,
-    scheme: &'static str,
-    token: String,
+    offer: Box<Offer>,
     preimage: Preimage,
 }
 
@@ -78,28 +61,6 @@ pub struct Rejected {
     paid: Paid,
     /// The response's status.
     pub status: u16,
-}
-
-/// Why a 402 is not paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PayerFault {
-    /// No `WWW-Authenticate` value could be read as challenges.
-    Unreadable,
-    /// There is no L402 challenge (or LSAT, its old name) of version 0 with a token and an invoice.
-    NoChallenge,
-    /// `token` and `macaroon` differ, or are not base64.
-    BadToken,
-    /// The invoice cannot be read.
-    BadInvoice(crate::bolt11::Bolt11Fault),
-    /// The invoice is for another network than the wallet's.
-    WrongNetwork(Network),
-    /// The invoice leaves the amount to the payer.
-    NoAmount,
-    /// The invoice asks more than the limit.
-    TooDear(Msat),
-    /// The invoice has expired: ask again for a new one.
-    Expired,
 }
 
 /// sha256(preimage) is not the invoice's payment hash. Nothing is lost: the invoice can still be paid.
@@ -143,31 +104,17 @@ impl Payer {
         if status != 402 {
             return Ok(Step::Pass);
         }
-        let (scheme, challenge) = choose(www_authenticate)?;
-        let token = token(&challenge)?;
-        let text = challenge.param("invoice").ok_or(PayerFault::NoChallenge)?;
-        let invoice = Invoice::parse(text).map_err(PayerFault::BadInvoice)?;
-        if invoice.network != self.limits.network {
-            return Err(PayerFault::WrongNetwork(invoice.network));
+        let offer = Offer::read(www_authenticate)?;
+        if offer.invoice.network != self.limits.network {
+            return Err(PayerFault::WrongNetwork(offer.invoice.network));
         }
-        let amount = invoice.amount.ok_or(PayerFault::NoAmount)?;
-        if amount > self.limits.amount_max {
-            return Err(PayerFault::TooDear(amount));
+        if offer.amount > self.limits.amount_max {
+            return Err(PayerFault::TooDear(offer.amount));
         }
-        let expires_at = invoice.expires_at();
-        if now >= expires_at {
+        if now >= offer.expires_at() {
             return Err(PayerFault::Expired);
         }
-        Ok(Step::Pay(Asked {
-            limits: self.limits,
-            scheme,
-            token: token.to_owned(),
-            invoice: text.to_owned(),
-            amount,
-            payment_hash: invoice.payment_hash,
-            description: invoice.description,
-            expires_at,
-        }))
+        Ok(Step::Pay(Asked { limits: self.limits, offer: Box::new(offer) }))
     }
 }
 
@@ -175,37 +122,37 @@ impl Asked {
     /// The BOLT 11 text, for a wallet or a QR code.
     #[must_use]
     pub fn invoice(&self) -> &str {
-        &self.invoice
+        &self.offer.bolt11
     }
 
     /// What the invoice itself asks, whatever the page around it says.
     #[must_use]
     pub const fn amount(&self) -> Msat {
-        self.amount
+        self.offer.amount
     }
 
     /// What the payment will be known by.
     #[must_use]
     pub const fn payment_hash(&self) -> PaymentHash {
-        self.payment_hash
+        self.offer.invoice.payment_hash
     }
 
     /// What the seller wrote into the invoice. Text from outside.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
-        self.description.as_deref()
+        self.offer.invoice.description.as_deref()
     }
 
     /// From when on no wallet will pay it.
     #[must_use]
     pub const fn expires_at(&self) -> UnixTime {
-        self.expires_at
+        self.offer.expires_at()
     }
 
     /// The token alone, to ask the seller's status URL whether somebody else's phone has paid (C5).
     #[must_use]
     pub fn status_authorization(&self) -> String {
-        format!("{} {}", self.scheme, self.token)
+        self.offer.status_authorization()
     }
 
     /// Takes the proof of payment.
@@ -214,10 +161,10 @@ impl Asked {
     /// [`WrongPreimage`], with the way back to this step.
     #[expect(clippy::result_large_err, reason = "the way back to this step is the point of the error")]
     pub fn paid(self, preimage: Preimage) -> Result<Paid, WrongPreimage> {
-        if preimage.payment_hash() != self.payment_hash {
+        if preimage.payment_hash() != self.payment_hash() {
             return Err(WrongPreimage { asked: self });
         }
-        Ok(Paid { limits: self.limits, scheme: self.scheme, token: self.token, preimage })
+        Ok(Paid { limits: self.limits, offer: self.offer, preimage })
     }
 }
 
@@ -225,7 +172,7 @@ impl Paid {
     /// The value of `Authorization` for this request and every further one within the grant.
     #[must_use]
     pub fn authorization(&self) -> String {
-        format!("{} {}:{}", self.scheme, self.token, self.preimage.expose_hex())
+        self.offer.authorization(&self.preimage)
     }
 
     /// Reads the status of the response to a request with the credential.
@@ -257,52 +204,6 @@ impl Rejected {
     }
 }
 
-/// The first usable challenge: L402 if there is one, else LSAT. The credential mirrors the scheme's name.
-fn choose(www_authenticate: &[&str]) -> Result<(&'static str, Challenge), PayerFault> {
-    let lists: Vec<_> = www_authenticate.iter().filter_map(|value| auth_param::parse(value).ok()).collect();
-    if lists.is_empty() && !www_authenticate.is_empty() {
-        return Err(PayerFault::Unreadable);
-    }
-    let mut usable: Vec<_> = lists.into_iter().flatten().filter(is_usable).collect();
-    ["L402", "LSAT"]
-        .into_iter()
-        .find_map(|scheme| Some((scheme, usable.iter().position(|challenge| challenge.is(scheme))?)))
-        .map(|(scheme, at)| (scheme, usable.swap_remove(at)))
-        .ok_or(PayerFault::NoChallenge)
-}
-
-fn is_usable(challenge: &Challenge) -> bool {
-    let has = |name| challenge.param(name).is_some();
-    challenge.param("version").is_none_or(|version| version == "0")
-        && has("invoice")
-        && (has("token") || has("macaroon"))
-}
-
-/// `token` is the new name and `macaroon` the old one of the same value (`wire.md` 1.2).
-fn token(challenge: &Challenge) -> Result<&str, PayerFault> {
-    let (new, old) = (challenge.param("token"), challenge.param("macaroon"));
-    let token = new.or(old).filter(|token| old.unwrap_or(token) == *token).ok_or(PayerFault::BadToken)?;
-    // It goes back into a header as it came, so it must be base64 and nothing else.
-    encoding::base64_any(token).filter(|bytes| !bytes.is_empty()).map(|_| token).ok_or(PayerFault::BadToken)
-}
-
-impl fmt::Display for PayerFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable => f.write_str("the server's challenge cannot be read"),
-            Self::NoChallenge => f.write_str("the server offers no L402 challenge"),
-            Self::BadToken => f.write_str("the server's token cannot be read"),
-            Self::BadInvoice(fault) => write!(f, "the server's {fault}"),
-            Self::WrongNetwork(network) => write!(f, "the server's invoice is for {network}"),
-            Self::NoAmount => f.write_str("the server's invoice names no amount"),
-            Self::TooDear(amount) => write!(f, "the server asks {amount}, more than the limit"),
-            Self::Expired => f.write_str("the server's invoice has expired"),
-        }
-    }
-}
-
-impl std::error::Error for PayerFault {}
-
 impl fmt::Display for WrongPreimage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the preimage does not hash to the invoice's payment hash")
@@ -314,7 +215,7 @@ impl std::error::Error for WrongPreimage {}
 /// Without the token.
 impl fmt::Debug for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Asked({} by {})", self.amount, self.payment_hash().short())
+        write!(f, "Asked({:?})", self.offer)
     }
 }
 
