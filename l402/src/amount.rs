@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::prelude::*;
+
 /// Millisatoshi. 1 sat = 1,000 msat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(any(feature = "verify", feature = "relay"), derive(serde::Serialize, serde::Deserialize))]

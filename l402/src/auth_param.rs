@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+use crate::prelude::*;
+
 /// The longest value that is read, in bytes; two challenges with two invoices fit four times.
 pub const VALUE_BYTES_MAX: usize = 16_384;
 
@@ -66,7 +68,7 @@ impl fmt::Display for ChallengeFault {
     }
 }
 
-impl std::error::Error for ChallengeFault {}
+impl core::error::Error for ChallengeFault {}
 
 /// Writes `scheme name="value", …`, or `None` when a value has no place in a header: see [`quoted`].
 ///
@@ -118,7 +120,7 @@ pub fn parse(unverified_value: &str) -> Result<Vec<Challenge>, ChallengeFault> {
     let mut reader = Reader { text: unverified_value, at: 0 };
     let mut challenges: Vec<Challenge> = Vec::new();
     loop {
-        reader.skip(" \t,"); // RFC 9110 §5.6.1: empty list elements are tolerated
+        reader.skip(&[' ', '\t', ',']); // RFC 9110 §5.6.1: empty list elements are tolerated
         if reader.is_done() {
             return Ok(challenges);
         }
@@ -156,8 +158,8 @@ impl<'a> Reader<'a> {
         rest.get(..end).unwrap_or_default()
     }
 
-    fn skip(&mut self, characters: &str) -> bool {
-        !self.take(|c| characters.contains(c)).is_empty()
+    fn skip(&mut self, characters: &[char]) -> bool {
+        !self.take(|c| characters.contains(&c)).is_empty()
     }
 
     fn eat(&mut self, c: char) -> bool {
@@ -168,14 +170,14 @@ impl<'a> Reader<'a> {
 
     /// Whether a list element ends here: at a comma or at the end.
     fn ends_element(&mut self) -> bool {
-        self.skip(" \t");
+        self.skip(&[' ', '\t']);
         self.is_done() || self.rest().starts_with(',')
     }
 
     /// A scheme and what belongs to it; stops before the next scheme.
     fn challenge(&mut self) -> Result<Challenge, ChallengeFault> {
         let scheme = self.token()?.to_owned();
-        let spaced = self.skip(" ");
+        let spaced = self.skip(&[' ']);
         if self.ends_element() {
             return Ok(Challenge { scheme, content: self.params(Vec::new())? });
         }
@@ -200,7 +202,7 @@ impl<'a> Reader<'a> {
             if !self.ends_element() {
                 return Err(self.fault());
             }
-            self.skip(" \t,");
+            self.skip(&[' ', '\t', ',']);
             let start = self.at;
             if self.is_done() {
                 return Ok(Content::Params(params));
@@ -222,11 +224,11 @@ impl<'a> Reader<'a> {
     /// `name = value`, or `None` after a token that no `=` follows: the next scheme.
     fn param(&mut self) -> Result<Option<(String, String)>, ChallengeFault> {
         let name = self.token()?.to_ascii_lowercase();
-        self.skip(" \t");
+        self.skip(&[' ', '\t']);
         if !self.eat('=') {
             return Ok(None);
         }
-        self.skip(" \t");
+        self.skip(&[' ', '\t']);
         let value = if self.eat('"') { self.quoted()? } else { self.token()?.to_owned() };
         Ok(Some((name, value)))
     }

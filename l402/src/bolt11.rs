@@ -12,6 +12,7 @@ use bech32::primitives::decode::CheckedHrpstring;
 
 use crate::amount::Msat;
 use crate::preimage::PaymentHash;
+use crate::prelude::*;
 use crate::time::UnixTime;
 
 mod fields;
@@ -169,7 +170,7 @@ impl fmt::Display for Bolt11Fault {
     }
 }
 
-impl std::error::Error for Bolt11Fault {}
+impl core::error::Error for Bolt11Fault {}
 
 impl Invoice {
     /// Reads the fields of an invoice, lower or upper case. Says **nothing about its signature**.

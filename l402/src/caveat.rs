@@ -109,9 +109,15 @@ pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8
 
 /// The service that a token was minted for: the first name of its first `services` caveat.
 #[must_use]
-pub fn service_of<'c>(mut caveats: impl Iterator<Item = &'c [u8]>) -> Option<&'c str> {
-    let value = caveats.find_map(|c| c.strip_prefix(b"services="))?;
-    core::str::from_utf8(value).ok()?.split(':').next()
+pub fn service_of<'c>(caveats: impl Iterator<Item = &'c [u8]>) -> Option<&'c str> {
+    value(caveats, "services")?.split(':').next()
+}
+
+/// The value of the first caveat of this name. Says nothing about the others of that name.
+#[must_use]
+pub fn value<'c>(mut caveats: impl Iterator<Item = &'c [u8]>, name: &str) -> Option<&'c str> {
+    let value = caveats.find_map(|c| c.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    core::str::from_utf8(value).ok()
 }
 
 /// Holds each caveat against the demand; what is left are the [`Terms`].

@@ -99,6 +99,12 @@ pub fn clear_wait(service: &str) -> String {
     set_cookie(WAIT, service, "", 0)
 }
 
+/// The `Set-Cookie` that forgets a paid credential.
+#[must_use]
+pub fn clear_pass(service: &str) -> String {
+    set_cookie(PASS, service, "", 0)
+}
+
 fn set_cookie(kind: &str, service: &str, value: &str, max_age_s: u64) -> String {
     format!("{kind}{service}={value}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=Lax")
 }
@@ -117,6 +123,13 @@ mod tests {
         assert_eq!((found.unverified_pass, found.unverified_wait), (Some("t:p"), Some("w")));
         assert_eq!(found.rest.as_deref(), Some("a=1; b=2"));
         assert_eq!(Cookies::read("a=1; b=2", "api"), Cookies::default());
+    }
+
+    #[test]
+    fn a_cleared_cookie_has_the_name_and_place_of_the_one_that_was_set() {
+        let gone = "=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax";
+        assert_eq!(clear_pass("api"), format!("__Host-satstile-pass-api{gone}"));
+        assert_eq!(clear_wait("api"), format!("__Host-satstile-wait-api{gone}"));
     }
 
     #[test]

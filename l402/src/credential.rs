@@ -166,10 +166,13 @@ impl Verified {
         Ok(Paid { payment_hash: self.preimage.payment_hash(), token: fingerprint(&first.identifier.token_id), terms })
     }
 
-    /// The first token: what the browser's pass cookie holds.
+    /// The one token and its proof, where there is only one: what a cookie can hold, or another device.
     #[must_use]
-    pub fn token(&self) -> Option<&Token> {
-        self.tokens.first()
+    pub fn sole(&self) -> Option<(&Token, &Preimage)> {
+        match self.tokens.as_slice() {
+            [token] => Some((token, &self.preimage)),
+            _ => None,
+        }
     }
 }
 

@@ -143,7 +143,7 @@ fn examine<'p>(
     let url = RequestUrl::split(request.url)?;
     let host = check_host(policy, &url, &headers)?;
     let target = Target::parse(url.unverified_target)?;
-    check_message(policy, request, &headers)?;
+    check_message(policy, request, &headers, &target)?;
     let place = place(policy, url.scheme, host);
     // (3) Our own surface, then the policy's routes.
     if let Some(own) = target.path().strip_prefix(OWN_PREFIX) {
@@ -204,7 +204,14 @@ fn examine<'p>(
                 proof: Proof::L402(paid),
                 otherwise: Box::new(quote(Some(Denial::UsedUp))),
             })),
-            Ok(_) => Ok(Decision::Paid(pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID))),
+            Ok(_) => {
+                let mut pass = pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID);
+                if service.ranges && safe {
+                    // The grant is for a time and nothing is counted: a slice is part of what was paid for (T32).
+                    pass.drop.retain(|name| !matches!(name.as_str(), "range" | "if-range"));
+                }
+                Ok(Decision::Paid(pass))
+            }
             Err(denial) if denial.is_forgery() && !spares_forgers => {
                 Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
             }
@@ -237,8 +244,15 @@ fn check_host(policy: &Policy, url: &RequestUrl<'_>, headers: &Headers<'_>) -> R
 }
 
 /// What no route here takes: upgrades, bodies on GET, and ourselves as a client.
-fn check_message(policy: &Policy, request: &Request<'_>, headers: &Headers<'_>) -> Result<(), Malformed> {
-    if headers.has("upgrade") {
+fn check_message(
+    policy: &Policy,
+    request: &Request<'_>,
+    headers: &Headers<'_>,
+    target: &Target<'_>,
+) -> Result<(), Malformed> {
+    // One door of our own takes an upgrade, and nothing that is sold stands behind it (T33).
+    let is_watch = || request.method == "GET" && target.path().strip_prefix(OWN_PREFIX) == Some("watch");
+    if headers.has("upgrade") && !is_watch() {
         return Err(Malformed::Upgrade);
     }
     if request.has_body && matches!(request.method, "GET" | "HEAD") {

@@ -84,7 +84,7 @@ fn is_always_dropped(name: &str) -> bool {
         | "true-client-ip"
         | "x-host"
         | "cdn-loop" => true,
-        // A slice of a paid answer at its full price, many times over (T32).
+        // A slice of a paid answer at its full price, many times over (T32); `decide` knows the one exception.
         "range" | "if-range" => true,
         // Credentials in other clothes (T19).
         "macaroon" | "grpc-metadata-macaroon" | "preimage" | "payment-authorization" | "accept-payment" => true,

@@ -1,29 +1,46 @@
 //! JSON read without duplicate keys, and written in canonical order.
 //!
 //! `serde_json` keeps the last of two equal keys, and another reader the first: two parsers, two payments. So every
-//! text from outside becomes one [`Value`] in which no key stands twice, at any depth, and is typed from there.
+//! text from outside becomes one [`Value`] in which no key stands twice, at any depth, and is taken apart from there, by
+//! hand: a derived reader for each kind of message has its weight in the worker.
 
 use core::fmt;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+#[cfg(feature = "verify")]
 use serde::ser::Serialize;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "verify")]
 use crate::encoding;
 
-/// Reads one JSON value and nothing after it; `None` for a duplicate key anywhere.
-pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
-    let Strict(value) = serde_json::from_slice(text).ok()?;
-    T::deserialize(value).ok()
+/// Reads one JSON value and nothing after it; a duplicate key anywhere is a fault.
+pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(text).map(|Strict(value)| value)
 }
 
 /// Reads base64url of JSON.
-pub(crate) fn read_base64url<T: DeserializeOwned>(text: &str) -> Option<T> {
-    read(&encoding::base64url(text)?)
+#[cfg(feature = "verify")]
+pub(crate) fn parse_base64url(text: &str) -> Option<Value> {
+    parse(&encoding::base64url(text)?).ok()
+}
+
+/// The text under a name.
+pub(crate) fn text(object: &Value, name: &str) -> Option<String> {
+    object.get(name)?.as_str().map(str::to_owned)
+}
+
+/// What `read` finds under a name that may be missing or null; `None` when it is there and `read` refuses it.
+pub(crate) fn optional<T>(object: &Value, name: &str, read: fn(&Value, &str) -> Option<T>) -> Option<Option<T>> {
+    match object.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(_) => read(object, name).map(Some),
+    }
 }
 
 /// Writes a struct whose fields are declared in the order of their JSON names: with ASCII names and no numbers,
 /// that is JCS (RFC 8785), since `serde_json` escapes strings as ECMAScript does. Base64url, without padding.
+#[cfg(feature = "verify")]
 pub(crate) fn to_base64url(value: &impl Serialize) -> Option<String> {
     serde_json::to_vec(value).ok().map(|json| encoding::to_base64url(&json))
 }
@@ -92,17 +109,15 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
 #[cfg(test)]
 mod tests {
-    use serde::de::IgnoredAny;
-
     use super::*;
 
     #[test]
     fn a_key_named_twice_is_refused_at_any_depth() {
         for text in [r#"{"a":1,"a":1}"#, r#"{"x":[{"b":{"c":1,"d":[],"c":null}}]}"#, r#"{"a":1,"\u0061":2}"#] {
-            assert!(read::<IgnoredAny>(text.as_bytes()).is_none(), "{text}");
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
         for text in [r#"{"a":{"a":1},"b":{"a":-1.5e3}}"#, r#"[{"a":true},{"a":"x"}]"#, "null"] {
-            assert!(read::<IgnoredAny>(text.as_bytes()).is_some(), "{text}");
+            assert!(parse(text.as_bytes()).is_ok(), "{text}");
         }
     }
 
@@ -110,8 +125,18 @@ mod tests {
     fn what_is_no_single_json_value_is_refused() {
         let deep = "[".repeat(200);
         for text in ["", "{", "{} {}", "{a:1}", "'a'", "{\"a\":1,}", "\u{feff}{}", "NaN", deep.as_str()] {
-            assert!(read::<IgnoredAny>(text.as_bytes()).is_none(), "{text}");
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
-        assert!(read::<IgnoredAny>(b"\"\xff\"").is_none());
+        assert!(parse(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn a_member_is_of_its_kind_or_not_there() {
+        let object = parse(br#"{"a":"x","b":7,"c":null}"#).unwrap();
+        assert_eq!((text(&object, "a").as_deref(), text(&object, "b"), text(&object, "z")), (Some("x"), None, None));
+        assert_eq!(optional(&object, "a", text), Some(Some("x".to_owned())));
+        assert_eq!((optional(&object, "c", text), optional(&object, "z", text)), (Some(None), Some(None)));
+        assert_eq!(optional(&object, "b", text), None);
+        assert_eq!(text(&parse(b"[\"a\"]").unwrap(), "a"), None);
     }
 }

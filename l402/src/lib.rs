@@ -51,7 +51,11 @@
 //! ```
 
 #![forbid(unsafe_code)]
+// The payer's half alone runs where every kilobyte counts, in web pages.
+#![cfg_attr(not(any(feature = "verify", feature = "relay", test)), no_std)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+extern crate alloc;
 
 pub mod amount;
 pub mod auth_param;
@@ -86,6 +90,7 @@ pub mod payment;
 #[cfg(feature = "verify")]
 pub mod policy;
 pub mod preimage;
+mod prelude;
 #[cfg(feature = "verify")]
 pub mod problem;
 #[cfg(feature = "verify")]

@@ -91,7 +91,8 @@ impl<'a> Target<'a> {
 }
 
 /// Decodes percent triplets once; anything that is not one stays as it is.
-pub(crate) fn decode(text: &str) -> Cow<'_, [u8]> {
+#[must_use]
+pub fn decode(text: &str) -> Cow<'_, [u8]> {
     if !text.contains('%') {
         return Cow::Borrowed(text.as_bytes());
     }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::prelude::*;
+
 use sha2::{Digest, Sha256};
 
 /// 32 bytes that the payer learns when an invoice is paid. Secret until then, and a credential after.

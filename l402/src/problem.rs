@@ -59,6 +59,10 @@ pub enum Refusal<'a> {
     Unauthorized,
     /// The same thing was said before with other words.
     Conflict,
+    /// A page of another site asked for what only ours may do (T114).
+    OtherSite,
+    /// The same was asked for too often; seconds to wait.
+    TooOften(u64),
 }
 
 impl Refusal<'_> {
@@ -73,11 +77,12 @@ impl Refusal<'_> {
             Self::Malformed(_) => 400,
             Self::Forgery { .. } | Self::Unauthorized => 401,
             Self::UnpaidHead => 402,
+            Self::OtherSite => 403,
             Self::NoRoute | Self::NotFound => 404,
             Self::Method(_) => 405,
             Self::InFlight | Self::Conflict => 409,
             Self::BodyTooLarge => 413,
-            Self::TooManyInvoices(_) => 429,
+            Self::TooManyInvoices(_) | Self::TooOften(_) => 429,
             Self::BadInvoice | Self::OriginFailed | Self::OriginChallenges => 502,
             Self::Unavailable(_) | Self::NotReady => 503,
             Self::OriginTimeout => 504,
@@ -95,7 +100,9 @@ impl Refusal<'_> {
             Self::InFlight => "This payment is being redeemed",
             Self::Conflict => "Contradicts what was said before",
             Self::BodyTooLarge => "The body is too large",
+            Self::OtherSite => "Not from another site",
             Self::TooManyInvoices(_) => "Too many invoices",
+            Self::TooOften(_) => "Too many requests",
             Self::BadInvoice => "The node's answer cannot be used",
             Self::Unavailable(_) | Self::NotReady => "Not available now",
             Self::OriginFailed | Self::OriginChallenges => "The origin failed",
@@ -120,6 +127,8 @@ impl Refusal<'_> {
             Self::Conflict => "The same id was used with another content.",
             Self::BodyTooLarge => "Send a smaller body.",
             Self::TooManyInvoices(_) => "Pay one of the invoices you have, or wait and try again.",
+            Self::OtherSite => "Only a page of this site may do this.",
+            Self::TooOften(_) => "Wait for as long as Retry-After says.",
             Self::BadInvoice => "Nothing was charged. Try again later.",
             Self::Unavailable(_) => "Nothing was charged. Paid tokens keep working. Try again later.",
             Self::NotReady => "The operator must finish the configuration; the log names the key.",
@@ -140,7 +149,7 @@ impl Refusal<'_> {
         match self {
             Self::Forgery { service } => headers.push(("www-authenticate", format!("L402 realm=\"{service}\""))),
             Self::Method(allowed) => headers.push(("allow", allowed.to_string().replace(',', ", "))),
-            Self::TooManyInvoices(seconds) | Self::Unavailable(seconds) => {
+            Self::TooManyInvoices(seconds) | Self::TooOften(seconds) | Self::Unavailable(seconds) => {
                 headers.push(("retry-after", seconds.to_string()))
             }
             Self::NotReady => headers.push(("retry-after", "60".to_owned())),

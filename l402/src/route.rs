@@ -144,7 +144,7 @@ impl RouteTable {
     ///
     /// # Errors
     /// A [`PolicyFault`] for two patterns that match the same paths (T29).
-    pub fn new(mut routes: Vec<Route>) -> Result<Self, PolicyFault> {
+    pub fn new(routes: Vec<Route>) -> Result<Self, PolicyFault> {
         for (i, route) in routes.iter().enumerate() {
             let twin = routes
                 .get(..i)
@@ -155,8 +155,13 @@ impl RouteTable {
                 return Err(PolicyFault::at(&route.key, format!("`{}` is already at {}", route.pattern, twin.key)));
             }
         }
-        routes.sort_by_key(|r| (core::cmp::Reverse(r.decoded.len()), r.is_prefix));
-        Ok(Self(routes))
+        // Each behind those that are as specific: a sort of the library's is heavier than all of the above.
+        let order = |route: &Route| (core::cmp::Reverse(route.decoded.len()), route.is_prefix);
+        let mut sorted: Vec<Route> = Vec::with_capacity(routes.len());
+        for route in routes {
+            sorted.insert(sorted.partition_point(|before| order(before) <= order(&route)), route);
+        }
+        Ok(Self(sorted))
     }
 
     /// The one route of a path. Its methods are the caller's next question: a path is never looked

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::prelude::*;
+
 use sha2::{Digest, Sha256};
 
 /// Secret bytes, at least 32 of them. `Debug` shows a fingerprint.
@@ -29,7 +31,7 @@ impl fmt::Display for SecretFault {
     }
 }
 
-impl std::error::Error for SecretFault {}
+impl core::error::Error for SecretFault {}
 
 impl Secret {
     /// Takes bytes that a person or a generator configured.
@@ -42,7 +44,7 @@ impl Secret {
         }
         // 32 random bytes hold 30 different ones on average, and fewer than 12 never. Text of a
         // sample file ("changeme…", "secret-secret-…") and counted or repeated bytes are caught too.
-        let distinct = bytes.iter().collect::<std::collections::BTreeSet<_>>().len();
+        let distinct = bytes.iter().enumerate().filter(|(i, byte)| !bytes.iter().take(*i).any(|b| b == *byte)).count();
         let counted = bytes.iter().zip(bytes.iter().skip(1)).all(|(a, b)| b.wrapping_sub(*a) == 1);
         let lower = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
         let sample = ["changeme", "change-me", "example", "sample", "secret", "password", "insecure", "0123456789"];

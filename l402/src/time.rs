@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::prelude::*;
+
 /// Seconds since 1970-01-01T00:00:00Z, as caveats and invoices count them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(pub u64);

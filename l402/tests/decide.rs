@@ -209,6 +209,9 @@ fn what_no_route_takes_is_refused_before_any_credential_is_looked_at() {
     refused("get", "/articles/1", "", 405);
     refused("OPTIONS", "/articles/1", "", 405);
     refused("GET", "/free/x", "upgrade:websocket", 400);
+    refused("GET", "/.well-known/satstile/status", "upgrade:websocket", 400);
+    refused("GET", "/.well-known/satstile/watch/", "upgrade:websocket", 400);
+    refused("POST", "/.well-known/satstile/watch", "upgrade:websocket", 400);
     refused("GET", "/free/x", "via:1.1 other, 1.1 satstile-demo", 508);
     let request = Request { method: "GET", url: "http://localhost/free/x", headers: "", has_body: true };
     assert!(matches!(
@@ -260,4 +263,38 @@ fn our_own_surface_comes_before_every_route() {
         }
         other => panic!("{other:?}"),
     });
+}
+
+#[test]
+fn one_door_of_our_own_takes_an_upgrade_t33() {
+    ask("GET", "/.well-known/satstile/watch", "upgrade:websocket", NOW, |decision| {
+        assert!(matches!(decision, Decision::Own(name, _) if name == "watch"));
+    });
+}
+
+#[test]
+fn a_slice_is_for_who_has_paid_for_a_time_where_the_policy_says_so_t32() {
+    let mut policy = policy();
+    let sliced = |policy: &Policy, method: &str, target: &str, headers: &str| {
+        let url = format!("http://localhost:8787{target}");
+        let headers = format!("{headers}\nrange:bytes=0-9\nif-range:x");
+        let request = Request { method, url: &url, headers: &headers, has_body: false };
+        let dropped = match decide(policy, &keys(), &request, NOW) {
+            Decision::Free(pass) | Decision::Paid(pass) => pass.drop,
+            Decision::Claim(claim) => claim.otherwise.pass.drop,
+            Decision::Charge(quote) => quote.pass.drop,
+            other => panic!("{other:?}"),
+        };
+        let stays = |name: &str| dropped.iter().any(|dropped| dropped == name);
+        assert_eq!(stays("range"), stays("if-range"));
+        !stays("range")
+    };
+    assert!(!sliced(&policy, "GET", "/articles/1", &paid("articles")));
+    policy.services.iter_mut().for_each(|service| service.ranges = true);
+    assert!(sliced(&policy, "GET", "/articles/1", &paid("articles")));
+    assert!(sliced(&policy, "HEAD", "/articles/1", &paid("articles")));
+    assert!(!sliced(&policy, "GET", "/articles/1", ""));
+    assert!(!sliced(&policy, "GET", "/free/x", ""));
+    // A count needs a claim, and a claim is for the whole.
+    assert!(!sliced(&policy, "GET", "/api/echo", &paid("api")));
 }

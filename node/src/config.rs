@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri};
 use bitcoin::secp256k1::PublicKey;
 use clap::Parser;
 use l402::relay::RelaySecrets;
@@ -39,6 +39,9 @@ pub struct Cli {
     /// Refuse to start, or to answer, with invoices of any other node key
     #[arg(long, value_name = "HEX")]
     payee: Option<String>,
+    /// Let pages of this origin on this machine pay with the dev wallet, without its password (WebLN); repeatable
+    #[arg(long, value_name = "URL")]
+    webln_origin: Vec<String>,
 }
 
 /// A configuration that can be run.
@@ -50,6 +53,8 @@ pub struct Config {
     pub(crate) settlements_url: Option<Uri>,
     pub(crate) payee: Option<PublicKey>,
     pub(crate) secrets: RelaySecrets,
+    /// As browsers write them in `Origin`.
+    pub(crate) webln_origins: Vec<HeaderValue>,
 }
 
 /// Why a command line cannot be run.
@@ -63,6 +68,8 @@ pub enum ConfigFault {
     WorkerUrl(&'static str),
     /// The pinned key is no key.
     Payee,
+    /// Pages of that origin cannot be let in.
+    WeblnOrigin(&'static str),
     /// `RELAY_SECRETS` is not set.
     NoSecrets,
     /// `RELAY_SECRETS` is set to something unusable.
@@ -78,6 +85,7 @@ impl fmt::Display for ConfigFault {
             Self::Backend(backend) => write!(f, "there is no back end `{backend}`; this version has `dev`"),
             Self::WorkerUrl(why) => write!(f, "the worker URL cannot be used: {why}"),
             Self::Payee => f.write_str("the payee must be a node key: 66 hex digits that begin with 02 or 03"),
+            Self::WeblnOrigin(why) => write!(f, "the WebLN origin cannot be used: {why}"),
             Self::NoSecrets => {
                 f.write_str("RELAY_SECRETS is not set; it must be whsec_ and the base64 of 32 random bytes")
             }
@@ -102,6 +110,7 @@ impl Config {
         }
         let settlements_url = cli.worker_url.as_deref().map(settlements_url).transpose()?;
         let payee = cli.payee.map(|hex| hex.parse().map_err(|_| ConfigFault::Payee)).transpose()?;
+        let webln_origins = cli.webln_origin.iter().map(|url| webln_origin(url)).collect::<Result<_, _>>()?;
         let secrets = relay_secrets.ok_or(ConfigFault::NoSecrets)?;
         let secrets = RelaySecrets::parse(secrets).map_err(ConfigFault::Secrets)?;
         Ok(Self {
@@ -111,6 +120,7 @@ impl Config {
             settlements_url,
             payee,
             secrets,
+            webln_origins,
         })
     }
 }
@@ -133,6 +143,32 @@ fn settlements_url(worker_url: &str) -> Result<Uri, ConfigFault> {
     }
     let target = format!("{}/.well-known/satstile/settlements", worker_url.trim_end_matches('/'));
     target.parse().map_err(|_| ConfigFault::WorkerUrl("it is too long"))
+}
+
+/// An origin whose pages may pay without the password: a page of this machine (T114), and nothing that a browser
+/// would never send, because it would never match.
+fn webln_origin(url: &str) -> Result<HeaderValue, ConfigFault> {
+    let lower = url.to_ascii_lowercase();
+    let uri: Uri = lower.parse().map_err(|_| ConfigFault::WeblnOrigin("it is not a URL"))?;
+    let default_port = match uri.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return Err(ConfigFault::WeblnOrigin("it must begin with http:// or https://")),
+    };
+    let authority = uri.authority().ok_or(ConfigFault::WeblnOrigin("it names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(ConfigFault::WeblnOrigin("it must hold no password"));
+    }
+    if !is_loopback(authority.host()) {
+        return Err(ConfigFault::WeblnOrigin("only pages of this machine may pay: localhost, 127.0.0.1 or [::1]"));
+    }
+    if uri.path() != "/" || uri.query().is_some() || lower.contains('#') {
+        return Err(ConfigFault::WeblnOrigin("it must end after the port"));
+    }
+    let port = authority.port_u16().filter(|port| *port != default_port);
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let origin = format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), authority.host());
+    HeaderValue::try_from(origin).map_err(|_| ConfigFault::WeblnOrigin("it is not a URL"))
 }
 
 #[cfg(test)]
@@ -186,6 +222,37 @@ mod tests {
     #[test]
     fn a_pinned_payee_must_be_a_key() {
         check("--payee 0211", "the payee must be a node key: 66 hex digits that begin with 02 or 03");
+    }
+
+    #[test]
+    fn only_pages_of_this_machine_may_pay_by_webln() {
+        assert!(config("").unwrap().webln_origins.is_empty());
+        for (url, origin) in [
+            ("http://localhost:8787", "http://localhost:8787"),
+            ("HTTP://LocalHost:8787/", "http://localhost:8787"),
+            ("http://127.0.0.1:80", "http://127.0.0.1"),
+            ("https://[::1]:443", "https://[::1]"),
+        ] {
+            let config = config(&format!("--webln-origin {url} --webln-origin http://127.0.0.1:1")).unwrap();
+            assert_eq!(config.webln_origins, [origin, "http://127.0.0.1:1"]);
+        }
+        for (url, why) in [
+            ("http://shop.test:8787", "only pages of this machine may pay: localhost, 127.0.0.1 or [::1]"),
+            ("http://localhost.shop.test", "only pages of this machine may pay: localhost, 127.0.0.1 or [::1]"),
+            ("http://0.0.0.0:8787", "only pages of this machine may pay: localhost, 127.0.0.1 or [::1]"),
+            ("localhost:8787", "it must begin with http:// or https://"),
+            ("file://localhost", "it must begin with http:// or https://"),
+            ("null", "it must begin with http:// or https://"),
+            ("http://", "it is not a URL"),
+            ("*", "it must begin with http:// or https://"),
+            ("http://user@localhost:8787", "it must hold no password"),
+            ("http://localhost:8787/free", "it must end after the port"),
+            ("http://localhost:8787?x", "it must end after the port"),
+            ("http://localhost:8787#x", "it must end after the port"),
+        ] {
+            let arguments = format!("--webln-origin http://localhost:8787 --webln-origin {url}");
+            check(&arguments, &format!("the WebLN origin cannot be used: {why}"));
+        }
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         }
         None => tracing::warn!("no --worker-url: settlements are kept, and found by look-up only"),
     }
-    let wallet_router = wallet::router(Arc::new(Wallet::new(Arc::clone(&store), &password, bell)));
+    let wallet_state = Wallet::new(Arc::clone(&store), &password, bell);
+    let wallet_router = wallet::router(Arc::new(wallet_state), config.webln_origins);
     let relay_router = relay::router(Arc::new(Relay { secrets: config.secrets, node, store }));
     tasks.spawn(serve(relay_listener, relay_router, stopped.clone()));
     tasks.spawn(serve(wallet_listener, wallet_router, stopped));

@@ -2,12 +2,14 @@
 //! network, so it pays nothing else.
 //!
 //! Three ways in: phoenixd's `POST /payinvoice`, the one LND call that the Python client l402sdk makes, and a page for
-//! a person. All refuse names that are not this machine, and other sites' pages.
+//! a person. All refuse names that are not this machine, and other sites' pages. A fourth, WebLN for the pages of
+//! listed origins, is there only when the command line lists some.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
 use axum::middleware;
 use axum::routing::{get, post};
 use l402::{Msat, PaymentHash, Preimage};
@@ -24,6 +26,7 @@ mod lnd;
 mod page;
 mod password;
 mod phoenixd;
+mod webln;
 
 use password::Password;
 
@@ -160,16 +163,20 @@ impl Wallet {
     }
 }
 
-/// The wallet's routes.
-pub(crate) fn router(wallet: Arc<Wallet>) -> Router {
-    Router::new()
+/// The wallet's routes; WebLN's among them if pages of some origin may use them.
+pub(crate) fn router(wallet: Arc<Wallet>, webln_origins: Vec<HeaderValue>) -> Router {
+    let own = Router::new()
         .route("/", get(page::show))
         .route("/pay", post(page::pay))
         .route("/wallet.css", get(page::css))
         .route("/wallet.js", get(page::js))
         .route("/payinvoice", post(phoenixd::pay_invoice))
         .route("/v2/router/send", post(lnd::send_payment))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn(guard::only_from_this_machine))
-        .with_state(wallet)
+        .layer(middleware::from_fn(guard::only_from_this_machine));
+    let webln = Router::new()
+        .route("/webln.js", get(webln::js))
+        .route("/webln/pay", post(webln::pay).options(webln::preflight))
+        .route_layer(middleware::from_fn_with_state(webln_origins.clone().into(), guard::only_from_listed_pages));
+    let all = if webln_origins.is_empty() { own } else { own.merge(webln) };
+    all.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(wallet)
 }

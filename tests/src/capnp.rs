@@ -65,6 +65,7 @@ fn kind(module: &str) -> &'static str {
     match module.rsplit('.').next() {
         Some("js" | "mjs") => "esModule",
         Some("wasm") => "wasm",
+        Some("bin") => "data",
         _ => "text",
     }
 }

@@ -24,13 +24,16 @@ pub struct WorkerdOptions {
     pub secrets: Secrets,
     /// What stands in the built `policy.txt`, instead of what the build wrote.
     pub policy_file: Option<String>,
+    /// What stands in the built `files.js`: the widget's files, instead of those of the build.
+    pub files: Option<String>,
     /// Where to listen; see [`free_port`].
     pub port: u16,
 }
 
 impl Default for WorkerdOptions {
     fn default() -> Self {
-        Self { policy: json!({}), vars: json!({}), secrets: Secrets::random(), policy_file: None, port: free_port() }
+        let (policy, vars, secrets) = (json!({}), json!({}), Secrets::random());
+        Self { policy, vars, secrets, policy_file: None, files: None, port: free_port() }
     }
 }
 
@@ -47,7 +50,7 @@ pub struct Workerd {
 impl Workerd {
     /// Starts it and waits until it accepts connections.
     pub fn start(options: WorkerdOptions) -> Self {
-        let WorkerdOptions { policy, vars, secrets, policy_file, port } = options;
+        let WorkerdOptions { policy, vars, secrets, policy_file, files, port } = options;
         let mut wrangler = Wrangler::read();
         let mut all = Value::Object(wrangler.vars.into_iter().collect());
         merge(&mut all, &vars);
@@ -61,6 +64,9 @@ impl Workerd {
         copy_tree(&binaries::worker_directory(), directory.path());
         if let Some(text) = policy_file {
             fs::write(directory.path().join("policy.txt"), text).expect("cannot write policy.txt");
+        }
+        if let Some(text) = files {
+            fs::write(directory.path().join("files.js"), text).expect("cannot write files.js");
         }
         let process = spawn(directory.path(), &wrangler, &secrets, port);
         Self { process, wrangler, secrets, port, directory, past_log: Vec::new() }
@@ -132,7 +138,7 @@ fn modules(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     walk(directory, &mut |path| {
         let name = path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned();
-        let known = ["js", "mjs", "wasm", "txt"].iter().any(|e| path.extension().is_some_and(|x| x == *e));
+        let known = ["js", "mjs", "wasm", "txt", "bin"].iter().any(|e| path.extension().is_some_and(|x| x == *e));
         if known && !name.starts_with("storage") {
             found.push(name);
         }

@@ -10,7 +10,7 @@ use worker::{Context, Env, Request, Response, Result};
 
 use crate::gate::{self, Gate, Setup};
 use crate::objects::{self, Claimed, Conclude, Take, Taken, ask, binding};
-use crate::{charge, crypto, http, log, own, verdict};
+use crate::{charge, crypto, http, log, own, verdict, watch};
 
 /// Largest body that is held against a digest: 1 MiB (T42).
 const DIGEST_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -21,7 +21,7 @@ const LEASE_MARGIN_S: u64 = 60;
 pub enum Admission {
     /// This, to the client.
     Answer(Response),
-    /// A verdict for the shim to forward by.
+    /// A verdict for the shim to forward by, or to hand a WebSocket over by.
     Forward(String),
 }
 
@@ -76,9 +76,10 @@ pub async fn admit(request: Request, env: &Env, ctx: &Context) -> Result<Admissi
     let asked = l402::Request { method: &method, url: &url, headers: &fields, has_body };
     match setup.decide(&asked, http::now()) {
         Decision::Free(pass) | Decision::Paid(pass) => Ok(Admission::Forward(verdict::forward(&pass))),
-        Decision::Own(name, place) => {
-            Ok(Admission::Answer(own::serve(&setup, &name, &place, request, env, ctx).await?))
-        }
+        Decision::Own(name, place) => match watch::verdict(&setup, &name, &request) {
+            Some(verdict) => Ok(Admission::Forward(verdict)),
+            None => Ok(Admission::Answer(own::serve(&setup, &name, &place, request, env, ctx).await?)),
+        },
         Decision::Preflight(methods) => {
             Ok(Admission::Answer(http::response(&http::preflight(&methods.to_string().replace(',', ", ")))?))
         }

@@ -22,12 +22,19 @@ pub fn refuse(refusal: &Refusal<'_>, is_head: bool) -> Result<Response> {
     response(&refusal.answer(is_head))
 }
 
-/// JSON with the fields every answer of ours has.
-pub fn json(status: u16, body: &Value) -> Result<Response> {
+/// No body, and the fields every answer of ours has.
+pub fn bare(status: u16) -> Answer {
     let mut headers = common_headers();
     headers.retain(|(name, _)| *name != "content-type");
-    headers.push(("content-type", "application/json".to_owned()));
-    response(&Answer { status, headers, body: body.to_string() })
+    Answer { status, headers, body: String::new() }
+}
+
+/// JSON with the fields every answer of ours has.
+pub fn json(status: u16, body: &Value) -> Result<Response> {
+    let mut answer = bare(status);
+    answer.headers.push(("content-type", "application/json".to_owned()));
+    answer.body = body.to_string();
+    response(&answer)
 }
 
 /// The answer to a browser that asks whether it may ask (T30, T46).

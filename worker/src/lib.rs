@@ -15,13 +15,17 @@ mod budget;
 mod charge;
 mod client;
 mod crypto;
+mod files;
 mod gate;
+mod handover;
 mod http;
 mod invoice;
 mod log;
 mod objects;
+mod open;
 mod own;
 mod page;
+mod pass;
 mod receipts;
 mod relay;
 mod settle;
@@ -29,14 +33,16 @@ mod status;
 mod totals;
 mod verdict;
 mod wait;
+mod watch;
 
 use l402::{Decision, Request, UnixTime};
 use wasm_bindgen::prelude::*;
 use worker::Env;
 
-/// Reads the configuration; the shim calls it once for each new instance.
+/// Reads the configuration; the shim calls it once for each new instance. `build` names the widget's files.
 #[wasm_bindgen]
-pub fn configure(env: &Env, policy_file: &str) {
+pub fn configure(env: &Env, policy_file: &str, build: &str) {
+    files::load(build);
     gate::load(env, policy_file);
 }
 
@@ -52,7 +58,8 @@ pub fn decide(method: &str, url: &str, headers: &str, has_body: bool, now_s: f64
             verdict::respond(&refusal.answer(method == "HEAD"))
         }
         Decision::Preflight(methods) => verdict::respond(&http::preflight(&methods.to_string().replace(',', ", "))),
-        Decision::Own(..) | Decision::Claim(_) | Decision::Charge(_) => verdict::ADMIT.to_owned(),
+        Decision::Own(name, _) => files::verdict(gate, &name, &request).unwrap_or_else(|| verdict::ADMIT.to_owned()),
+        Decision::Claim(_) | Decision::Charge(_) => verdict::ADMIT.to_owned(),
     })
     .unwrap_or_default()
 }

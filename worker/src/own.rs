@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use worker::{Context, Env, Request, Response, Result};
 
 use crate::gate::{Gate, Setup};
-use crate::{http, log, settle, status, totals};
+use crate::{handover, http, log, open, pass, settle, status, totals};
 
 /// Routes by name and method. Unknown names are the same 404 as everything that is not there.
 pub async fn serve(
@@ -27,23 +27,32 @@ pub async fn serve(
         }
         Setup::Faulty { .. } => return http::refuse(&Refusal::NotReady, method == "HEAD"),
     };
-    match (name, method.as_str()) {
+    let is_head = method == "HEAD";
+    let answered = match (name, method.as_str()) {
         ("status", "POST") => status::status(gate, &place.public_url, &request, env, ctx).await,
         ("settlements", "POST") => settle::pushed(gate, request, env, ctx).await,
         ("health", "GET" | "HEAD") => http::json(200, &json!({"status": "ok"})),
         ("keys.json", "GET" | "HEAD") => keys(gate).await,
-        ("audit", "GET") => {
-            let response = audit(gate, &request, env).await?;
-            // For no script of any site, with the key or without (T108).
-            response.headers().delete("access-control-allow-origin")?;
-            Ok(response)
-        }
-        ("status", "OPTIONS") => http::response(&http::preflight("POST")),
+        ("audit", "GET") => audit(gate, &request, env).await,
+        ("pass", "GET" | "HEAD" | "POST" | "DELETE") => pass::pass(gate, place, &request),
+        ("handover", "POST") => handover::handover(gate, place, request, env).await,
+        ("status" | "handover", "OPTIONS") => http::response(&http::preflight("POST")),
         ("keys.json" | "health", "OPTIONS") => http::response(&http::preflight("GET, HEAD")),
-        ("status" | "settlements", _) => http::refuse(&Refusal::Method(methods("POST")), method == "HEAD"),
-        ("health" | "keys.json" | "audit", _) => http::refuse(&Refusal::Method(methods("GET")), method == "HEAD"),
-        _ => http::refuse(&Refusal::NotFound, method == "HEAD"),
+        ("status" | "settlements" | "handover", _) => http::refuse(&Refusal::Method(methods("POST")), is_head),
+        ("health" | "keys.json" | "audit", _) => http::refuse(&Refusal::Method(methods("GET")), is_head),
+        ("pass", _) => http::refuse(&Refusal::Method(methods("GET,POST,DELETE")), is_head),
+        _ => match (name.strip_prefix("open/"), method.as_str()) {
+            (Some(link), "GET" | "HEAD" | "POST") => open::open(gate, link, &request, env).await,
+            (Some(_), _) => http::refuse(&Refusal::Method(methods("GET,POST")), is_head),
+            (None, _) => http::refuse(&Refusal::NotFound, is_head),
+        },
+    }?;
+    // For no script of any other site, with the key or cookie or without (T108, T114).
+    if matches!(name, "audit" | "pass") || name.starts_with("open/") {
+        answered.headers().delete("access-control-allow-origin")?;
+        answered.headers().delete("access-control-expose-headers")?;
     }
+    Ok(answered)
 }
 
 fn methods(name: &str) -> Methods {
@@ -52,11 +61,12 @@ fn methods(name: &str) -> Methods {
 
 /// The public keys that receipts are checked with (C16).
 async fn keys(gate: &Gate) -> Result<Response> {
-    let text = gate.receipts.published().await?;
-    let response = http::json(200, &serde_json::from_str(&text)?)?;
-    response.headers().set("content-type", "application/jwk-set+json")?;
-    response.headers().set("cache-control", "public, max-age=300")?;
-    Ok(response)
+    let mut answer = http::bare(200);
+    answer.headers.retain(|(name, _)| *name != "cache-control");
+    answer.headers.push(("content-type", "application/jwk-set+json".to_owned()));
+    answer.headers.push(("cache-control", "public, max-age=300".to_owned()));
+    answer.body = gate.receipts.published().await?;
+    http::response(&answer)
 }
 
 /// Totals by service, for the operator alone (T108, T128).

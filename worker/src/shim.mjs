@@ -4,6 +4,7 @@
 import { DurableObject } from "cloudflare:workers";
 import * as rust from "./index.js";
 import policyFile from "./policy.txt";
+import files, { build } from "./files.js";
 
 // A Rust panic poisons the wasm instance, and nothing would ever settle the promises of the poisoned one.
 // The panic hook sets `criticalError`: every event in flight is rejected, the next one gets a new instance.
@@ -53,7 +54,7 @@ const decide = (request, env) => {
   request.headers.forEach((value, name) => { fields += name + ":" + value + "\n"; });
   const ask = () => rust.decide(request.method, request.url, fields, bodyOf(request) !== null, Date.now() / 1000);
   // Empty: this instance is new and has not read its configuration.
-  return ask() || (rust.configure(env, policyFile), rules.clear(), ask());
+  return ask() || (rust.configure(env, policyFile, build), rules.clear(), ask());
 };
 
 // What to do to responses, by number; fetched from Rust once an instance.
@@ -80,6 +81,20 @@ const respond = (verdict) => {
   const [status, ...lines] = verdict.slice(0, end).split("\n");
   const body = verdict.slice(end + 2);
   return new Response(body || null, { status: +status.slice(1), headers: lines.map(field) });
+};
+
+// "S200" or "S304", "U" a file of the widget, "=name:value" lines; nothing when there is no such file.
+const serve = (verdict) => {
+  const [status, name, ...lines] = verdict.split("\n");
+  const file = files[name.slice(1)];
+  return file && new Response(status === "S304" ? null : file, { status: +status.slice(1), headers: lines.map(field) });
+};
+
+// "W", a payment hash, until when: the object of that payment takes the socket. Of what the client sent, only the
+// wish for one goes on.
+const watch = (verdict, env) => {
+  const [hash, until] = verdict.slice(1).split(" ");
+  return env.PAYMENTS.getByName(hash).fetch(`https://watch/${until}`, { headers: { upgrade: "websocket" } });
 };
 
 const LATE = new Error("the origin took too long");
@@ -243,8 +258,11 @@ export default {
       const verdict = decide(request, env);
       if (verdict[0] === "F") return await forward(request, verdict, env, ctx);
       if (verdict[0] === "R") return respond(verdict);
+      const file = verdict[0] === "S" && serve(verdict);
+      if (file) return file;
       const answer = await run(() => rust.admit(request, env, ctx));
-      return typeof answer === "string" ? await forward(request, answer, env, ctx) : answer;
+      if (typeof answer !== "string") return answer;
+      return await (answer[0] === "W" ? watch(answer, env) : forward(request, answer, env, ctx));
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
       console.error(JSON.stringify({ level: "error", event: "panic", reason: String(error?.message ?? error).slice(0, 200) }));
@@ -270,7 +288,32 @@ const durable = (name) => class extends DurableObject {
   alarm() { return this.ctx.storage.deleteAll(); }
 };
 
-export const Payment = durable("Payment");
+// Who waits for a payment may hold a socket to it, and is told the one word "settled": a hint, and no proof. The
+// sockets sleep with the object and leave no rows.
+const SOCKETS_MAX = 8;
+const tell = (socket) => { try { socket.send("settled"); socket.close(1000); } catch { /* it has left */ } };
+
+export class Payment extends durable("Payment") {
+  #open() { return this.ctx.getWebSockets().filter((socket) => socket.readyState === WebSocket.OPEN); }
+  async ask(operation, question) {
+    const answer = await super.ask(operation, question);
+    if (operation === "settle" && answer === "New") this.#open().forEach(tell);
+    return answer;
+  }
+  async fetch(request) {
+    for (const socket of this.#open()) if (socket.deserializeAttachment() <= Date.now() / 1000) socket.close(1000);
+    if (this.#open().length >= SOCKETS_MAX) return new Response(null, { status: 429, headers: { "cache-control": "no-store", "retry-after": "5" } });
+    const [client, server] = Object.values(new WebSocketPair());
+    this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+    this.ctx.acceptWebSocket(server);
+    server.serializeAttachment(+request.url.slice("https://watch/".length));
+    if (await super.ask("watch", "")) tell(server);
+    return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": "satstile.v1" } });
+  }
+  // Nothing is said here; "ping" is answered without waking anybody.
+  webSocketMessage(socket) { socket.close(1008); }
+  webSocketClose(socket) { socket.close(1000); }
+}
 export const MintBudget = durable("MintBudget");
 export const Allowance = durable("Allowance");
 export const Totals = durable("Totals");

@@ -1,14 +1,14 @@
 //! `POST status`: has my invoice been paid? Asked with the token, the one secret only the buyer has (C5, T62).
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use l402::policy::Service;
 use l402::problem::Refusal;
 use l402::receipt::Receipt;
 use l402::token::Token;
 use l402::{Msat, PaymentHash, UnixTime, caveat, credential};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use worker::{Context, Date, Env, Request, Response, Result};
 
 use crate::gate::Gate;
@@ -17,11 +17,9 @@ use crate::{http, settle};
 
 /// The least time between two polls of one token, in milliseconds.
 const POLL_MS: u64 = 900;
-/// How many tokens an isolate keeps the time of.
-const POLLS_MAX: usize = 10_000;
-
 thread_local! {
-    static POLLED: RefCell<HashMap<[u8; 32], u64>> = RefCell::default();
+    // Who polled in the last moment, and when; the oldest first.
+    static POLLED: RefCell<VecDeque<([u8; 32], u64)>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Answers 200 for a token exactly as it was minted, and the same 404 for everything else.
@@ -33,9 +31,7 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
         return http::refuse(&Refusal::NotFound, false);
     };
     if polls_too_fast(token) {
-        let mut answer = Refusal::TooManyInvoices(1).answer(false);
-        answer.body = json!({"type": "about:blank", "title": "Too many requests", "status": 429, "detail": "Ask about once a second."}).to_string();
-        return http::response(&answer);
+        return http::refuse(&Refusal::TooOften(1), false);
     }
     let mut body = Map::new();
     let mut say = |name: &str, value: String| {
@@ -61,7 +57,8 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
 
 /// What a token says that nobody has attenuated.
 pub struct Minted<'g> {
-    service: &'g Service,
+    /// What was bought.
+    pub service: &'g Service,
     valid_until: UnixTime,
     /// The grant begins where its invoice ends, so this need not be written anywhere.
     pub invoice_expires_at: UnixTime,
@@ -73,10 +70,8 @@ pub fn as_minted<'g>(gate: &'g Gate, token: &Token) -> Option<Minted<'g>> {
     if !caveat::is_as_minted(service, token.caveats()) {
         return None;
     }
-    let valid_until = token.caveats().find_map(|c| {
-        let (name, value) = core::str::from_utf8(c).ok()?.split_once('=')?;
-        (name.strip_suffix("_valid_until") == Some(&service.id)).then(|| UnixTime::from_decimal(value))?
-    })?;
+    let valid_until = caveat::value(token.caveats(), &format!("{}_valid_until", service.id))?;
+    let valid_until = UnixTime::from_decimal(valid_until)?;
     let invoice_expires_at = UnixTime(valid_until.0.saturating_sub(service.valid_s));
     Some(Minted { service, valid_until, invoice_expires_at })
 }
@@ -103,13 +98,13 @@ fn polls_too_fast(token: &Token) -> bool {
     let PaymentHash(hash) = token.identifier.payment_hash;
     let now_ms = Date::now().as_millis();
     POLLED.with_borrow_mut(|polled| {
-        if polled.len() >= POLLS_MAX {
-            polled.retain(|_, at_ms| now_ms.saturating_sub(*at_ms) < POLL_MS);
+        while polled.front().is_some_and(|(_, at_ms)| now_ms.saturating_sub(*at_ms) >= POLL_MS) {
+            polled.pop_front();
         }
-        let too_fast = polled.get(&hash).is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < POLL_MS);
+        let too_fast = polled.iter().any(|(known, _)| *known == hash);
         // A refused poll does not count, or a hasty client would never hear anything.
         if !too_fast {
-            polled.insert(hash, now_ms);
+            polled.push_back((hash, now_ms));
         }
         too_fast
     })

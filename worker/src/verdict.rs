@@ -13,6 +13,12 @@
 //!
 //! {…}
 //!
+//! S304                           respond with a file of the widget, or without it
+//! Uwidget.js                     which one; where it is not there, ask `admit`
+//! =cache-control:…               field
+//!
+//! W<payment hash> 1900000000     hand a WebSocket to the payment's object, until then
+//!
 //! A                              ask `admit`
 //! ```
 //!

@@ -3,14 +3,15 @@
 use l402::bolt11::Invoice;
 use l402::caveat::{self, Demand};
 use l402::challenge::Challenge;
-use l402::cookie::{WAIT_MARGIN_S, Waiting, clear_wait, set_pass};
+use l402::cookie::{WAIT_MARGIN_S, Waiting};
 use l402::decide::Quote;
-use l402::problem::{Answer, common_headers};
+use l402::problem::Answer;
 use l402::route::Methods;
 use l402::token::{Token, UnverifiedToken};
 use worker::{Context, Env, Result};
 
 use crate::gate::Gate;
+use crate::pass::hold;
 use crate::status::as_minted;
 use crate::{http, settle};
 
@@ -71,13 +72,9 @@ fn verified(gate: &Gate, text: &str) -> Option<Token> {
 
 /// 303 to the same page, with the pass and without the wait.
 fn unlock(gate: &Gate, quote: &Quote<'_>, token: &Token, preimage_hex: &str) -> Answer {
-    let mut headers = common_headers();
-    headers.retain(|(name, _)| *name != "content-type");
     let target = quote.pass.url.strip_prefix(&gate.policy.origin).unwrap_or("/");
-    headers.push(("location", target.to_owned()));
-    let scope = quote.service.scope(quote.route);
     let life_s = quote.service.valid_s.saturating_add(gate.policy.invoice_expiry_s);
-    headers.push(("set-cookie", set_pass(&scope, &token.to_wire(), preimage_hex, life_s)));
-    headers.push(("set-cookie", clear_wait(&scope)));
-    Answer { status: 303, headers, body: String::new() }
+    let mut answer = hold(303, &quote.service.scope(quote.route), &token.to_wire(), preimage_hex, life_s);
+    answer.headers.push(("location", target.to_owned()));
+    answer
 }

@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use crate::npm;
 use crate::steps::Steps;
-use crate::{repo, wasm_target, worker};
+use crate::{repo, wasm, wasm_target, worker};
 
 pub fn run(args: &[String]) -> Result<()> {
     let mut steps = Steps::new(3 + worker::STEPS);
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
-    worker::build(&mut steps, &toolchain, &tools, worker::Profile::Shipped)?;
+    worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
     let packages = ["satstile-node", "satstile-demo-origin", "satstile-bench"];
     steps.run("everything else: cargo build --release", || {
         let args = ["build", "--release"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]));

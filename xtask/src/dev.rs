@@ -16,18 +16,21 @@ use crate::dev_vars;
 use crate::npm::{self, Tools};
 use crate::repo;
 use crate::steps::Steps;
-use crate::{wasm_target, worker};
+use crate::{wasm, wasm_target, worker};
 
 const WORKER: u16 = 8787;
 const NODE: u16 = 8788;
 const ORIGIN: u16 = 8789;
+const BLOG: u16 = 8790;
 const WALLET: u16 = 9740;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 pub fn run() -> Result<()> {
     // Before minutes of building, not after.
-    for (port, what) in [(WORKER, "worker"), (NODE, "node webhook"), (ORIGIN, "demo origin"), (WALLET, "wallet")] {
+    let places =
+        [(WORKER, "worker"), (NODE, "node webhook"), (ORIGIN, "demo origin"), (BLOG, "blog"), (WALLET, "wallet")];
+    for (port, what) in places {
         must_be_free(port, what)?;
     }
     let mut steps = Steps::new(5 + worker::STEPS);
@@ -37,7 +40,7 @@ pub fn run() -> Result<()> {
     steps.run("node webhook and demo origin: cargo build", || {
         repo::run(&mut repo::cargo(["build", "--package", "satstile-node", "--package", "satstile-demo-origin"]))
     })?;
-    worker::build(&mut steps, &toolchain, &tools, worker::Profile::Shipped)?;
+    worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
 
     let state = repo::state();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&state).context("cannot create the state directory")?;
@@ -48,7 +51,8 @@ pub fn run() -> Result<()> {
         children.start("origin", &mut origin())?;
         children.start("node", node(&state).env("RELAY_SECRETS", dev_vars::get(&vars, "RELAY_SECRETS")?))?;
         children.start("worker", &mut wrangler(&tools, &state))?;
-        Ok(children.wait_until(START_LIMIT, || [NODE, ORIGIN, WALLET].into_iter().all(listens) && worker_answers()))
+        let up = || [NODE, ORIGIN, BLOG, WALLET].into_iter().all(listens) && worker_answers();
+        Ok(children.wait_until(START_LIMIT, up))
     })?;
     if let Woken::Ready = woken {
         println!("{}", welcome(&wallet_password(&state)?));
@@ -71,7 +75,9 @@ fn finish(woken: &Woken) -> Result<()> {
 
 fn origin() -> Command {
     let mut command = Command::new(repo::target().join("debug/satstile-demo-origin"));
-    command.args(["--listen", &local(ORIGIN)]);
+    command.args(["--listen", &local(ORIGIN), "--blog", &local(BLOG)]);
+    command.args(["--edge", &format!("http://localhost:{WORKER}")]);
+    command.args(["--wallet-url", &format!("http://localhost:{WALLET}")]);
     command
 }
 
@@ -80,6 +86,12 @@ fn node(state: &Path) -> Command {
     command.args(["--listen", &local(NODE), "--wallet-listen", &local(WALLET)]);
     command.args(["--worker-url", &format!("http://{}", local(WORKER))]);
     command.arg("--state").arg(state);
+    // The demo's pages, under both names of this machine: a browser there has a wallet.
+    for port in [WORKER, BLOG] {
+        for host in ["localhost", "127.0.0.1"] {
+            command.args(["--webln-origin", &format!("http://{host}:{port}")]);
+        }
+    }
     command
 }
 
@@ -145,7 +157,13 @@ Satstile is up. Ctrl-C stops it.
   node webhook http://localhost:{NODE}    regtest invoices, signed by its own key
   dev wallet   http://localhost:{WALLET}    speaks phoenixd's API, pays only these invoices
 
-Try it: ask, pay, ask again.
+In a browser, where the dev wallet pays at a click:
+
+  http://localhost:{WORKER}/free/1       a preview with the paywall in it
+  http://localhost:{WORKER}/free/demo    a button, a window, a call to an API
+  http://localhost:{BLOG}              an article sold on somebody else's page
+
+Or by hand: ask, pay, ask again.
 
   curl -i localhost:{WORKER}/articles/1
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::steps::Steps;
-use crate::{npm, repo, wasm_target, worker};
+use crate::{npm, repo, wasm, wasm_target, worker};
 
 /// For one of `npm ci`, `pip install`, `go build` on a busy machine.
 const SETUP_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -45,7 +45,7 @@ pub fn run(only: &[String]) -> Result<()> {
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
     let outcomes = steps.run("clients: npm ci, pip install, go build", set_up)?;
-    worker::build(&mut steps, &toolchain, &tools, worker::Profile::Shipped)?;
+    worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
     steps.run("node webhook, demo origin and harness: cargo build", || {
         let packages = ["satstile-node", "satstile-demo-origin", "satstile-tests"];
         let args = ["build", "--bins"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]));

@@ -13,7 +13,9 @@ mod size;
 mod smoke;
 mod steps;
 mod test;
+mod wasm;
 mod wasm_target;
+mod widget;
 mod worker;
 
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ usage: cargo xtask COMMAND
   interop [NAME…]     clients that others wrote pay at the worker (or only those named)
   ci                  the lanes a merge waits for, within one time budget
   setup               only set up: wasm target, tools from npm
-  worker [--dev]      build pkg/worker (--dev: quick to build, large and slow to run)
+  worker [--dev]      build pkg/widget and pkg/worker (--dev: quick to build, large and slow to run)
   size                gzip sizes of pkg/worker against the budget
   bench [--no-peers]  build for release and measure, beside aperture where Go is installed
 
@@ -83,6 +85,6 @@ fn build_worker(dev: bool) -> Result<()> {
     let mut steps = steps::Steps::new(2 + worker::STEPS);
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
-    let profile = if dev { worker::Profile::Dev } else { worker::Profile::Shipped };
+    let profile = if dev { wasm::Profile::Dev } else { wasm::Profile::Shipped };
     worker::build(&mut steps, &toolchain, &tools, profile)
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::npm::{self, Tools};
 use crate::steps::{Steps, seconds};
 use crate::wasm_target::{self, TARGET, Toolchain};
-use crate::{repo, smoke, worker};
+use crate::{repo, smoke, wasm, worker};
 
 /// What lanes work with.
 struct Setup {
@@ -60,7 +60,7 @@ pub fn run(args: &[String]) -> Result<()> {
     let mut steps = Steps::new(3 + worker::STEPS + lanes.len());
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
-    worker::build(&mut steps, &toolchain, &tools, worker::Profile::Shipped)?;
+    worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
     steps.run("node webhook and demo origin: cargo build", || {
         repo::run(&mut repo::cargo(["build", "--package", "satstile-node", "--package", "satstile-demo-origin"]))
     })?;

@@ -34,6 +34,22 @@ impl Toolchain {
         command.env("CARGO_TARGET_DIR", repo::target().join("wasm")).env_remove("RUSTFLAGS");
         command
     }
+
+    /// Whether the source of `core` is here, or could be fetched.
+    pub fn has_source(&self) -> bool {
+        let rustc = || {
+            let mut command = Command::new("rustc");
+            if let Some(name) = &self.0 {
+                command.env("RUSTUP_TOOLCHAIN", name);
+            }
+            command
+        };
+        let there = || {
+            let sysroot = repo::output(rustc().args(["--print", "sysroot"]));
+            sysroot.is_some_and(|dir| Path::new(&dir).join("lib/rustlib/src/rust/library/Cargo.lock").is_file())
+        };
+        there() || (repo::run(Command::new("rustup").args(["component", "add", "rust-src"])).is_ok() && there())
+    }
 }
 
 /// One step. The usual answers cost some milliseconds; the work is in `setup-wasm.sh`.

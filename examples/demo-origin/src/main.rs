@@ -3,10 +3,17 @@
 //!
 //! It listens twice. The main port serves; the control port tells what the main port has seen (`GET /__seen`,
 //! the last 1,000 requests) and forgets it (`DELETE /__seen`), so that a test sees exactly what was forwarded.
+//! On demand there is a third: a blog on an origin of its own, which embeds an article that is sold here.
 
 mod articles;
+mod blog;
+mod demo;
 mod faults;
+mod files;
+mod frame;
 mod http1;
+mod pdf;
+mod range;
 mod routes;
 mod seen;
 
@@ -17,6 +24,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use blog::Blog;
+use frame::Origin;
 use http1::{Answer, Connection, Reply, Request};
 use seen::Log;
 
@@ -35,20 +44,38 @@ struct Args {
     /// Where to tell what was seen; port 0 takes any free one
     #[arg(long, default_value = "127.0.0.1:0")]
     control: SocketAddr,
+    /// The wallet whose /webln.js the pages load, so that their paywall can be paid in the browser
+    #[arg(long, value_name = "URL")]
+    wallet_url: Option<Origin>,
+    /// Where to serve a friend's blog that embeds an article; port 0 takes any free one
+    #[arg(long, value_name = "ADDR", requires = "edge")]
+    blog: Option<SocketAddr>,
+    /// The paywall's public address, for the blog
+    #[arg(long, value_name = "URL")]
+    edge: Option<Origin>,
 }
 
 fn main() -> std::io::Result<()> {
     let args = Args::parse();
     let (main, control) = (TcpListener::bind(args.listen)?, TcpListener::bind(args.control)?);
-    let event = serde_json::json!({
+    let mut event = serde_json::json!({
         "event": "listening",
         "origin": main.local_addr()?.to_string(),
         "control": control.local_addr()?.to_string(),
     });
+    let mut blog_address = None;
+    if let (Some(address), Some(edge)) = (args.blog, args.edge) {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        event["blog"] = address.to_string().into();
+        blog_address = Some(address);
+        let blog = Blog::new(edge, args.wallet_url.clone());
+        std::thread::spawn(move || serve(&listener, move |request| blog.answer(request)));
+    }
     println!("{event}");
 
     let log = Arc::new(Log::default());
-    let site = Arc::new(routes::Site::new());
+    let site = Arc::new(routes::Site::new(args.wallet_url, blog_address));
     let told = Arc::clone(&log);
     std::thread::spawn(move || serve(&control, move |request| Answer::Reply(seen::answer(&told, request))));
     serve(&main, move |request| {

@@ -2,6 +2,7 @@
 
 use super::{Bolt11Fault, Network};
 use crate::amount::Msat;
+use crate::prelude::*;
 
 /// The even feature bits of BOLT 9's context `9` that a payer is known to understand: onion format, payment secret,
 /// multi-part, route blinding, attribution data, payment metadata, trampoline. Any other makes an invoice unpayable.

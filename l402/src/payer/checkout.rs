@@ -15,6 +15,7 @@
 use super::offer::{Offer, PayerFault, UnverifiedTerms};
 use crate::amount::Msat;
 use crate::preimage::{PaymentHash, Preimage};
+use crate::prelude::*;
 use crate::time::UnixTime;
 
 /// How often an invoice is renewed before a person has to ask for the next one.

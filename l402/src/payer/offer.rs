@@ -7,6 +7,7 @@ use crate::auth_param::{self, Challenge};
 use crate::bolt11::{Invoice, Network};
 use crate::encoding;
 use crate::preimage::{PaymentHash, Preimage};
+use crate::prelude::*;
 use crate::time::UnixTime;
 
 /// An invoice that can be read and names an amount, and the token that it pays for.
@@ -183,7 +184,7 @@ fn token(challenge: &Challenge) -> Result<&str, PayerFault> {
     let (new, old) = (challenge.param("token"), challenge.param("macaroon"));
     let token = new.or(old).filter(|token| old.unwrap_or(token) == *token).ok_or(PayerFault::BadToken)?;
     // It goes back into a header as it came, so it must be base64 and nothing else.
-    encoding::base64_any(token).filter(|bytes| !bytes.is_empty()).map(|_| token).ok_or(PayerFault::BadToken)
+    Some(token).filter(|token| encoding::looks_like_base64(token)).ok_or(PayerFault::BadToken)
 }
 
 impl fmt::Display for PayerFault {
@@ -202,7 +203,7 @@ impl fmt::Display for PayerFault {
     }
 }
 
-impl std::error::Error for PayerFault {}
+impl core::error::Error for PayerFault {}
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

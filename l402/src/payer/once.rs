@@ -6,6 +6,7 @@ use super::offer::{Offer, PayerFault};
 use crate::amount::Msat;
 use crate::bolt11::Network;
 use crate::preimage::{PaymentHash, Preimage};
+use crate::prelude::*;
 use crate::time::UnixTime;
 
 /// What may be paid without asking anybody again.
@@ -159,7 +160,6 @@ impl Asked {
     ///
     /// # Errors
     /// [`WrongPreimage`], with the way back to this step.
-    #[expect(clippy::result_large_err, reason = "the way back to this step is the point of the error")]
     pub fn paid(self, preimage: Preimage) -> Result<Paid, WrongPreimage> {
         if preimage.payment_hash() != self.payment_hash() {
             return Err(WrongPreimage { asked: self });
@@ -210,7 +210,7 @@ impl fmt::Display for WrongPreimage {
     }
 }
 
-impl std::error::Error for WrongPreimage {}
+impl core::error::Error for WrongPreimage {}
 
 /// Without the token.
 impl fmt::Debug for Asked {

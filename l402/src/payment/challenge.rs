@@ -1,7 +1,8 @@
 //! The challenge: its parameters, and the id that binds them without a store (`wire.md` 4.2).
 
 use hmac::{Hmac, Mac};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::Sha256;
 
 use super::{ChargeFault, ChargeRequest, INTENT, METHOD, SCHEME};
@@ -93,11 +94,17 @@ pub struct PaymentChallenge {
 }
 
 /// What comes back to us inside a credential, bound by the id: which purchase this is (C4).
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(super) struct Opaque {
     pub(super) service: String,
     /// Hex of the token id.
     pub(super) token: String,
+}
+
+impl Opaque {
+    pub(super) fn of(opaque: &Value) -> Option<Self> {
+        Some(Self { service: json::text(opaque, "service")?, token: json::text(opaque, "token")? })
+    }
 }
 
 impl PaymentChallenge {

@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::{ChargeFault, SCHEME};
-use crate::json;
+use crate::json::{self, optional, text};
 use crate::preimage::Preimage;
 
 /// The longest credential that is read, in bytes; `wire.md` 4.2 asks for at least 4 KB.
@@ -27,8 +27,7 @@ pub enum PaymentCredential {
 }
 
 /// What a client says that we issued and it paid.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "Wire")]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UnverifiedCharge {
     pub(super) id: String,
     pub(super) realm: String,
@@ -58,50 +57,22 @@ impl fmt::Debug for UnverifiedCharge {
     }
 }
 
-#[derive(Deserialize)]
-struct Wire {
-    challenge: Echo,
-    payload: Payload,
-}
-
-#[derive(Deserialize)]
-struct Echo {
-    id: String,
-    realm: String,
-    method: String,
-    intent: String,
-    request: String,
-    expires: Option<String>,
-    digest: Option<String>,
-    opaque: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Payload {
-    preimage: Option<String>,
-}
-
-impl From<Wire> for UnverifiedCharge {
-    fn from(Wire { challenge, payload }: Wire) -> Self {
-        let Echo { id, realm, method, intent, request, expires, digest, opaque } = challenge;
-        Self { id, realm, method, intent, request, expires, digest, opaque, preimage: payload.preimage }
+impl UnverifiedCharge {
+    fn of(credential: &Value) -> Option<Self> {
+        let (challenge, payload) = (credential.get("challenge")?, credential.get("payload")?);
+        payload.as_object()?;
+        Some(Self {
+            id: text(challenge, "id")?,
+            realm: text(challenge, "realm")?,
+            method: text(challenge, "method")?,
+            intent: text(challenge, "intent")?,
+            request: text(challenge, "request")?,
+            expires: optional(challenge, "expires", text)?,
+            digest: optional(challenge, "digest", text)?,
+            opaque: optional(challenge, "opaque", text)?,
+            preimage: optional(payload, "preimage", text)?,
+        })
     }
-}
-
-#[derive(Deserialize)]
-struct Plain {
-    challenge: PlainChallenge,
-    payload: PlainPayload,
-}
-
-#[derive(Deserialize)]
-struct PlainChallenge {
-    macaroon: String,
-}
-
-#[derive(Deserialize)]
-struct PlainPayload {
-    preimage: String,
 }
 
 impl PaymentCredential {
@@ -127,14 +98,15 @@ impl PaymentCredential {
         if unverified_authorization.len() > CREDENTIAL_BYTES_MAX {
             return Err(ChargeFault::Malformed("too long"));
         }
-        let text = after_scheme(unverified_authorization).ok_or(ChargeFault::Malformed("not the scheme Payment"))?;
-        if text.starts_with('{') {
-            return plain(text);
+        let value = after_scheme(unverified_authorization).ok_or(ChargeFault::Malformed("not the scheme Payment"))?;
+        if value.starts_with('{') {
+            return plain(value);
         }
-        if text.contains(',') {
+        if value.contains(',') {
             return Err(ChargeFault::Several);
         }
-        json::read_base64url(text).map(Self::Charge).ok_or(ChargeFault::Malformed("not base64url of a charge's JSON"))
+        let charge = json::parse_base64url(value).and_then(|credential| UnverifiedCharge::of(&credential));
+        charge.map(Self::Charge).ok_or(ChargeFault::Malformed("not base64url of a charge's JSON"))
     }
 }
 
@@ -143,11 +115,14 @@ fn after_scheme(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case(SCHEME).then(|| text.trim_start_matches(' '))
 }
 
-fn plain(text: &str) -> Result<PaymentCredential, ChargeFault> {
-    let Plain { challenge, payload } =
-        json::read(text.as_bytes()).ok_or(ChargeFault::Malformed("not the JSON of one credential"))?;
-    let preimage = Preimage::from_hex(&payload.preimage).ok_or(ChargeFault::Malformed("payload.preimage"))?;
-    Ok(PaymentCredential::PlainL402 { macaroon: challenge.macaroon, preimage })
+fn plain(json: &str) -> Result<PaymentCredential, ChargeFault> {
+    let credential = json::parse(json.as_bytes()).ok();
+    let member = |place: &str, name: &str| text(credential.as_ref()?.get(place)?, name);
+    let (Some(macaroon), Some(preimage)) = (member("challenge", "macaroon"), member("payload", "preimage")) else {
+        return Err(ChargeFault::Malformed("not the JSON of one credential"));
+    };
+    let preimage = Preimage::from_hex(&preimage).ok_or(ChargeFault::Malformed("payload.preimage"))?;
+    Ok(PaymentCredential::PlainL402 { macaroon, preimage })
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What is asked for: the JSON behind a challenge's `request` parameter (`wire.md` 4.4).
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::ChargeFault;
 use crate::bolt11::Network;
-use crate::json;
+use crate::json::{self, optional, text};
 use crate::preimage::PaymentHash;
 
 /// A charge of whole satoshi, payable by one invoice.
@@ -23,7 +23,7 @@ pub struct ChargeRequest {
 }
 
 /// Fields in the order of their JSON names: see [`json::to_base64url`].
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Wire {
     amount: String,
     currency: String,
@@ -33,7 +33,7 @@ struct Wire {
     method_details: Details,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Details {
     invoice: String,
     network: String,
@@ -68,20 +68,22 @@ impl ChargeRequest {
     /// # Errors
     /// [`ChargeFault::Malformed`].
     pub fn decode(unverified_text: &str) -> Result<Self, ChargeFault> {
-        let wire: Wire = json::read_base64url(unverified_text).ok_or(ChargeFault::Malformed("request"))?;
-        let amount_sats = wire.amount.parse().ok().filter(|sats: &u64| *sats > 0 && sats.to_string() == wire.amount);
-        if wire.currency != "sat" {
-            return Err(ChargeFault::Malformed("request.currency"));
+        use ChargeFault::Malformed as No;
+        let request = json::parse_base64url(unverified_text).ok_or(No("request"))?;
+        let details = request.get("methodDetails").ok_or(No("request"))?;
+        let required = |object, name| text(object, name).ok_or(No("request"));
+        let amount = required(&request, "amount")?;
+        let amount_sats = amount.parse().ok().filter(|sats: &u64| *sats > 0 && sats.to_string() == amount);
+        if required(&request, "currency")? != "sat" {
+            return Err(No("request.currency"));
         }
-        let details = wire.method_details;
+        let (hash, network) = (required(details, "paymentHash")?, required(details, "network")?);
         Ok(Self {
-            amount_sats: amount_sats.ok_or(ChargeFault::Malformed("request.amount"))?,
-            description: wire.description,
-            payment_hash: PaymentHash::from_hex(&details.payment_hash)
-                .ok_or(ChargeFault::Malformed("request.methodDetails.paymentHash"))?,
-            network: Network::from_name(&details.network)
-                .ok_or(ChargeFault::Malformed("request.methodDetails.network"))?,
-            invoice: details.invoice,
+            amount_sats: amount_sats.ok_or(No("request.amount"))?,
+            description: optional(&request, "description", text).ok_or(No("request"))?,
+            payment_hash: PaymentHash::from_hex(&hash).ok_or(No("request.methodDetails.paymentHash"))?,
+            network: Network::from_name(&network).ok_or(No("request.methodDetails.network"))?,
+            invoice: required(details, "invoice")?,
         })
     }
 }

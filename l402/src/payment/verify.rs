@@ -52,8 +52,8 @@ impl UnverifiedCharge {
             return Err(ChargeFault::Unsupported);
         }
         let request = ChargeRequest::decode(&self.request)?;
-        let opaque: Opaque =
-            self.opaque.as_deref().and_then(json::read_base64url).ok_or(ChargeFault::Malformed("opaque"))?;
+        let opaque = self.opaque.as_deref().and_then(json::parse_base64url).and_then(|opaque| Opaque::of(&opaque));
+        let opaque = opaque.ok_or(ChargeFault::Malformed("opaque"))?;
         let token_id = PaymentHash::from_hex(&opaque.token).ok_or(ChargeFault::Malformed("opaque.token"))?.0;
         let invoice = Invoice::parse(&request.invoice).map_err(|_| ChargeFault::Malformed("request.invoice"))?;
         // (3) Time: neither the challenge nor its invoice has run out.

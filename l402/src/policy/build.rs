@@ -8,6 +8,7 @@ use super::table::Table;
 use super::{Budgets, ClientIp, FreeAllowance, Mode, Policy, Service, Timeouts};
 use crate::amount::Msat;
 use crate::bolt11::Network;
+use crate::json;
 use crate::path::{canonical_host, is_loopback};
 use crate::route::{Access, Methods, Route, RouteTable};
 
@@ -53,11 +54,12 @@ const BUDGETS: [&str; 3] = ["per_client_per_min", "global_per_min", "in_flight"]
 const TIMEOUTS: [&str; 3] = ["first_byte_s", "idle_s", "total_s"];
 const ROUTE: [&str; 2] = ["path", "methods"];
 const ALLOWANCE: [&str; 2] = ["count", "window_s"];
-const SERVICE: [&str; 10] = [
+const SERVICE: [&str; 11] = [
     "price_msat",
     "valid_s",
     "uses",
     "bind_route",
+    "ranges",
     "routes",
     "free_allowance",
     "payment_first",
@@ -80,7 +82,7 @@ impl Policy {
     /// # Errors
     /// [`PolicyFault`] names the first key that cannot stand.
     pub fn from_json(text: &str) -> Result<Self, PolicyFault> {
-        let value = serde_json::from_str(text).map_err(|e| PolicyFault::at("POLICY", e.to_string()))?;
+        let value = json::parse(text.as_bytes()).map_err(|e| PolicyFault::at("POLICY", e.to_string()))?;
         Self::from_value(&value)
     }
 
@@ -211,6 +213,10 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         Some(number) => Ok(number),
         None => table.fault(name, "is missing"),
     };
+    let (uses, ranges) = (table.number("uses", 1, 1_000_000_000)?, table.flag("ranges")?);
+    if ranges && uses.is_some() {
+        return table.fault("ranges", "does not go with `uses`: each slice would be counted as a whole answer");
+    }
     let free_allowance = match table.table("free_allowance", &ALLOWANCE)? {
         Some(free) => Some(FreeAllowance { count: free.count("count", 1)?, window_s: free.count("window_s", 86_400)? }),
         None => None,
@@ -220,8 +226,9 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         // Wallets and the Payment scheme count in sats: what is asked for is whole, and never less (T56).
         price: Msat(required("price_msat", 1, Msat::MAX.0)?.div_ceil(1_000) * 1_000),
         valid_s: required("valid_s", 1, 315_360_000)?,
-        uses: table.number("uses", 1, 1_000_000_000)?,
+        uses,
         bind_route: table.flag("bind_route")?,
+        ranges,
         methods,
         free_allowance,
         payment_first: table.flag("payment_first")?,
@@ -331,11 +338,34 @@ mod tests {
     }
 
     #[test]
+    fn slices_are_not_sold_by_the_piece_t32() {
+        refused(
+            |p| {
+                p["services"]["api"]["ranges"] = true.into();
+                p["services"]["api"]["uses"] = 3.into();
+            },
+            "services.api.ranges",
+        );
+        refused(|p| p["services"]["api"]["ranges"] = 1.into(), "services.api.ranges");
+        let mut policy = demo();
+        assert!(!Policy::from_json(&policy.to_string()).unwrap().services[0].ranges);
+        policy["services"]["api"]["ranges"] = true.into();
+        assert!(Policy::from_json(&policy.to_string()).unwrap().services[0].ranges);
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_wherever_it_stands_t127() {
         refused(|p| p["prise"] = 1.into(), "prise");
         refused(|p| p["services"]["api"]["valid"] = 1.into(), "services.api.valid");
         refused(|p| p["free"][0]["method"] = "GET".into(), "free[0].method");
         refused(|p| p["budgets"] = serde_json::json!({"per_minute": 1}), "budgets.per_minute");
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_has_no_meaning_t127() {
+        let twice = demo().to_string().replace("\"price_msat\":10000", "\"price_msat\":10000,\"price_msat\":1");
+        assert_eq!(Policy::from_json(&twice).unwrap_err().key, "POLICY");
+        assert!(Policy::from_json(&twice.replace(",\"price_msat\":1,", ",")).is_ok());
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub struct Service {
     pub bind_route: bool,
     /// All methods of its routes, as `satstile_methods` lists them.
     pub methods: crate::route::Methods,
+    /// Whether a paid request may ask for a part of an answer (T32).
+    pub ranges: bool,
     /// What a client may have before paying.
     pub free_allowance: Option<FreeAllowance>,
     /// Whether the Payment challenge stands first.
@@ -124,7 +126,13 @@ impl Service {
     /// stands in the Payment challenge; a service's own name has no dot.
     #[must_use]
     pub fn scope(&self, route: &Route) -> String {
-        if self.bind_route { format!("{}.{}", self.id, route.id) } else { self.id.clone() }
+        self.scope_of(&route.id)
+    }
+
+    /// The same for the route of this [`Route::id`], as `satstile_route` names it.
+    #[must_use]
+    pub fn scope_of(&self, route_id: &str) -> String {
+        if self.bind_route { format!("{}.{route_id}", self.id) } else { self.id.clone() }
     }
 }
 

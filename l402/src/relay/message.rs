@@ -5,17 +5,17 @@
 
 use core::fmt;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::{RELAY_BODY_BYTES_MAX, RelayFault};
+use crate::json::{self, optional, text};
 use crate::preimage::{PaymentHash, Preimage};
 use crate::secret::fingerprint;
 use crate::time::UnixTime;
 
 /// Who a call is for. A message that went astray, or is sent back, is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Audience {
     /// The node webhook.
@@ -36,8 +36,7 @@ pub enum RelayCall {
 }
 
 /// Asks for an invoice. The `webhook-id` makes a retry safe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InvoiceCreate {
     /// Exact price.
     pub amount_msat: u64,
@@ -50,36 +49,35 @@ pub struct InvoiceCreate {
     /// What the payment is for, for the operator's books: `l402`, `topup`, …
     pub purpose: String,
     /// The node key that must sign the invoice, as 66 hex digits; any other node refuses to answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub payee: Option<String>,
 }
 
 /// The invoice that was made. The edge believes none of it before it has decoded `bolt11` itself (T55).
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct InvoiceCreated {
     /// The invoice to pay.
     pub bolt11: String,
     /// Names the invoice.
-    #[serde(with = "hash_hex")]
+    #[serde(serialize_with = "write_hash")]
     pub payment_hash: PaymentHash,
     /// From this moment on it can no longer be paid.
-    #[serde(with = "unix")]
+    #[serde(serialize_with = "write_time")]
     pub expires_at: UnixTime,
     /// Which kind of node made it.
     pub backend: String,
 }
 
 /// Asks what became of an invoice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InvoiceLookup {
     /// Names the invoice.
-    #[serde(with = "hash_hex")]
+    #[serde(serialize_with = "write_hash")]
     pub payment_hash: PaymentHash,
 }
 
 /// What a node says of an invoice. This, and never the presence of a preimage, tells whether it was paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InvoiceState {
     /// It can still be paid.
@@ -94,44 +92,55 @@ pub enum InvoiceState {
     NotFound,
 }
 
+impl InvoiceState {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "pending" => Self::Pending,
+            "settled" => Self::Settled,
+            "expired" => Self::Expired,
+            "canceled" => Self::Canceled,
+            "not_found" => Self::NotFound,
+            _ => return None,
+        })
+    }
+}
+
 /// The reply to [`InvoiceLookup`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InvoiceStatus {
     /// The node's word.
     pub status: InvoiceState,
     /// The invoice's amount, when there is such an invoice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub amount_msat: Option<u64>,
     /// Only ever beside [`InvoiceState::Settled`].
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "preimage_hex")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_preimage")]
     pub preimage: Option<Preimage>,
     /// When it was paid.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "unix_option")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_time_option")]
     pub settled_at: Option<UnixTime>,
 }
 
 /// Tells that an invoice was paid.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InvoiceSettled {
     /// Names the invoice.
-    #[serde(with = "hash_hex")]
+    #[serde(serialize_with = "write_hash")]
     pub payment_hash: PaymentHash,
     /// The invoice's amount.
     pub amount_msat: u64,
     /// The proof, when the node knows it.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "preimage_hex")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_preimage")]
     pub preimage: Option<Preimage>,
     /// When it was paid.
-    #[serde(with = "unix")]
+    #[serde(serialize_with = "write_time")]
     pub settled_at: UnixTime,
     /// The `webhook-id` of the `invoice.create` that made it.
     pub request_id: String,
 }
 
 /// What all calls are wrapped in.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Envelope<Type, Data> {
     r#type: Type,
     audience: Audience,
@@ -148,16 +157,24 @@ impl RelayCall {
     /// # Errors
     /// The [`RelayFault`] that says what is wrong with the body.
     pub fn parse(body: &[u8], audience: Audience) -> Result<Self, RelayFault> {
-        let envelope: Envelope<String, Value> = read(body)?;
-        if envelope.audience != audience {
-            return Err(RelayFault::WrongAudience);
+        let envelope = read(body)?;
+        let read = (text(&envelope, "type"), text(&envelope, "audience"), envelope.get("data"));
+        let (Some(kind), Some(meant_for), Some(data)) = read else { return Err(RelayFault::UnreadableBody) };
+        if !has_only(&envelope, &["type", "audience", "data"]) {
+            return Err(RelayFault::UnreadableBody);
         }
-        let call = match envelope.r#type.as_str() {
-            CREATE => Self::InvoiceCreate(data(envelope.data)?),
-            LOOKUP => Self::InvoiceLookup(data(envelope.data)?),
-            SETTLED => Self::InvoiceSettled(data(envelope.data)?),
+        match (meant_for.as_str(), audience) {
+            ("node", Audience::Node) | ("worker", Audience::Worker) => {}
+            ("node" | "worker", _) => return Err(RelayFault::WrongAudience),
+            _ => return Err(RelayFault::UnreadableBody),
+        }
+        let call = match kind.as_str() {
+            CREATE => InvoiceCreate::of(data).map(Self::InvoiceCreate),
+            LOOKUP => InvoiceLookup::of(data).map(Self::InvoiceLookup),
+            SETTLED => InvoiceSettled::of(data).map(Self::InvoiceSettled),
             _ => return Err(RelayFault::UnknownType),
         };
+        let call = call.ok_or(RelayFault::UnreadableBody)?;
         if call.audience() != audience {
             return Err(RelayFault::WrongAudience);
         }
@@ -187,13 +204,44 @@ impl RelayCall {
     }
 }
 
+impl InvoiceCreate {
+    fn of(data: &Value) -> Option<Self> {
+        let known = ["amount_msat", "description", "expiry_s", "service", "purpose", "payee"];
+        has_only(data, &known).then_some(())?;
+        Some(Self {
+            amount_msat: number(data, "amount_msat")?,
+            description: text(data, "description")?,
+            expiry_s: number(data, "expiry_s")?,
+            service: text(data, "service")?,
+            purpose: text(data, "purpose")?,
+            payee: optional(data, "payee", text)?,
+        })
+    }
+}
+
+impl InvoiceLookup {
+    fn of(data: &Value) -> Option<Self> {
+        has_only(data, &["payment_hash"]).then_some(())?;
+        Some(Self { payment_hash: hash(data, "payment_hash")? })
+    }
+}
+
 impl InvoiceCreated {
     /// Reads the reply to `invoice.create`. Verify its signature first, and the invoice afterwards.
     ///
     /// # Errors
     /// The [`RelayFault`] that says what is wrong with the body.
     pub fn parse(body: &[u8]) -> Result<Self, RelayFault> {
-        read(body)
+        Self::of(&read(body)?).ok_or(RelayFault::UnreadableBody)
+    }
+
+    fn of(reply: &Value) -> Option<Self> {
+        Some(Self {
+            bolt11: text(reply, "bolt11")?,
+            payment_hash: hash(reply, "payment_hash")?,
+            expires_at: time(reply, "expires_at")?,
+            backend: text(reply, "backend")?,
+        })
     }
 
     /// The bytes to sign and send.
@@ -210,11 +258,20 @@ impl InvoiceStatus {
     /// # Errors
     /// The [`RelayFault`] that says what is wrong with the body.
     pub fn parse(body: &[u8]) -> Result<Self, RelayFault> {
-        let status: Self = read(body)?;
+        let status = Self::of(&read(body)?).ok_or(RelayFault::UnreadableBody)?;
         if status.preimage.is_some() && status.status != InvoiceState::Settled {
             return Err(RelayFault::WrongPreimage);
         }
         Ok(status)
+    }
+
+    fn of(reply: &Value) -> Option<Self> {
+        Some(Self {
+            status: InvoiceState::from_name(&text(reply, "status")?)?,
+            amount_msat: optional(reply, "amount_msat", number)?,
+            preimage: optional(reply, "preimage", preimage)?,
+            settled_at: optional(reply, "settled_at", time)?,
+        })
     }
 
     /// The bytes to sign and send.
@@ -225,6 +282,17 @@ impl InvoiceStatus {
 }
 
 impl InvoiceSettled {
+    fn of(data: &Value) -> Option<Self> {
+        has_only(data, &["payment_hash", "amount_msat", "preimage", "settled_at", "request_id"]).then_some(())?;
+        Some(Self {
+            payment_hash: hash(data, "payment_hash")?,
+            amount_msat: number(data, "amount_msat")?,
+            preimage: optional(data, "preimage", preimage)?,
+            settled_at: time(data, "settled_at")?,
+            request_id: text(data, "request_id")?,
+        })
+    }
+
     fn is_proven(&self) -> bool {
         self.preimage.as_ref().is_none_or(|preimage| preimage.payment_hash() == self.payment_hash)
     }
@@ -242,15 +310,32 @@ impl fmt::Debug for InvoiceCreated {
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, RelayFault> {
+fn read(body: &[u8]) -> Result<Value, RelayFault> {
     if body.len() > RELAY_BODY_BYTES_MAX {
         return Err(RelayFault::BodyTooLong);
     }
-    crate::json::read(body).ok_or(RelayFault::UnreadableBody)
+    json::parse(body).map_err(|_| RelayFault::UnreadableBody)
 }
 
-fn data<T: DeserializeOwned>(data: Value) -> Result<T, RelayFault> {
-    T::deserialize(data).map_err(|_| RelayFault::UnreadableBody)
+/// Whether an object has no other names than these.
+fn has_only(object: &Value, known: &[&str]) -> bool {
+    object.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
+}
+
+fn number(object: &Value, name: &str) -> Option<u64> {
+    object.get(name)?.as_u64()
+}
+
+fn hash(object: &Value, name: &str) -> Option<PaymentHash> {
+    PaymentHash::from_hex(&text(object, name)?)
+}
+
+fn preimage(object: &Value, name: &str) -> Option<Preimage> {
+    Preimage::from_hex(&text(object, name)?)
+}
+
+fn time(object: &Value, name: &str) -> Option<UnixTime> {
+    number(object, name).map(UnixTime)
 }
 
 /// These types have string keys and finite numbers only, so writing them cannot fail; were it to, the empty
@@ -259,58 +344,20 @@ fn write(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
 
-mod hash_hex {
-    use super::PaymentHash;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(hash: &PaymentHash, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(hash)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PaymentHash, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        PaymentHash::from_hex(&text).ok_or_else(|| D::Error::custom("64 hex digits"))
-    }
+fn write_hash<S: Serializer>(hash: &PaymentHash, serializer: S) -> Result<S::Ok, S::Error> {
+    hash.to_string().serialize(serializer)
 }
 
-mod preimage_hex {
-    use super::Preimage;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(preimage: &Option<Preimage>, serializer: S) -> Result<S::Ok, S::Error> {
-        preimage.as_ref().map(Preimage::expose_hex).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Preimage>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| Preimage::from_hex(&text).ok_or_else(|| D::Error::custom("64 hex digits"))).transpose()
-    }
+fn write_preimage<S: Serializer>(preimage: &Option<Preimage>, serializer: S) -> Result<S::Ok, S::Error> {
+    preimage.as_ref().map(Preimage::expose_hex).serialize(serializer)
 }
 
-mod unix {
-    use super::UnixTime;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(time.0)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
-        u64::deserialize(deserializer).map(UnixTime)
-    }
+fn write_time<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
+    time.0.serialize(serializer)
 }
 
-mod unix_option {
-    use super::UnixTime;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(time: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
-        time.map(|time| time.0).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UnixTime>, D::Error> {
-        Ok(Option::<u64>::deserialize(deserializer)?.map(UnixTime))
-    }
+fn write_time_option<S: Serializer>(time: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.0).serialize(serializer)
 }
 
 #[cfg(test)]

@@ -92,6 +92,7 @@ fn an_amount_is_a_plain_integer_and_a_field_comes_once() {
         (r#""service""#, r#""colour":"red","service""#),
         (r#""service""#, r#""amount_msat":1,"service""#),
         (r#""type""#, r#""audience":"node","type""#),
+        (r#""type""#, r#""colour":"red","type""#),
         (r#""l402"}}"#, r#""l402"}}{}"#),
         (r#""expiry_s":600,"#, ""),
     ] {

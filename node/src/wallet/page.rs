@@ -153,7 +153,8 @@ fn html(status: StatusCode, body: &str) -> Response {
     (status, headers, page).into_response()
 }
 
-fn asset(kind: &'static str, text: &'static str) -> Response {
+/// A file that this program carries.
+pub(super) fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache"), (X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response()
 }
 

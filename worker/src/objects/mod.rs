@@ -2,6 +2,7 @@
 //! in-memory `MintBudget`. This module is how the rest of the worker talks to them.
 
 mod allowance;
+mod handover;
 mod mint_budget;
 mod payment;
 mod rows;
@@ -10,6 +11,7 @@ mod transaction;
 pub mod words;
 
 pub use allowance::{Take, Taken};
+pub use handover::{Hand, Handed, Open, Opened};
 pub use mint_budget::{Lease, Leased};
 pub use payment::{Claim, Claimed, Conclude, Ended, Settle, Settled, Settlement};
 pub use totals::Counts;

@@ -9,7 +9,7 @@ use worker::{Date, Result, SqlStorage, Storage};
 
 use super::transaction::transaction;
 use super::words::{Word, Words, one_word, words};
-use super::{forget_at, rows};
+use super::{forget_at, handover, rows};
 
 /// How often the node may be asked about one hash, in milliseconds (C5).
 const LOOK_EVERY_MS: u64 = 2_000;
@@ -119,25 +119,23 @@ const SCHEMA: [&str; 3] = [
 const TALLY: &str = "SELECT COALESCE(SUM(delivered), 0), COALESCE(SUM(1 - delivered), 0), \
     COALESCE(SUM(once * delivered), 0), COALESCE(SUM(once * (1 - delivered)), 0) FROM claim";
 
-/// `look`, `settle`, `claim` or `conclude`. `looked_ms` is when the node was last asked about this hash.
+/// `look`, `watch`, `settle`, `claim`, `conclude`, `hand` or `open`. `looked_ms` is when the node was last asked about this hash.
 pub fn ask(storage: &Storage, looked_ms: &Cell<u64>, operation: &str, question: &str) -> Result<String> {
     match operation {
         "look" => Ok(look(storage, looked_ms)?.say()),
+        "watch" => Ok(known(&storage.sql())?.map_or_else(String::new, |_| "settled".to_owned())),
         "settle" => Ok(settle(storage, &Settle::hear(question)?)?.say()),
         "claim" => Ok(claim(storage, &Claim::hear(question)?)?.say()),
         "conclude" => Ok(conclude(storage, &Conclude::hear(question)?)?.say()),
+        "hand" => Ok(handover::hand(storage, Words::hear(question)?)?.say()),
+        "open" => Ok(handover::open(storage, &Words::hear(question)?)?.say()),
         _ => Err("no such operation".into()),
     }
 }
 
 /// Reads, and writes nothing: a poll leaves no trace.
 fn look(storage: &Storage, looked_ms: &Cell<u64>) -> Result<Ended> {
-    let sql = storage.sql();
-    let tables = rows::first(&sql, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'settlement'")?;
-    let settlement = match tables {
-        Some(count) if count.int(0) == 1 => settlement(&sql)?,
-        _ => None,
-    };
+    let settlement = known(&storage.sql())?;
     let now_ms = Date::now().as_millis();
     // A settlement that was told without its proof may still get it.
     let is_proven = settlement.as_ref().is_some_and(|known| !known.preimage.is_empty());
@@ -146,6 +144,14 @@ fn look(storage: &Storage, looked_ms: &Cell<u64>) -> Result<Ended> {
         looked_ms.set(now_ms);
     }
     Ok(Ended { settlement, may_look })
+}
+
+/// The settlement, of an object that may have no tables yet.
+fn known(sql: &SqlStorage) -> Result<Option<Settlement>> {
+    match rows::first(sql, "SELECT 1 FROM sqlite_master WHERE name = 'settlement'")? {
+        Some(_) => settlement(sql),
+        None => Ok(None),
+    }
 }
 
 fn settle(storage: &Storage, settle: &Settle) -> Result<Settled> {
@@ -202,7 +208,7 @@ fn conclude(storage: &Storage, conclude: &Conclude) -> Result<()> {
 }
 
 /// Puts the end off until a day after `until`; never brings it forward.
-fn keep(storage: &Storage, sql: &SqlStorage, until: u64) -> Result<()> {
+pub(super) fn keep(storage: &Storage, sql: &SqlStorage, until: u64) -> Result<()> {
     let end = until.saturating_add(KEEP_S);
     let value = || rows::int(i64::try_from(end).unwrap_or(i64::MAX));
     let statement = "INSERT INTO keep VALUES(1, ?) ON CONFLICT(id) DO UPDATE SET until = excluded.until WHERE until < excluded.until";
@@ -214,7 +220,7 @@ fn keep(storage: &Storage, sql: &SqlStorage, until: u64) -> Result<()> {
     Ok(())
 }
 
-fn create(sql: &SqlStorage) -> Result<()> {
+pub(super) fn create(sql: &SqlStorage) -> Result<()> {
     SCHEMA.iter().try_for_each(|table| sql.exec(table, None).map(|_| ()))
 }
 

@@ -7,7 +7,12 @@ pub struct Row(Vec<SqlStorageValue>);
 
 /// The first row of a query, if it has one.
 pub fn first(sql: &SqlStorage, query: &str) -> Result<Option<Row>> {
-    sql.exec(query, None)?.raw().next().transpose().map(|row| row.map(Row))
+    first_of(sql, query, Vec::new())
+}
+
+/// The same, of a query with values in it.
+pub fn first_of(sql: &SqlStorage, query: &str, values: Vec<SqlStorageValue>) -> Result<Option<Row>> {
+    sql.exec(query, values)?.raw().next().transpose().map(|row| row.map(Row))
 }
 
 /// A bound integer. Every bound number is a REAL to the platform, so columns are INTEGER and STRICT.

@@ -1,0 +1,23 @@
+// What a person reads, in English or in the language of the page. Other languages are fetched when one is needed.
+import english from "../lang/en.json";
+
+const LANGUAGES = "ar de es fr it ja nl pl pt ru zh".split(" ");
+let bring = async () => ({});
+export const configure = (loader) => { bring = loader; };
+
+export const wordsOf = async (tag) => {
+  const code = tag.split("-")[0].toLowerCase();
+  let texts;
+  if (LANGUAGES.includes(code)) texts = await bring(code).catch(() => {});
+  if (!texts && code !== "en") tag = "en";
+  const text = (id, values) => {
+    const known = texts?.[id];
+    return String(typeof known === "string" ? known : english[id] ?? "").replace(/{(\w+)}/g, (_, name) => values?.[name] ?? "");
+  };
+  return {
+    text,
+    dir: texts && code === "ar" ? "rtl" : "ltr",
+    amount: (sats) => text("amount", { n: new Intl.NumberFormat(tag).format(sats) }),
+    time: (at) => new Intl.DateTimeFormat(tag, { timeStyle: "short" }).format(at * 1000),
+  };
+};

@@ -1,0 +1,161 @@
+//! What the two wasm builds have in common, worker and widget: cargo, wasm-opt, esbuild, and putting a finished
+//! directory into place.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::npm::Tools;
+use crate::repo;
+use crate::wasm_target::{TARGET, Toolchain};
+
+/// What a build is for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Profile {
+    /// What is deployed, tested and measured.
+    Shipped,
+    /// Quick to build; several times larger and slower.
+    Dev,
+}
+
+/// Compiles a package, and says where its wasm is. `shipped` is the cargo profile of what is deployed.
+pub fn cargo_build(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile) -> Result<PathBuf> {
+    let (name, folder) = match profile {
+        Profile::Shipped => (shipped, shipped),
+        Profile::Dev => ("dev", "debug"),
+    };
+    let mut cargo = toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", name]);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", remap_flags());
+    repo::run(&mut cargo)?;
+    Ok(built("wasm", folder, package))
+}
+
+/// The same for a `no_std` package whose size matters most: `core` and `alloc` are compiled with it, for size, and a
+/// panic is a trap without words. A fifth smaller than with the precompiled ones. Where the toolchain has no source of
+/// them, or refuses, the ordinary build does: it works as well and weighs more.
+pub fn cargo_build_smallest(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile) -> Result<PathBuf> {
+    if profile == Profile::Shipped && toolchain.has_source() {
+        let mut cargo = toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", shipped]);
+        cargo.args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=optimize_for_size"]);
+        let mut flags = remap_flags();
+        for flag in ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"] {
+            flags.push("\x1f");
+            flags.push(flag);
+        }
+        // These options are not stable; what they make is the same program, and the tests run on it.
+        cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags);
+        cargo.env("CARGO_TARGET_DIR", repo::target().join("widget"));
+        match repo::run(&mut cargo) {
+            Ok(()) => return Ok(built("widget", shipped, package)),
+            Err(error) => eprintln!("xtask: {error:#}; building {package} in the ordinary way, which makes it larger"),
+        }
+    }
+    cargo_build(toolchain, package, shipped, profile)
+}
+
+fn built(target: &str, folder: &str, package: &str) -> PathBuf {
+    repo::target().join(target).join(TARGET).join(folder).join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+/// Panic messages carry file names: they must not tell where and by whom the worker was built.
+fn remap_flags() -> OsString {
+    let mut flags = OsString::new();
+    let mut remap = |from: &Path, to: &str| {
+        if !flags.is_empty() {
+            flags.push("\x1f");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(from);
+        flags.push(format!("={to}"));
+    };
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".cargo")));
+    if let Some(home) = home {
+        remap(&home, "cargo");
+    }
+    remap(&repo::root(), "satstile");
+    flags
+}
+
+/// With esbuild, which comes with wrangler. The shim is readable where it is written.
+pub fn minify(tools: &Tools, module: &Path) -> Result<()> {
+    let mut esbuild = tools.node();
+    esbuild.arg("node_modules/esbuild/bin/esbuild").arg(module).args([
+        "--minify",
+        "--format=esm",
+        "--log-level=warning",
+    ]);
+    repo::run(esbuild.arg("--allow-overwrite").arg(format!("--outfile={}", module.display())))
+}
+
+/// As small as wasm-opt makes it.
+pub fn optimise(tools: &Tools, wasm: &Path) -> Result<()> {
+    const FEATURES: [&str; 7] = [
+        "mutable-globals",
+        "sign-ext",
+        "nontrapping-float-to-int",
+        "bulk-memory",
+        "multivalue",
+        "reference-types",
+        "exception-handling",
+    ];
+    let mut command = tools.wasm_opt();
+    command.args(["-Oz", "--strip-debug"]).args(FEATURES.map(|f| format!("--enable-{f}")));
+    repo::run(command.arg(wasm).arg("-o").arg(wasm))
+}
+
+/// A directory that is built beside the one in use, and then takes its place as a whole: whoever reads it sees the old
+/// one or the new one. Only one build at a time has it; another waits.
+pub struct Staged {
+    out: PathBuf,
+    /// Where to build.
+    pub new: PathBuf,
+    _lock: fs::File,
+}
+
+impl Staged {
+    /// Waits for its turn.
+    pub fn of(out: PathBuf) -> Result<Self> {
+        let name = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let parent = out.parent().context("a directory without a parent")?;
+        fs::create_dir_all(parent)?;
+        let lock = fs::File::create(parent.join(format!(".{name}.lock")))?;
+        lock.lock().context("cannot wait for another build")?;
+        Ok(Self { new: parent.join(format!(".{name}.new")), out, _lock: lock })
+    }
+
+    /// Whether what is in use was made of these inputs.
+    pub fn is_made_of(&self, inputs: &str) -> bool {
+        fs::read_to_string(self.out.join(".inputs")).is_ok_and(|have| have == inputs)
+    }
+
+    /// An empty directory to build in.
+    pub fn begin(&self) -> Result<()> {
+        remove(&self.new)?;
+        fs::create_dir_all(&self.new).with_context(|| format!("cannot make {}", self.new.display()))
+    }
+
+    /// Two renames, with the old one out of the way in between.
+    pub fn finish(&self, inputs: &str) -> Result<()> {
+        fs::write(self.new.join(".inputs"), inputs)?;
+        let old = self.new.with_extension("old");
+        remove(&old)?;
+        if self.out.exists() {
+            fs::rename(&self.out, &old).with_context(|| format!("cannot move the old {} away", self.out.display()))?;
+        }
+        fs::rename(&self.new, &self.out).with_context(|| format!("cannot put {} into place", self.out.display()))?;
+        remove(&old)
+    }
+}
+
+/// Removes a directory that may not be there.
+pub fn remove(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("cannot remove {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
