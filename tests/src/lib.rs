@@ -30,7 +30,7 @@ mod wrangler;
 use std::time::Duration;
 
 pub use node::Node;
-pub use origin::{Origin, Seen};
+pub use origin::{Origin, Pages, Seen};
 pub use port::{free_port, loopback};
 pub use process::Process;
 pub use secrets::Secrets;

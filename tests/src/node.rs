@@ -19,6 +19,7 @@ pub struct Node {
     worker_url: String,
     port: u16,
     wallet_port: u16,
+    webln_origins: Vec<String>,
     state: TempDir,
     past_log: Vec<String>,
 }
@@ -26,12 +27,18 @@ pub struct Node {
 impl Node {
     /// Starts it beside a worker that listens, or will listen, at `worker_url`.
     pub fn start(worker_url: &str, relay_secrets: &str) -> Self {
+        Self::start_for_pages(worker_url, relay_secrets, &[])
+    }
+
+    /// The same, with a wallet that pages of these origins may pay with (WebLN).
+    pub fn start_for_pages(worker_url: &str, relay_secrets: &str, webln_origins: &[String]) -> Self {
         let mut node = Self {
             process: None,
             relay_secrets: relay_secrets.to_owned(),
             worker_url: worker_url.to_owned(),
             port: free_port(),
             wallet_port: free_port(),
+            webln_origins: webln_origins.to_vec(),
             state: private_directory("satstile-node-"),
             past_log: Vec::new(),
         };
@@ -117,6 +124,7 @@ impl Node {
             .args(["--worker-url", &self.worker_url])
             .arg("--state")
             .arg(self.state.path())
+            .args(self.webln_origins.iter().flat_map(|origin| ["--webln-origin", origin]))
             .env("RELAY_SECRETS", &self.relay_secrets);
         let mut process = Process::spawn("satstile-node", &mut command);
         process.wait_for_listener(loopback(self.port), START_LIMIT);

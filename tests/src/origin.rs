@@ -14,6 +14,18 @@ pub struct Origin {
     process: Process,
     address: SocketAddr,
     control: SocketAddr,
+    blog: Option<SocketAddr>,
+}
+
+/// What its pages need beside the paywall, when somebody with a real browser looks at them.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    /// The dev wallet, whose `/webln.js` they load.
+    pub wallet_url: String,
+    /// Where a friend's blog is to listen.
+    pub blog: SocketAddr,
+    /// The paywall's public address, for the blog.
+    pub edge: String,
 }
 
 /// One request as it arrived at the origin, or as an echo route tells it.
@@ -55,15 +67,23 @@ impl Seen {
 impl Origin {
     /// Starts it on ports of its own choice.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// The same, with what its pages need.
+    pub fn start_with(pages: Option<&Pages>) -> Self {
         let mut command = Command::new(binaries::workspace_binary("satstile-demo-origin", "SATSTILE_ORIGIN_BIN"));
         command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+        if let Some(Pages { wallet_url, blog, edge }) = pages {
+            command.args(["--wallet-url", wallet_url, "--edge", edge, "--blog", &blog.to_string()]);
+        }
         let mut process = Process::spawn("satstile-demo-origin", &mut command);
         let (address, control) = process.wait_for("to listen", START_LIMIT, |line| {
             let event: Value = serde_json::from_str(line).ok()?;
             let at = |key: &str| event[key].as_str()?.parse().ok();
             (event["event"] == "listening").then_some((at("origin")?, at("control")?))
         });
-        Self { process, address, control }
+        Self { process, address, control, blog: pages.map(|pages| pages.blog) }
     }
 
     /// Where it listens.
@@ -74,6 +94,12 @@ impl Origin {
     /// Base URL, as the policy's `origin` wants it.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Base URL of the friend's blog.
+    #[track_caller]
+    pub fn blog_url(&self) -> String {
+        format!("http://{}", self.blog.expect("this origin was started without a blog"))
     }
 
     /// The process, for `/proc`.

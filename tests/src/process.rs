@@ -1,12 +1,14 @@
-//! A child process with its output captured line by line. It dies with the test process, however that ends.
+//! A child process with its output captured line by line. It dies with the test process, however that ends, and what
+//! it has started in turn dies with it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 /// A running child.
@@ -15,6 +17,7 @@ pub struct Process {
     child: Child,
     watchdog: Child,
     log: Arc<Log>,
+    is_over: bool,
 }
 
 #[derive(Default)]
@@ -44,6 +47,7 @@ impl Process {
     /// Starts it with stdout and stderr captured. `name` is for messages.
     pub fn spawn(name: &str, command: &mut Command) -> Self {
         let mut child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -53,7 +57,7 @@ impl Process {
         let log = Arc::new(Log::default());
         log.follow(child.stdout.take().expect("stdout was asked to be a pipe"));
         log.follow(child.stderr.take().expect("stderr was asked to be a pipe"));
-        Self { name: name.to_owned(), child, watchdog, log }
+        Self { name: name.to_owned(), child, watchdog, log, is_over: false }
     }
 
     /// Its process id, for `/proc`.
@@ -98,8 +102,8 @@ impl Process {
 
     /// Asks it to stop, and insists after a while.
     pub fn stop(&mut self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        if !self.is_over {
+            self.signal(Signal::SIGTERM);
         }
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
@@ -110,11 +114,22 @@ impl Process {
 
     /// Ends it without warning, as a power cut would.
     pub fn kill(&mut self) {
-        // The watchdog first: once the child is reaped, its number may belong to somebody else.
+        // Once: later its number may belong to somebody else.
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        // The watchdog first, for the same reason.
         let _ = self.watchdog.kill();
         let _ = self.watchdog.wait();
-        let _ = self.child.kill();
+        self.signal(Signal::SIGKILL);
         let _ = self.child.wait();
+    }
+
+    /// To the whole group: wrangler has a workerd, and workerd does not notice that wrangler is gone.
+    fn signal(&self, signal: Signal) {
+        if let Ok(group) = i32::try_from(self.child.id()) {
+            let _ = killpg(Pid::from_raw(group), signal); // gone already: fine
+        }
     }
 
     fn must_be_in_time(&mut self, what: &str, deadline: Instant) {
@@ -140,10 +155,12 @@ impl Drop for Process {
     }
 }
 
-/// A shell that kills `pid` when our end of its stdin closes, which the kernel does for us if we cannot.
-fn watch(pid: u32) -> Child {
+/// A shell that kills the group when our end of its stdin closes, which the kernel does for us if we cannot. In a group
+/// of its own, so that Ctrl-C in a terminal does not take it away first.
+fn watch(group: u32) -> Child {
     Command::new("sh")
-        .args(["-c", r#"read -r _; kill -s KILL "$1""#, "watchdog", &pid.to_string()])
+        .args(["-c", r#"read -r _; kill -s KILL -- "-$1""#, "watchdog", &group.to_string()])
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -175,6 +192,21 @@ mod tests {
         drop(process.watchdog.stdin.take()); // what the kernel does when we are gone
         let deadline = Instant::now() + Duration::from_secs(5);
         while matches!(process.child.try_wait(), Ok(None)) {
+            assert!(Instant::now() < deadline, "it still runs");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn what_a_child_has_started_ends_with_it() {
+        let mut process = sh("sleep 60 & echo $!; wait");
+        let grandchild: i32 = process.wait_for("to start it", Duration::from_secs(5), |line| line.parse().ok());
+        process.kill();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        // A zombie until init takes it; it runs no longer.
+        let runs =
+            || std::fs::read_to_string(format!("/proc/{grandchild}/stat")).is_ok_and(|stat| !stat.contains(") Z"));
+        while runs() {
             assert!(Instant::now() < deadline, "it still runs");
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::origin::Pages;
 use crate::wrangler::merge;
 use crate::{Node, Origin, Secrets, Workerd, WorkerdOptions, free_port, loopback};
 
@@ -14,11 +15,14 @@ pub struct StackOptions {
     pub vars: Value,
     /// Without, `NODE_URL` names a port where nobody listens.
     pub node: bool,
+    /// For a real browser: the edge's name is `localhost`, because Chromium keeps `Secure` cookies of plain http for no
+    /// other; the origin's pages know the dev wallet, which takes their payments; and a friend has a blog.
+    pub pages: bool,
 }
 
 impl Default for StackOptions {
     fn default() -> Self {
-        Self { policy: json!({}), vars: json!({}), node: true }
+        Self { policy: json!({}), vars: json!({}), node: true, pages: false }
     }
 }
 
@@ -43,11 +47,19 @@ pub struct Stack {
 impl Stack {
     /// Starts all three with secrets of their own.
     pub fn start(options: StackOptions) -> Self {
-        let StackOptions { policy: policy_patch, vars: vars_patch, node: with_node } = options;
+        let StackOptions { policy: policy_patch, vars: vars_patch, node: with_node, pages } = options;
         let (secrets, port) = (Secrets::random(), free_port());
-        let public_url = format!("http://{}", loopback(port));
-        let origin = Origin::start();
-        let node = with_node.then(|| Node::start(&public_url, &secrets.relay_secrets));
+        let address = format!("http://{}", loopback(port));
+        let public_url = if pages { format!("http://localhost:{port}") } else { address.clone() };
+        let blog = loopback(free_port());
+        let payers = if pages { vec![public_url.clone(), format!("http://{blog}")] } else { Vec::new() };
+        let node = with_node.then(|| Node::start_for_pages(&address, &secrets.relay_secrets, &payers));
+        let pages = node.as_ref().filter(|_| pages).map(|node| Pages {
+            wallet_url: format!("http://{}", node.wallet_address()),
+            blog,
+            edge: public_url.clone(),
+        });
+        let origin = Origin::start_with(pages.as_ref());
         let node_url = node.as_ref().map_or_else(|| format!("http://{}", loopback(free_port())), Node::url);
 
         let mut policy = json!({ "origin": origin.url(), "public_url": public_url });
@@ -62,6 +74,11 @@ impl Stack {
             ..WorkerdOptions::default()
         });
         Self { workerd, node, origin, secrets }
+    }
+
+    /// The name that browsers know the edge by.
+    pub fn localhost(&self) -> String {
+        format!("http://localhost:{}", self.workerd.address().port())
     }
 
     /// A URL at the edge.

@@ -52,6 +52,26 @@ fn a_client_that_asks_for_too_many_invoices_is_told_to_wait() {
     assert_eq!(get_with(&stack, "/dear/1", &ticket.l402()).status, 429);
 }
 
+/// T119: a page of another site asks through its visitors, and all of them share its budget. Our own pages, programs, and
+/// other sites are asked for nothing by that.
+#[test]
+fn the_visitors_of_another_site_share_one_budget() {
+    let stack = with_budgets(&json!({"per_client_per_min": 1_000, "per_origin_per_min": 2}), &json!("peer"));
+    let own = stack.url("");
+    for _ in 0..2 {
+        assert_eq!(from(&stack, "origin", "https://blog.test").status, 402);
+    }
+    let before = invoices(&stack);
+    let refused = from(&stack, "origin", "https://blog.test");
+    assert_eq!((refused.status, refused.header("www-authenticate")), (429, None));
+    assert!((1..=30).contains(&retry_after(&refused)), "one comes every 30 s");
+    assert_eq!(invoices(&stack), before);
+    for origin in [own.as_str(), "https://other.test", own.as_str(), own.as_str()] {
+        assert_eq!(from(&stack, "origin", origin).status, 402, "{origin}");
+    }
+    assert_eq!(get(&stack, PAGE).status, 402);
+}
+
 /// T129: junk takes nothing from anybody's budget, nor does a request that is refused for its shape.
 #[test]
 fn junk_takes_nothing_from_the_budget() {

@@ -19,7 +19,7 @@ fn stack() -> (Stack, Server) {
             None => server::reply(stream, 200, &[("accept-ranges", "bytes")], WHOLE),
         }
     });
-    let services = json!({"articles": {"ranges": true}, "api": {"ranges": true}, "dear": {"uses": 3}});
+    let services = json!({"articles": {"ranges": true}, "api": {"ranges": true}, "dear": {"uses": 3, "ranges": false}});
     (Stack::start(plenty(json!({"origin": origin.url(), "services": services}))), origin)
 }
 

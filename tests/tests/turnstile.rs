@@ -133,7 +133,7 @@ fn visitors_at_once_get_an_invoice_each() {
 /// C2, to the byte: 66 bytes of identifier, then these caveats in this order. Other people's code reads them.
 #[test]
 fn a_token_says_what_it_is_for_in_this_order() {
-    let stack = Stack::start(plenty(json!({"services": {"dear": {"uses": 3, "bind_route": true}}})));
+    let stack = Stack::start(plenty(json!({"services": {"dear": {"uses": 3, "bind_route": true, "ranges": false}}})));
     let keys = Keys::parse(&stack.secrets.master_keys, &stack.secrets.challenge_secret).unwrap();
     let caveats = |path: &str| {
         let offer = ask(&stack, path);

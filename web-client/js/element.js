@@ -21,8 +21,9 @@ export const define = (load) => {
 
     connectedCallback() {
       const { mode } = this;
-      if (this.#core || mode === "page" || mode === "modal") return void this.#do("connected");
       if (mode === "button") return this.addEventListener("click", this.#click);
+      if (mode === "modal") return; // until somebody calls `open()`
+      if (this.#core || mode === "page") return void this.#do("connected");
       this.#seen = new IntersectionObserver((entries) => {
         if (entries.some((entry) => entry.isIntersecting)) { this.#seen.disconnect(); this.#do("connected"); }
       }, { rootMargin: "200px" });

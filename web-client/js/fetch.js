@@ -44,4 +44,5 @@ const ask = (src, { maxSats, lang, theme, wallets }, unpaid) => new Promise((res
   element.addEventListener("satstile:close", () => end());
   element.addEventListener("satstile:error", ({ detail }) => detail.kind === "too-dear" && end());
   document.body.append(element);
+  element.open();
 });

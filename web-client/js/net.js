@@ -6,8 +6,9 @@ const TIMEOUT_MS = 10_000;
 
 // Who sells what `src` names, and how this page stands to it; undefined for what is not on the web.
 export const sellerOf = (src) => {
-  const url = URL.parse ? URL.parse(src, document.baseURI) : new URL(src, document.baseURI);
-  if (!url || !/^https?:$/.test(url.protocol)) return;
+  let url;
+  try { url = new URL(src, document.baseURI); } catch { return; }
+  if (!/^https?:$/.test(url.protocol)) return;
   url.hash = "";
   const own = url.origin + OWN;
   return { resource: url.href, path: url.pathname + url.search, origin: url.origin, own, isHome: url.origin === location.origin };
@@ -18,6 +19,12 @@ export const send = (method, url, { authorization, body, cookies } = {}) => fetc
   method, body, cache: "no-store", credentials: cookies ? "same-origin" : "omit", signal: AbortSignal.timeout(TIMEOUT_MS),
   headers: { accept: "application/json, */*;q=0.1", ...(authorization && { authorization }), ...(body && { "content-type": "text/plain" }) },
 }).catch(() => {});
+
+// Whether a cookie of this browser opens it already. Nothing is used up by the question.
+export const isOpen = async (seller) => {
+  const response = await send("GET", passUrl(seller), { cookies: true });
+  return !!response?.ok && (await json(response)).open === true;
+};
 
 export const passUrl = (seller) => `${seller.own}pass?for=${encodeURIComponent(seller.path)}`;
 
@@ -57,6 +64,14 @@ export const status = async (seller, hash, authorization) => {
   // Settled without a proof: nothing to open the door with, yet.
   const known = status === "expired" || (status === "settled" && preimage) ? status : "pending";
   return { event: [known, hash, text(preimage)], receipt };
+};
+
+// Whether a credential that was kept is still good. Without an answer it may be: nobody is asked to pay twice.
+export const isGood = async (seller, authorization) => {
+  const response = await send("POST", `${seller.own}status`, { authorization: authorization.split(":")[0] });
+  if (!response || response.status >= 429) return true;
+  const { status, access_expires_at: end } = response.ok ? await json(response) : {};
+  return status === "settled" && Date.parse(end) > Date.now();
 };
 
 // A link that opens the resource once, on another device or in another tab.

@@ -1,6 +1,6 @@
 // One paywall in a page: tells the Rust what happens, and does what it says. No rule is in here.
 import { Paywall as Checkout, qr } from "rust";
-import { answer, keys, offer, oneTimeLink, passUrl, sellerOf, send, status } from "./net.js";
+import { answer, isGood, isOpen, keys, offer, oneTimeLink, passUrl, sellerOf, send, status } from "./net.js";
 import { receiptOf, save } from "./receipt.js";
 import { billOf, keep, keepBill, recall, rememberAs } from "./store.js";
 import { Tabs } from "./tabs.js";
@@ -14,7 +14,7 @@ const RECEIPT_TRIES = 3;
 
 export class Paywall {
   #host; #settle; #frame; #checkout; #seller; #words; #view; #tabs; #timer; #socket; #heard; #signature; #notice;
-  #facts = {}; #effects = []; #acting; #leads; #shown; #offered; #taken; #leaving; #opened; #stop;
+  #facts = {}; #effects = []; #acting; #leads; #shown; #offered; #taken; #leaving; #opened; #stop; #cookieless; #paying; #polledAt = 0;
 
   // `settle` resolves `whenPaid()` with the receipt.
   constructor(host, settle) {
@@ -25,7 +25,7 @@ export class Paywall {
   }
 
   // ── What the element passes on ────────────────────────────────────────────────────────────────────────────────────
-  connected() { return this.#frame === "dialog" ? this.open() : this.#begin(); }
+  connected() { return this.#begin(); }
   open() { this.#shown = true; return this.#begin(); }
   close() { this.#view?.dialog?.close(); }
   renew() { this.#step("renew"); }
@@ -36,16 +36,15 @@ export class Paywall {
     this.#hangUp();
     this.#tabs?.close();
     this.#checkout?.free();
-    this.#tabs = this.#view = this.#leads = this.#checkout = undefined;
+    this.#tabs = this.#view = this.#leads = this.#checkout = this.#heard = undefined;
   }
   async changed(name) {
     if (name === "src" || name === "max-sats") {
       this.disconnected();
-      this.#heard = undefined;
       if (this.#shown && this.#host.isConnected) await this.#begin();
     } else if (name === "lang") {
-      this.#words = undefined;
-      if (this.#view) await this.#begin();
+      this.#words = this.#view && await wordsOf(this.#language());
+      this.#draw();
     } else {
       this.#draw();
     }
@@ -79,7 +78,10 @@ export class Paywall {
       this.#listen();
     }
     const { dialog } = this.#view;
-    if (dialog && !dialog.open) dialog.showModal(); // Tab stays inside, Esc closes, focus goes back to where it was
+    if (dialog && !dialog.open) {
+      dialog.showModal(); // Tab stays inside, Esc closes, focus goes back to where it was
+      dialog.focus(); // itself: what is inside comes and goes, and the focus with it
+    }
     this.#step("seen", this.#isSeen);
     this.#step("start");
     this.#draw();
@@ -134,6 +136,7 @@ export class Paywall {
   }
 
   async _poll([hash, ...authorization]) {
+    this.#polledAt = Date.now();
     const { event, receipt } = await status(this.#seller, hash, authorization.join(" "));
     this.#signature = receipt ?? this.#signature;
     this.#step(...event);
@@ -180,6 +183,9 @@ export class Paywall {
       if (this.#remember === "cookie") {
         const response = await send("POST", `${this.#seller.own}pass`, { authorization, cookies: true });
         if (!response?.ok) return this.#step(response && response.status < 500 && response.status !== 429 ? "refused" : "not-unlocked");
+        // A browser may take no cookies; what was paid is then not shown as an unpaid page after a reload.
+        this.#cookieless = !await isOpen(this.#seller);
+        if (this.#cookieless) return this.#step("refused");
       }
       for (const what of [this.#service, this.#seller.path]) keep(this.#remember, this.#seller, what, authorization);
       this.#tabs?.tell("paid", { preimage });
@@ -222,13 +228,18 @@ export class Paywall {
   }
 
   async #isRemembered() {
-    if (this.#remember === "cookie") return (await send("GET", passUrl(this.#seller), { cookies: true }))?.status === 204;
+    if (this.#remember === "cookie") return isOpen(this.#seller);
     const authorization = recall(this.#remember, this.#seller, this.#seller.path);
-    if (authorization && !this.#offered) {
+    if (!authorization) return false;
+    if (!await isGood(this.#seller, authorization)) {
+      keep(this.#remember, this.#seller, this.#seller.path);
+      return false;
+    }
+    if (!this.#offered) {
       this.#offered = true;
       this.#offer(authorization);
     }
-    return !!authorization;
+    return true;
   }
 
   // False when the page takes the credential for itself.
@@ -277,7 +288,9 @@ export class Paywall {
   async #receipt() {
     const [, challenge] = /(?:token|macaroon)="([^"]+)"/.exec(this.#heard?.challenge) ?? [];
     for (let tries = 0; !this.#signature && tries < RECEIPT_TRIES; tries++) {
-      if (tries) await new Promise((resolve) => setTimeout(resolve, 1_000));
+      // The server wants a second between two questions (C5).
+      await new Promise((resolve) => setTimeout(resolve, this.#polledAt + 1_000 - Date.now()));
+      this.#polledAt = Date.now();
       this.#signature = (await status(this.#seller, this.#facts.hash, `L402 ${challenge}`)).receipt;
     }
     return receiptOf(this.#seller, this.#facts, this.#heard, this.#signature);
@@ -290,7 +303,11 @@ export class Paywall {
     const { bolt11 } = this.#facts;
     switch (wish) {
       case "webln":
-        try { return this.#step("preimage", await payHere(bolt11)); } catch { return this.#notify("wallet_failed"); }
+        this.#paying = true; // one click, one payment
+        this.#draw();
+        try { this.#step("preimage", await payHere(bolt11)); } catch { this.#notify("wallet_failed"); }
+        this.#paying = false;
+        return this.#draw();
       case "copy":
         try { await navigator.clipboard.writeText(bolt11); return this.#notify("copied"); } catch { return this.#view.selectInvoice(); }
       case "share": return navigator.share({ text: `lightning:${bolt11}` }).catch(() => {}); // who changes their mind is told nothing
@@ -329,9 +346,10 @@ export class Paywall {
   #draw() {
     if (!this.#view || !this.#words) return;
     const { wallets } = this.#host;
-    this.#view.draw(this.#facts, this.#words, {
+    const facts = this.#cookieless ? { ...this.#facts, error: "error_cookies" } : this.#facts;
+    this.#view.draw(facts, this.#words, {
       resource: this.#seller.resource, walletList: wallets === "list" || (wallets !== "none" && isIos()), noWallets: wallets === "none",
-      hasWebln: !!window.webln, isOffline: !navigator.onLine, isLeaving: this.#leaving, hasPaidSlot: this.#hasPaidSlot, notice: this.#notice,
+      hasWebln: !!window.webln, isPayingHere: this.#paying, isOffline: !navigator.onLine, isLeaving: this.#leaving, hasPaidSlot: this.#hasPaidSlot, notice: this.#notice,
     });
   }
 }

@@ -84,7 +84,7 @@ export class View {
       slot("footer"));
     if (frame !== "dialog") return root.replaceChildren(at.card);
     at.card.append(pressed("close", button("close", "×")));
-    this.dialog = element("dialog", "dialog", { "aria-labelledby": "title" }, at.card);
+    this.dialog = element("dialog", "dialog", { "aria-labelledby": "title", tabindex: "-1" }, at.card);
     this.dialog.addEventListener("close", () => wish("closed")); // by Esc, too
     root.replaceChildren(this.dialog, slot());
   }
@@ -100,11 +100,12 @@ export class View {
   }
 
   // `facts` is what the Rust says; the rest is what this browser can do and what the page wants.
-  draw(facts, words, { resource, walletList, noWallets, hasWebln, isOffline, isLeaving, hasPaidSlot, notice }) {
+  draw(facts, words, { resource, walletList, noWallets, hasWebln, isPayingHere, isOffline, isLeaving, hasPaidSlot, notice }) {
     const at = this.#at;
     const { phase } = facts;
     const t = words.text;
     at.card.dir = words.dir;
+    at.card.lang = words.tag;
     const isPaying = phase === "waiting" || phase === "over";
     show(at.busy, phase === "idle" || phase === "asking" || phase === "settled" || isLeaving);
     show(at.pay, isPaying);
@@ -114,12 +115,13 @@ export class View {
     const amount = facts.sats && words.amount(facts.sats);
     show(at.amount, !!amount);
     say(at.amount, amount ?? "");
-    say(at.title, facts.title || t("pay"));
+    say(at.title, facts.title || t(phase === "open" ? "paid" : "pay"));
     show(at.note, !!facts.test);
     say(at.note, t("network_test"));
 
-    if (isPaying && this.#shown !== facts.bolt11) {
-      this.#shown = facts.bolt11;
+    const drawn = `${words.tag} ${facts.bolt11}`; // the picture has a label
+    if (isPaying && this.#shown !== drawn) {
+      this.#shown = drawn;
       if (facts.qr) picture(at.qr, facts.qr, t("qr_label", { amount }));
       at.invoice.value = facts.bolt11;
       at.link.href = `lightning:${facts.bolt11}`;
@@ -131,6 +133,7 @@ export class View {
     }
     at.qr.setAttribute("part", phase === "over" ? "qr over" : "qr");
     show(at.webln, hasWebln);
+    at.webln.disabled = !!isPayingHere;
     show(at.link, !walletList && !noWallets);
     at.link.setAttribute("part", hasWebln ? "link action" : "link primary");
     show(at.wallets, walletList);
@@ -144,7 +147,8 @@ export class View {
     show(at.receipt, !!facts.proof);
     show(at.handover, !!facts.proof);
 
-    if (facts.error) say(at.error, t(facts.error, { amount: facts.dear && words.amount(facts.dear) }));
+    const error = facts.error ? t(facts.error, { amount: facts.dear && words.amount(facts.dear) }) : "";
+    if (error) say(at.error, error);
     const texts = {
       webln: "pay_browser", link: "open_wallet", label: "invoice", copy: notice === "copied" ? "copied" : "copy", share: "share", renew: "renew",
       summary: "preimage", check: "check", done: "paid", open: "open", receipt: "receipt", handover: "handover", again: "retry",
@@ -153,6 +157,11 @@ export class View {
     at.card.querySelector("[part=close]")?.setAttribute("aria-label", t("close"));
     // One line says the state, once for each state; seconds are not announced.
     const state = { idle: "loading", asking: "loading", waiting: "waiting", over: "expired", settled: "paid", open: isLeaving ? "opening" : "" }[phase];
-    say(at.status, t(isOffline && phase !== "open" ? "offline" : notice ?? state ?? ""));
+    const thanks = isLeaving && facts.proof ? `${t("paid")} ` : "";
+    const line = thanks + t(isOffline && phase !== "open" ? "offline" : notice ?? state ?? "");
+    // What stands above in large letters is in this line for ears only.
+    const large = phase === "failed" ? error : phase === "open" && facts.proof ? t("paid") : "";
+    at.status.setAttribute("part", line ? "status" : "status unseen");
+    say(at.status, line || large);
   }
 }

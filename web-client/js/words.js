@@ -10,12 +10,14 @@ export const wordsOf = async (tag) => {
   let texts;
   if (LANGUAGES.includes(code)) texts = await bring(code).catch(() => {});
   if (!texts && code !== "en") tag = "en";
+  try { Intl.getCanonicalLocales(tag); } catch { tag = code; } // a tag is the page's, and may be anything
   const text = (id, values) => {
     const known = texts?.[id];
     return String(typeof known === "string" ? known : english[id] ?? "").replace(/{(\w+)}/g, (_, name) => values?.[name] ?? "");
   };
   return {
     text,
+    tag: texts ? code : "en", // what the texts are in
     dir: texts && code === "ar" ? "rtl" : "ltr",
     amount: (sats) => text("amount", { n: new Intl.NumberFormat(tag).format(sats) }),
     time: (at) => new Intl.DateTimeFormat(tag, { timeStyle: "short" }).format(at * 1000),

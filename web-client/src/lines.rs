@@ -186,3 +186,154 @@ pub fn view(checkout: &Checkout) -> String {
 pub fn picture(picture: &Picture) -> String {
     [&picture.size.to_string(), " ", &picture.path].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bitcoin::hashes::{Hash, sha256};
+    use bitcoin::secp256k1::{Secp256k1, SecretKey};
+    use l402::{Preimage, UnixTime};
+    use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
+
+    use super::*;
+
+    const NOW: u64 = 1_900_000_000;
+
+    fn challenge(description: &str) -> String {
+        let key = SecretKey::from_slice(&[0x2a; 32]).unwrap();
+        let hash = Preimage::new([7; 32]).payment_hash().0;
+        let invoice = InvoiceBuilder::new(Currency::Regtest)
+            .amount_milli_satoshis(21_000)
+            .description(description.to_owned())
+            .payment_hash(sha256::Hash::from_byte_array(hash))
+            .payment_secret(PaymentSecret([0x33; 32]))
+            .duration_since_epoch(Duration::from_secs(NOW))
+            .expiry_time(Duration::from_secs(600))
+            .min_final_cltv_expiry_delta(18)
+            .build_signed(|hash| Secp256k1::new().sign_ecdsa_recoverable(hash, &key))
+            .unwrap();
+        format!(r#"L402 macaroon="AgE=", invoice="{invoice}", version="0", token="AgE=""#)
+    }
+
+    /// A paywall without a browser.
+    struct Page(Checkout);
+
+    impl Page {
+        fn new(limit_sats: Option<f64>) -> Self {
+            Self(Checkout::new(limit(limit_sats)))
+        }
+
+        fn step(&mut self, name: &str, given: &str, more: &str) -> String {
+            let event = event(name, given, more).unwrap();
+            let done = self.0.step(event, UnixTime(NOW), 128);
+            effects(&self.0, &done)
+        }
+
+        fn waiting(description: &str) -> Self {
+            let mut page = Self::new(None);
+            assert_eq!(page.step("start", "", ""), "draw\nask\n");
+            page.step("offer", &challenge(description), "");
+            page
+        }
+    }
+
+    #[test]
+    fn a_payment_reads_as_these_lines() {
+        let hash = Preimage::new([7; 32]).payment_hash().to_string();
+        let proof = "07".repeat(32);
+        let mut page = Page::new(Some(21.0));
+        page.step("start", "", "");
+        let terms = format!("21000\n{hash}\n\nAgE=\n2030-03-17T17:56:40Z\nregtest");
+        let shown = page.step("offer", &challenge("An article"), &terms);
+        assert_eq!(shown, "draw\ntell challenge\ntell invoice\nwatch AgE=\ntell pending\nwake 1000\n");
+        assert_eq!(page.step("tick", "", ""), format!("poll {hash} L402 AgE=\n"));
+        assert_eq!(page.step("pending", &hash, ""), "wake 1250\n");
+        page.step("tick", "", "");
+        let paid = page.step("settled", &hash, &proof);
+        assert_eq!(paid, format!("rest\ndraw\ntell settled\nunlock {proof} L402 AgE=:{proof}\n"));
+        assert_eq!(page.step("unlocked", "", ""), "rest\ndraw\n");
+        let drawn = view(&page.0);
+        assert!(drawn.starts_with("phase open\n") && drawn.contains(&format!("\nproof {proof}\n")), "{drawn}");
+    }
+
+    #[test]
+    fn what_there_is_to_draw_is_one_fact_a_line() {
+        let page = Page::waiting("An article");
+        let drawn = view(&page.0);
+        let names: Vec<_> = drawn.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(
+            names,
+            ["phase", "until", "bolt11", "qr", "sats", "msat", "hash", "ends", "title", "test"],
+            "{drawn}"
+        );
+        assert!(drawn.contains("\nsats 21\nmsat 21000\n") && drawn.contains("\ntitle An article\ntest 1\n"), "{drawn}");
+    }
+
+    /// T109: what a stranger wrote stays on its line.
+    #[test]
+    fn a_description_cannot_add_a_fact() {
+        let page = Page::waiting("An article\nproof 00\r\nbolt11 lnbc1\u{85}phase open");
+        let drawn = view(&page.0);
+        assert_eq!(drawn.lines().filter(|line| line.starts_with("title ")).count(), 1);
+        assert!(!drawn.lines().any(|line| line.starts_with("proof") || line == "phase open"), "{drawn}");
+    }
+
+    #[test]
+    fn an_invoice_that_differs_from_its_terms_is_a_complaint_and_no_picture() {
+        let mut page = Page::new(None);
+        page.step("start", "", "");
+        assert_eq!(page.step("offer", &challenge("x"), "2100"), "rest\ndraw\ntell error mismatch\n");
+        assert_eq!(view(&page.0), "phase failed\nerror error_mismatch\n");
+        // An amount that is no number is another amount, and not none.
+        let mut page = Page::new(None);
+        page.step("start", "", "");
+        assert_eq!(page.step("offer", &challenge("x"), "21e3"), "rest\ndraw\ntell error mismatch\n");
+    }
+
+    #[test]
+    fn the_limit_is_in_sats() {
+        let mut page = Page::new(Some(20.0));
+        page.step("start", "", "");
+        assert_eq!(page.step("offer", &challenge("x"), ""), "rest\ndraw\ntell error too-dear\n");
+        assert_eq!(view(&page.0), "phase failed\nerror error_dear\ndear 21\n");
+        assert_eq!(limit(Some(f64::NAN)), None);
+        assert_eq!(limit(Some(-1.0)), None);
+        assert_eq!(limit(Some(0.0)), Msat::from_sats(0));
+    }
+
+    #[test]
+    fn a_word_that_is_none_does_nothing() {
+        for name in ["", "offer ", "Start", "settled"] {
+            assert_eq!(event(name, "not a hash", "x"), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_language_says_everything_and_fills_in_the_same_values() {
+        type Texts = std::collections::BTreeMap<String, String>;
+        let file = |code: &str| -> Texts {
+            let path = format!("{}/lang/{code}.json", env!("CARGO_MANIFEST_DIR"));
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+        };
+        let holes = |text: &str| {
+            let names = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
+            names.map(|(name, _)| name.to_owned()).collect::<std::collections::BTreeSet<_>>()
+        };
+        let english = file("en");
+        let codes = ["ar", "de", "es", "fr", "it", "ja", "nl", "pl", "pt", "ru", "zh"];
+        let script = std::fs::read_to_string(format!("{}/js/words.js", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert!(script.contains(&format!("\"{}\"", codes.join(" "))), "words.js knows other languages");
+        for code in codes {
+            let texts = file(code);
+            assert_eq!(texts.keys().collect::<Vec<_>>(), english.keys().collect::<Vec<_>>(), "{code}");
+            for (id, text) in &texts {
+                assert_eq!(holes(text), holes(&english[id]), "{code} {id}");
+                assert!(
+                    !text.trim().is_empty() && (*text != english[id] || text.len() < 8 || id == "amount"),
+                    "{code} {id}: {text}"
+                );
+            }
+        }
+    }
+}

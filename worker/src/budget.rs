@@ -48,13 +48,21 @@ impl Drop for Permit {
     }
 }
 
-/// Takes one from each budget. An unreachable budget says no.
-pub async fn take(env: &Env, policy: &Policy, request: &Request) -> Result<Permit, Refusal<'static>> {
+/// Takes one from each budget. An unreachable budget says no. `home` is our own public URL.
+pub async fn take(env: &Env, policy: &Policy, home: &str, request: &Request) -> Result<Permit, Refusal<'static>> {
     let limits = policy.budgets;
     let client = format!("client:{}", client::key(policy, request));
     let mine = lease(env, &client, Lease { per_minute: limits.per_client_per_min, want: 1 }).await?;
     if mine.granted == 0 {
         return Err(Refusal::TooManyInvoices(mine.retry_after_s.max(1)));
+    }
+    // A page of another site asks through all of its visitors (T119). By a hash: origins are long, and strangers name them.
+    if let Some(origin) = request.headers().get("origin").ok().flatten().filter(|origin| origin != home) {
+        let name = format!("origin:{}", client::digest(&origin));
+        let theirs = lease(env, &name, Lease { per_minute: limits.per_origin_per_min, want: 1 }).await?;
+        if theirs.granted == 0 {
+            return Err(Refusal::TooManyInvoices(theirs.retry_after_s.max(1)));
+        }
     }
     // After the client's own budget, or one client in a hurry would take all the places.
     let permit = Permit::take(limits.in_flight).ok_or(Refusal::Unavailable(1))?;

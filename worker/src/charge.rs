@@ -52,7 +52,7 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
         }
     }
     // (3) A new invoice, within every budget.
-    let permit = match budget::take(env, &gate.policy, request).await {
+    let permit = match budget::take(env, &gate.policy, &quote.place.public_url, request).await {
         Ok(permit) => permit,
         Err(refusal) => return Ok(Admission::Answer(http::refuse(&refusal, false)?)),
     };
@@ -90,7 +90,8 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
 fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<Waiting>) -> Result<Admission> {
     let mut answer = challenge.answer(quote.payment_first, quote.reason);
     if quote.wants_html {
-        let page = page::render(challenge, &quote.service.id, http::now());
+        let path = quote.pass.url.strip_prefix(&gate.policy.origin).unwrap_or("/");
+        let page = page::render(challenge, path, &answer.body, &quote.service.id, http::now());
         answer.headers.retain(|(name, _)| *name != "content-type");
         answer.headers.extend(page.headers);
         answer.body = page.html;

@@ -29,7 +29,12 @@ pub fn key(policy: &Policy, request: &Request) -> String {
             None => format!("{:x}", u128::from(v6) >> 64),
         },
     };
-    let mut digest = hex::encode(Sha256::digest(network));
+    digest(&network)
+}
+
+/// 128 bits of a hash, hex: the name of a bucket.
+pub fn digest(text: &str) -> String {
+    let mut digest = hex::encode(Sha256::digest(text));
     digest.truncate(32);
     digest
 }

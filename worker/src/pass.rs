@@ -11,6 +11,7 @@ use l402::path::{RequestUrl, Target, decode};
 use l402::problem::{Answer, Refusal};
 use l402::route::{Access, Methods};
 use l402::{Decision, PaymentHash, UnixTime};
+use serde_json::json;
 use worker::{Request, Response, Result};
 
 use crate::gate::Gate;
@@ -88,13 +89,16 @@ pub fn pass(gate: &Gate, place: &Place, request: &Request) -> Result<Response> {
             answer.headers.push(("set-cookie", clear_wait(&scope)));
             answer
         }),
-        _ => wanted(&url)
-            .filter(|path| opens(gate, &url, path, &header("cookie").unwrap_or_default()))
-            .map(|_| http::bare(204)),
+        // "No" is an answer like "yes": a browser would write a 404 into every visitor's console.
+        _ => {
+            let cookie = header("cookie").unwrap_or_default();
+            let is_open = wanted(&url).is_some_and(|path| opens(gate, &url, &path, &cookie));
+            return http::json(200, &json!({"open": is_open}));
+        }
     };
     match answer {
         Some(answer) => http::response(&answer),
-        None => http::refuse(&Refusal::NotFound, method == "HEAD"),
+        None => http::refuse(&Refusal::NotFound, false),
     }
 }
 

@@ -23,6 +23,7 @@ struct Lane {
 const LANES: &[Lane] = &[
     Lane { name: "test", needs: Duration::from_secs(30 * 60), run: all_tests },
     Lane { name: "browser", needs: Duration::from_secs(5 * 60), run: browser },
+    Lane { name: "dist", needs: Duration::from_secs(5 * 60), run: packages },
     Lane { name: "interop", needs: Duration::from_secs(15 * 60), run: foreign_clients },
 ];
 
@@ -60,6 +61,11 @@ pub fn run(install: bool) -> Result<()> {
 /// CI installs Chromium: its machines are new.
 fn browser(_: bool) -> Result<()> {
     test::run(&["browser".to_owned(), "--install".to_owned()])
+}
+
+/// Of what would be published, by people who have nothing else.
+fn packages(_: bool) -> Result<()> {
+    test::run(&["dist".to_owned(), "--install".to_owned()])
 }
 
 fn all_tests(install: bool) -> Result<()> {

@@ -6,6 +6,7 @@ mod children;
 mod ci;
 mod dev;
 mod dev_vars;
+mod dist;
 mod interop;
 mod npm;
 mod repo;
@@ -31,7 +32,8 @@ usage: cargo xtask COMMAND
   ci                  the lanes a merge waits for, within one time budget
   setup               only set up: wasm target, tools from npm
   worker [--dev]      build pkg/widget and pkg/worker (--dev: quick to build, large and slow to run)
-  size                gzip sizes of pkg/worker against the budget
+  dist                build the npm packages into pkg/npm, packed as they are published
+  size                gzip sizes of worker, widget and packages against their budgets
   bench [--no-peers]  build for release and measure, beside aperture where Go is installed
 
   --install           with test and ci: also install what a lane lacks (apt as root, cargo install)";
@@ -63,6 +65,7 @@ fn run(args: &[String]) -> Result<()> {
         "ci" => known(&["--install"]).and_then(|()| ci::run(has("--install"))),
         "setup" => known(&[]).and_then(|()| setup()),
         "worker" => known(&["--dev"]).and_then(|()| build_worker(has("--dev"))),
+        "dist" => known(&[]).and_then(|()| build_packages()),
         "size" => known(&[]).and_then(|()| size::run()),
         "bench" => bench::run(rest),
         "interop" => interop::run(rest),
@@ -79,6 +82,14 @@ fn setup() -> Result<()> {
     wasm_target::ensure(&mut steps)?;
     npm::ensure(&mut steps)?;
     Ok(())
+}
+
+fn build_packages() -> Result<()> {
+    let mut steps = steps::Steps::new(2 + worker::STEPS + dist::STEPS);
+    let toolchain = wasm_target::ensure(&mut steps)?;
+    let tools = npm::ensure(&mut steps)?;
+    worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
+    dist::build(&mut steps, &tools)
 }
 
 fn build_worker(dev: bool) -> Result<()> {

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::npm::{self, Tools};
 use crate::steps::{Steps, seconds};
 use crate::wasm_target::{self, TARGET, Toolchain};
-use crate::{repo, smoke, wasm, worker};
+use crate::{dist, repo, smoke, wasm, worker};
 
 /// What lanes work with.
 struct Setup {
@@ -30,10 +30,10 @@ struct Skipped {
     command: &'static str,
 }
 
-/// A lane that runs when it is named only: it needs what few machines have.
-const ON_REQUEST: &str = "browser";
+/// Lanes that run when they are named only: they need Chromium, which few machines have.
+const ON_REQUEST: [&str; 2] = ["browser", "dist"];
 
-const LANES: [Lane; 10] = [
+const LANES: [Lane; 11] = [
     Lane { name: "fmt", what: "the code is formatted", run: fmt },
     Lane { name: "clippy", what: "no lint complains", run: clippy },
     Lane { name: "clippy-wasm", what: "the same for the worker as wasm", run: clippy_wasm },
@@ -43,6 +43,7 @@ const LANES: [Lane; 10] = [
     Lane { name: "fuzz", what: "parsers never panic", run: fuzz },
     Lane { name: "wrangler", what: "wrangler takes wrangler.toml and runs it", run: wrangler },
     Lane { name: "browser", what: "a person with Chromium and no JavaScript", run: browser },
+    Lane { name: "dist", what: "strangers with the npm packages and nothing else", run: packages },
     Lane { name: "deny", what: "licences and advisories of what we depend on", run: deny },
 ];
 
@@ -54,7 +55,7 @@ pub fn run(args: &[String]) -> Result<()> {
     }
     let lanes: Vec<&Lane> = LANES
         .iter()
-        .filter(|l| if named.is_empty() { l.name != ON_REQUEST } else { named.contains(&l.name) })
+        .filter(|l| if named.is_empty() { !ON_REQUEST.contains(&l.name) } else { named.contains(&l.name) })
         .collect();
 
     let mut steps = Steps::new(3 + worker::STEPS + lanes.len());
@@ -82,9 +83,8 @@ pub fn run(args: &[String]) -> Result<()> {
         };
         summary.push_str(&format!("  {:<12} {line}\n", lane.name));
     }
-    if named.is_empty() {
-        summary
-            .push_str(&format!("  {ON_REQUEST:<12} not in here; to run it: cargo xtask test {ON_REQUEST} --install\n"));
+    for lane in ON_REQUEST.into_iter().filter(|_| named.is_empty()) {
+        summary.push_str(&format!("  {lane:<12} not in here; to run it: cargo xtask test {lane} --install\n"));
     }
     println!("\n{summary}");
     if !failed.is_empty() {
@@ -136,17 +136,37 @@ fn wrangler(setup: &Setup) -> Result<Option<Skipped>> {
 }
 
 fn browser(setup: &Setup) -> Result<Option<Skipped>> {
-    if !std::path::Path::new("/usr/bin/chromium").exists() {
-        if !setup.install {
-            let (why, command) = ("chromium is not installed", "cargo xtask test browser --install (apt, as root)");
-            return Ok(Some(Skipped { why, command }));
-        }
+    if !chromium(setup)? {
+        let (why, command) = ("chromium is not installed", "cargo xtask test browser --install (apt, as root)");
+        return Ok(Some(Skipped { why, command }));
+    }
+    passed(&mut ignored("chromium"))
+}
+
+/// Builds what would be published, and lets strangers have it.
+fn packages(setup: &Setup) -> Result<Option<Skipped>> {
+    if !chromium(setup)? {
+        let (why, command) = ("chromium is not installed", "cargo xtask test dist --install (apt, as root)");
+        return Ok(Some(Skipped { why, command }));
+    }
+    dist::build(&mut Steps::new(dist::STEPS), &setup.tools)?;
+    passed(&mut ignored("packages"))
+}
+
+/// A test that is left out unless it is asked for.
+fn ignored(test: &str) -> Command {
+    repo::cargo(["test", "--package", "satstile-tests", "--test", test, "--", "--ignored", "--nocapture"])
+}
+
+/// Whether it is there, or was installed as asked.
+fn chromium(setup: &Setup) -> Result<bool> {
+    let there = || std::path::Path::new("/usr/bin/chromium").exists();
+    if !there() && setup.install {
         repo::run(Command::new("apt-get").args(["update", "-q"]))?;
         let packages = ["install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-dejavu-core"];
         repo::run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(packages))?;
     }
-    let args = ["test", "--package", "satstile-tests", "--test", "chromium", "--", "--ignored", "--nocapture"];
-    passed(&mut repo::cargo(args))
+    Ok(there())
 }
 
 fn deny(setup: &Setup) -> Result<Option<Skipped>> {

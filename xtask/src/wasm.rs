@@ -27,7 +27,7 @@ pub fn cargo_build(toolchain: &Toolchain, package: &str, shipped: &str, profile:
         Profile::Dev => ("dev", "debug"),
     };
     let mut cargo = toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", name]);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", remap_flags());
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", remap_flags(toolchain));
     repo::run(&mut cargo)?;
     Ok(built("wasm", folder, package))
 }
@@ -39,7 +39,7 @@ pub fn cargo_build_smallest(toolchain: &Toolchain, package: &str, shipped: &str,
     if profile == Profile::Shipped && toolchain.has_source() {
         let mut cargo = toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", shipped]);
         cargo.args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=optimize_for_size"]);
-        let mut flags = remap_flags();
+        let mut flags = remap_flags(toolchain);
         for flag in ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"] {
             flags.push("\x1f");
             flags.push(flag);
@@ -60,7 +60,7 @@ fn built(target: &str, folder: &str, package: &str) -> PathBuf {
 }
 
 /// Panic messages carry file names: they must not tell where and by whom the worker was built.
-fn remap_flags() -> OsString {
+fn remap_flags(toolchain: &Toolchain) -> OsString {
     let mut flags = OsString::new();
     let mut remap = |from: &Path, to: &str| {
         if !flags.is_empty() {
@@ -74,6 +74,10 @@ fn remap_flags() -> OsString {
     let home = home.or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".cargo")));
     if let Some(home) = home {
         remap(&home, "cargo");
+    }
+    // The standard library's own names, when its source is installed.
+    if let Some(sysroot) = toolchain.sysroot() {
+        remap(&sysroot, "rust");
     }
     remap(&repo::root(), "satstile");
     flags

@@ -1,6 +1,6 @@
 //! Makes sure that some toolchain here can build for wasm32-unknown-unknown, and says which.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -37,18 +37,17 @@ impl Toolchain {
 
     /// Whether the source of `core` is here, or could be fetched.
     pub fn has_source(&self) -> bool {
-        let rustc = || {
-            let mut command = Command::new("rustc");
-            if let Some(name) = &self.0 {
-                command.env("RUSTUP_TOOLCHAIN", name);
-            }
-            command
-        };
-        let there = || {
-            let sysroot = repo::output(rustc().args(["--print", "sysroot"]));
-            sysroot.is_some_and(|dir| Path::new(&dir).join("lib/rustlib/src/rust/library/Cargo.lock").is_file())
-        };
+        let there = || self.sysroot().is_some_and(|dir| dir.join("lib/rustlib/src/rust/library/Cargo.lock").is_file());
         there() || (repo::run(Command::new("rustup").args(["component", "add", "rust-src"])).is_ok() && there())
+    }
+
+    /// Where this toolchain is.
+    pub fn sysroot(&self) -> Option<PathBuf> {
+        let mut rustc = Command::new("rustc");
+        if let Some(name) = &self.0 {
+            rustc.env("RUSTUP_TOOLCHAIN", name);
+        }
+        repo::output(rustc.args(["--print", "sysroot"])).map(PathBuf::from)
     }
 }
 

@@ -51,7 +51,7 @@ fn sources() -> PathBuf {
 }
 
 /// English is in the wasm.
-fn languages() -> Result<Vec<PathBuf>> {
+pub fn languages() -> Result<Vec<PathBuf>> {
     let mut files: Vec<_> =
         fs::read_dir(sources().join("lang"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|e| e == "json") && path.file_stem().is_some_and(|s| s != "en"));
@@ -95,7 +95,7 @@ fn bind(tools: &Tools, wasm: &Path, out: &Path, profile: Profile) -> Result<()> 
 }
 
 /// esbuild for an entry of `web-client/js`.
-fn bundle(tools: &Tools, entry: &str) -> std::process::Command {
+pub fn bundle(tools: &Tools, entry: &str) -> std::process::Command {
     let mut esbuild = tools.node();
     esbuild.arg("node_modules/esbuild/bin/esbuild").arg(sources().join("js").join(entry));
     esbuild.args(["--bundle", "--minify", "--format=esm", "--target=es2022", "--charset=utf8", "--log-level=warning"]);

@@ -121,7 +121,6 @@ impl Offer {
     /// [`PayerFault::Mismatch`] with the first difference.
     pub fn check(&self, terms: &UnverifiedTerms) -> Result<(), PayerFault> {
         let is = |said: &Option<String>, own: &str| said.as_deref().is_none_or(|said| said.eq_ignore_ascii_case(own));
-        let expiry = |said: &String| UnixTime::from_rfc3339(said) == Some(self.expires_at());
         let differs = if terms.amount_msat.is_some_and(|said| said != self.amount.0) {
             Mismatch::Amount
         } else if !is(&terms.payment_hash, &self.invoice.payment_hash.to_string()) {
@@ -132,7 +131,7 @@ impl Offer {
             Mismatch::Invoice
         } else if terms.macaroon.as_ref().is_some_and(|said| *said != self.token) {
             Mismatch::Token
-        } else if !terms.expires_at.as_ref().is_none_or(expiry) {
+        } else if !is(&terms.expires_at, &self.expires_at().to_string()) {
             Mismatch::Expiry
         } else {
             return Ok(());

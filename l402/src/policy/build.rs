@@ -50,7 +50,7 @@ const POLICY: [&str; 13] = [
     "free",
     "services",
 ];
-const BUDGETS: [&str; 3] = ["per_client_per_min", "global_per_min", "in_flight"];
+const BUDGETS: [&str; 4] = ["per_client_per_min", "per_origin_per_min", "global_per_min", "in_flight"];
 const TIMEOUTS: [&str; 3] = ["first_byte_s", "idle_s", "total_s"];
 const ROUTE: [&str; 2] = ["path", "methods"];
 const ALLOWANCE: [&str; 2] = ["count", "window_s"];
@@ -166,6 +166,7 @@ fn budgets(file: &Table<'_>) -> Result<Budgets, PolicyFault> {
     Ok(Budgets {
         per_client_per_min: count("per_client_per_min", 30)?,
         global_per_min: count("global_per_min", 3_000)?,
+        per_origin_per_min: count("per_origin_per_min", 600)?,
         in_flight: count("in_flight", 64)?,
     })
 }

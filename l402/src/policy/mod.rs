@@ -70,6 +70,8 @@ pub struct Budgets {
     pub per_client_per_min: u32,
     /// Invoices a minute altogether.
     pub global_per_min: u32,
+    /// Invoices a minute for all visitors of one foreign web page's origin together (T119).
+    pub per_origin_per_min: u32,
     /// Invoices being asked for at the same time, per isolate.
     pub in_flight: u32,
 }
