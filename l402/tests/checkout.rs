@@ -187,6 +187,31 @@ fn an_expired_invoice_is_replaced_in_place_and_the_old_one_still_counts() {
     assert_eq!(page.settled(1), PROVEN);
 }
 
+/// The socket watches the new invoice; the old one is asked about often for as long as most late payments take.
+#[test]
+fn a_late_payment_is_found_in_seconds_though_the_server_tells_of_the_new_invoice_only() {
+    let mut page = Page::waiting();
+    page.now = NOW.plus(LIFE_S);
+    page.step(Event::Tick);
+    page.step(answer(2, page.now));
+    page.step(Event::Live(true));
+    let mut waited_ms = 0;
+    let mut effects = page.step(Event::Status(hash(1), UnverifiedStatus::Expired));
+    for _ in 0..4 {
+        waited_ms += wakes(&effects)[0];
+        effects = page.step(Event::Tick);
+        let Some(Effect::Poll(looked)) = effects.iter().find(|e| matches!(e, Effect::Poll(_))) else { continue };
+        if *looked == hash(1) {
+            break;
+        }
+        effects = page.step(Event::Status(*looked, UnverifiedStatus::Pending));
+    }
+    assert!(effects.contains(&Effect::Poll(hash(1))) && waited_ms < 5_000, "{waited_ms} ms, {effects:?}");
+    // A minute later the server's word is enough again.
+    page.now = page.now.plus(61);
+    assert!(wakes(&page.step(Event::Status(hash(1), UnverifiedStatus::Expired)))[0] > 10_000);
+}
+
 #[test]
 fn the_old_invoice_is_watched_for_ten_minutes_and_no_longer() {
     let mut page = Page::waiting();

@@ -2,7 +2,7 @@
 // movement gets in like anybody else.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { browser, edge, heard, invoiceOn, part, pay, PHONE, scan, shoot, sleep, stage, tell, until } from "./lib.mjs";
+import { browser, edge, heard, invoiceOn, part, pay, PHONE, scan, shoot, sleep, stage, tell } from "./lib.mjs";
 
 const axe = await readFile("node_modules/axe-core/axe.min.js", "utf8");
 const LANGUAGES = ["ar", "de", "es", "fr", "it", "ja", "nl", "pl", "pt", "ru", "zh"];

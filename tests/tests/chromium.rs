@@ -5,7 +5,9 @@ mod common;
 
 use std::process::Command;
 
+use common::fake_node::Draft;
 use common::plenty;
+use l402::relay::InvoiceCreate;
 use satstile_tests::binaries::root;
 use satstile_tests::{Stack, StackOptions};
 use serde_json::{Value, json};
@@ -56,4 +58,38 @@ fn whoever_pays_in_a_page_reads_on_in_a_moment() {
 #[ignore = "needs Debian's chromium: cargo xtask test browser --install"]
 fn whoever_cannot_see_or_point_pays_like_anybody_else() {
     run("access", &stack(), &json!({}));
+}
+
+/// Sellers who lie, markup in every field, changed files, strict pages: nothing is drawn that should not be paid, nothing
+/// runs that is not the component's, nobody else hears of it (T109, T110, T112, T115, T117).
+#[test]
+#[ignore = "needs Debian's chromium: cargo xtask test browser --install"]
+fn whoever_lies_to_the_component_gets_no_payment_and_no_script() {
+    run("hostile", &stack(), &payloads());
+}
+
+/// Renewed, reloaded, in two tabs, out of sight, without a connection, on another device: one payment, and it counts
+/// (C6, C16, T58, T113).
+#[test]
+#[ignore = "needs Debian's chromium: cargo xtask test browser --install"]
+fn whoever_has_paid_never_pays_twice() {
+    run("life", &stack(), &json!({}));
+}
+
+/// Invoices that a hostile seller's node would sign: what they are for is markup.
+fn payloads() -> Value {
+    let payloads: Vec<String> = serde_json::from_str(include_str!("../browser/payloads.json")).unwrap();
+    let bill = |description: String| {
+        let order = InvoiceCreate {
+            amount_msat: 21_000,
+            description: description.clone(),
+            expiry_s: 600,
+            service: "articles".to_owned(),
+            purpose: "l402".to_owned(),
+            payee: None,
+        };
+        let made = Draft::of(&order).sign();
+        json!({"description": description, "bolt11": made.bolt11, "preimage": made.preimage.expose_hex()})
+    };
+    payloads.into_iter().map(bill).collect()
 }

@@ -74,11 +74,12 @@ export const isGood = async (seller, authorization) => {
   return status === "settled" && Date.parse(end) > Date.now();
 };
 
-// A link that opens the resource once, on another device or in another tab.
+// A link that opens the resource once, on another device or in another tab; or the id of a text that says why not.
 export const oneTimeLink = async (seller, authorization) => {
   const response = await send("POST", `${seller.own}handover`, { authorization, body: seller.path });
   const { url } = response?.ok ? await json(response) : {};
-  return text(url).startsWith(`${seller.own}open/`) ? url : undefined; // of this seller and of nobody else (T52)
+  if (text(url).startsWith(`${seller.own}open/`)) return { url }; // of this seller and of nobody else (T52)
+  return { fault: response?.status === 429 ? "error_limit" : "error_network" };
 };
 
 // The public keys that sign receipts (C16).

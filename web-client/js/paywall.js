@@ -321,16 +321,16 @@ export class Paywall {
       case "open": {
         if (this.#remember === "cookie") return this.#go();
         // No cookie here: a one-time link, which this browser opens instead of another device.
-        const action = await oneTimeLink(this.#seller, this.#credential());
-        if (!action) return this.#notify("error_network");
+        const { url: action, fault } = await oneTimeLink(this.#seller, this.#credential());
+        if (fault) return this.#notify(fault);
         const form = Object.assign(document.createElement("form"), { method: "post", action, target: "_blank", hidden: true });
         document.body.append(form);
         form.submit();
         return form.remove();
       }
       case "handover": {
-        const link = await oneTimeLink(this.#seller, this.#credential());
-        return link ? this.#view.handOver(qr(link), link, this.#words) : this.#notify("error_limit");
+        const { url, fault } = await oneTimeLink(this.#seller, this.#credential());
+        return fault ? this.#notify(fault) : this.#view.handOver(qr(url), url, this.#words);
       }
       case "receipt": return save({ ...await this.#receipt(), keys: await keys(this.#seller) });
     }

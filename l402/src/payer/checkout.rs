@@ -22,6 +22,9 @@ use crate::time::UnixTime;
 pub const RENEWALS_MAX: u32 = 5;
 /// How long after its end an invoice is still watched, in seconds: a payment may be under way (C6).
 pub const WATCH_MARGIN_S: u64 = 600;
+/// How long after its end an earlier invoice is looked at as often as the one on the screen, in seconds: by then most
+/// payments that were under way have arrived.
+const RECENT_S: u64 = 60;
 /// How many earlier invoices are watched beside the one on the screen.
 const EARLIER_MAX: usize = 3;
 /// The first pause between two looks, in milliseconds: the status URL takes about one a second (C5).
@@ -542,7 +545,8 @@ impl Checkout {
         }
     }
 
-    /// The invoice on the screen, and every fourth time one of those before it.
+    /// The invoice on the screen, and every fourth time one of those before it; every other time while one of them has
+    /// just ended.
     fn next_to_look_at(&self, now: UnixTime) -> Option<PaymentHash> {
         let watched: Vec<_> = self
             .bills()
@@ -551,10 +555,16 @@ impl Checkout {
             .collect();
         let (first, others) = watched.split_first()?;
         let turn = usize::try_from(self.looks).unwrap_or(0);
-        match (turn % 4, others.len()) {
-            (3, count @ 1..) => others.get(turn / 4 % count).copied(),
+        let every = if self.has_recent(now) { 2 } else { 4 };
+        match (turn % every == every - 1, others.len()) {
+            (true, count @ 1..) => others.get(turn / every % count).copied(),
             _ => Some(*first),
         }
+    }
+
+    /// An invoice was renewed a moment ago. No server tells when that one is paid: it was told to watch the next.
+    fn has_recent(&self, now: UnixTime) -> bool {
+        self.earlier.iter().any(|bill| now < bill.ends_at.plus(RECENT_S))
     }
 
     /// Sleeps until the next look, or until the invoice ends.
@@ -566,7 +576,8 @@ impl Checkout {
             effects.push(Effect::Rest);
             return;
         }
-        let pause_ms = if self.is_live || !self.is_seen || !self.leads || self.phase == Phase::Over {
+        let is_told = self.is_live && !self.has_recent(now);
+        let pause_ms = if is_told || !self.is_seen || !self.leads || self.phase == Phase::Over {
             IDLE_PAUSE_MS
         } else {
             (0..self.looks.min(8)).fold(PAUSE_MS, |ms, _| ms.saturating_mul(5) / 4).min(PAUSE_MAX_MS)
