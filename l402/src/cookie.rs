@@ -47,6 +47,12 @@ impl<'a> Cookies<'a> {
     }
 }
 
+/// Whether a `Cookie` header has a `pass` of any service.
+#[must_use]
+pub fn has_pass(header: &str) -> bool {
+    header.contains(PASS)
+}
+
 /// What a `wait` cookie of ours holds: the challenge that was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {

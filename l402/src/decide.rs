@@ -6,7 +6,7 @@ use crate::credential::{AUTHORIZATION_BYTES_MAX, Credential, Paid, UnverifiedL40
 use crate::fault::{Denial, Malformed};
 use crate::headers::{Headers, ResponseRules};
 use crate::keys::Keys;
-use crate::path::{RequestUrl, Target, canonical_host};
+use crate::path::{RequestUrl, Target, canonical_host, is_loopback};
 use crate::payment::VerifiedCharge;
 use crate::policy::{Mode, Policy, Service};
 use crate::problem::Refusal;
@@ -62,12 +62,22 @@ pub struct Pass {
 }
 
 /// Where this deployment was reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// `https://example.com`.
     pub public_url: String,
+    /// The origin that was really asked, which may be another of our hosts: `https://www.example.com`.
+    pub asked_url: String,
     /// `example.com`.
     pub host: String,
+}
+
+impl Place {
+    /// Whether an `Origin` is this site's own (T114, T119). `null` never is.
+    #[must_use]
+    pub fn is_home(&self, origin: &str) -> bool {
+        origin == self.asked_url || origin == self.public_url
+    }
 }
 
 /// A redemption that state or a body decides.
@@ -271,13 +281,14 @@ fn via(policy: &Policy) -> String {
 }
 
 fn place(policy: &Policy, scheme: &str, host: String) -> Place {
-    match &policy.public_url {
-        Some(url) => Place {
-            host: url.split_once("://").map_or_else(String::new, |(_, host)| host.to_owned()),
-            public_url: url.clone(),
-        },
-        None => Place { public_url: format!("{scheme}://{host}"), host },
-    }
+    let Some(url) = &policy.public_url else {
+        let asked_url = format!("{scheme}://{host}");
+        return Place { public_url: asked_url.clone(), asked_url, host };
+    };
+    let (public_scheme, public_host) = url.split_once("://").unwrap_or_default();
+    // Behind a proxy that ends TLS, the scheme that reaches us is not the one that the visitor sees.
+    let scheme = if is_loopback(&host) { scheme } else { public_scheme };
+    Place { public_url: url.clone(), asked_url: format!("{scheme}://{host}"), host: public_host.to_owned() }
 }
 
 fn pass(

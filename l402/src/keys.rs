@@ -26,6 +26,7 @@ pub struct Keys {
     challenge: Vec<Secret>,
     wait: Vec<[u8; 32]>,
     request: Vec<[u8; 32]>,
+    handover: Vec<[u8; 32]>,
 }
 
 #[derive(Clone)]
@@ -43,13 +44,15 @@ pub(crate) struct RootKey {
     pub(crate) retired: bool,
 }
 
-/// What a seal is for: a seal for one purpose is junk for the other (T17).
+/// What a seal is for: a seal for one purpose is junk for the others (T17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The cookie of a browser that waits for its payment.
     WaitCookie,
     /// The id of a request to the node webhook, which its settlement brings back.
     RelayRequest,
+    /// A link that opens a purchase somewhere else.
+    Handover,
 }
 
 /// Why the configured keys cannot be used.
@@ -124,6 +127,7 @@ impl Keys {
             challenge: all("satstile payment challenge v0").iter().map(Secret::derived).collect(),
             wait: all("satstile wait cookie v0"),
             request: all("satstile relay request v0"),
+            handover: all("satstile handover v0"),
         })
     }
 
@@ -149,6 +153,7 @@ impl Keys {
         match purpose {
             Purpose::WaitCookie => &self.wait,
             Purpose::RelayRequest => &self.request,
+            Purpose::Handover => &self.handover,
         }
     }
 
@@ -234,7 +239,9 @@ pub(crate) mod tests {
         let new = Keys::parse(&masters, &format!("{},{}", key(9), key(8))).unwrap();
         let seal = old.seal(Purpose::WaitCookie, "text");
         assert!(old.is_sealed(Purpose::WaitCookie, "text", &seal) && new.is_sealed(Purpose::WaitCookie, "text", &seal));
-        assert!(!old.is_sealed(Purpose::RelayRequest, "text", &seal));
+        for other in [Purpose::RelayRequest, Purpose::Handover] {
+            assert!(!old.is_sealed(other, "text", &seal), "{other:?}");
+        }
         assert!(!old.is_sealed(Purpose::WaitCookie, "texts", &seal) && !old.is_sealed(Purpose::WaitCookie, "text", ""));
         assert_ne!(new.seal(Purpose::WaitCookie, "text"), seal);
         assert_eq!(Keys::parse(&masters, "").unwrap_err(), KeysFault::Challenge(SecretFault::Short));

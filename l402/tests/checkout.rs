@@ -343,6 +343,27 @@ fn a_person_may_ask_for_another_invoice_and_the_first_one_still_counts() {
     assert_eq!(page.step(Event::Renew), [], "paid");
 }
 
+/// A renewal that is too dear, or broken, is not shown; who has paid the invoice before it gets in all the same.
+#[test]
+fn a_renewal_that_goes_wrong_does_not_lose_the_payment_before_it() {
+    let dear = || Event::Answered(Answer::Offer(Box::new(offer(2, Msat(21_001), NOW)), UnverifiedTerms::default()));
+    for wrong in [dear(), Event::Answered(Answer::Unreadable(PayerFault::NoChallenge))] {
+        let mut page = Page::waiting();
+        page.step(Event::Renew);
+        let effects = page.step(wrong);
+        assert!(matches!(page.checkout.phase(), Phase::Failed(CheckoutFault::Challenge(_))));
+        assert!(page.checkout.bill().is_none() && wakes(&effects).len() == 1, "{effects:?}");
+        assert_eq!(page.step(Event::Tick), [Effect::Poll(hash(1))]);
+        assert_eq!(page.settled(1), PROVEN);
+        let mut page = Page::waiting();
+        page.step(Event::Renew);
+        page.step(dear());
+        assert_eq!(page.step(Event::Renew), [Effect::Draw, Effect::Ask], "a person may try again");
+        page.step(answer(3, NOW));
+        page.is(Phase::Waiting);
+    }
+}
+
 #[test]
 fn forgetting_begins_anew() {
     let mut page = Page::waiting();

@@ -156,11 +156,50 @@ await tell({
     const origin = await host(visit, `<satstile-paywall src="${seller.origin}/thing"></satstile-paywall>`, seller.origin);
     await part(page, "done").waitFor(); // this one has its preimage
     await part(page, "handover").click();
-    await page.getByText("Too many requests").waitFor();
+    await page.getByText("The server cannot be reached").waitFor();
     assert.equal(await page.locator("satstile-paywall [part=handed] svg").count(), 0);
     assert.ok(seller.asked.includes("POST /.well-known/satstile/status"));
     assert.deepEqual(thief.asked, []);
     assert.deepEqual(elsewhere(visit, edge, origin, seller.origin), []);
+  },
+
+  "a limit that is no number allows nothing": async (visit) => {
+    const { page } = visit;
+    const [bill] = bills;
+    const seller = await sell({ thing: { challenge: `L402 macaroon="AAAA", invoice="${bill.bolt11}"`, body: {} } });
+    const limits = ["5 sats", "1,000,000", "-1", "NaN", "lots"];
+    const origin = await host(visit, limits.map((limit) => `<satstile-paywall src="${seller.origin}/thing" max-sats="${limit}"></satstile-paywall>`).join(""), seller.origin);
+    for (const element of await page.locator("satstile-paywall").all()) await element.scrollIntoViewIfNeeded();
+    await page.waitForFunction((count) => heard.filter(({ name }) => name === "error").length === count, limits.length);
+    assert.deepEqual((await heard(page, "error")).map(({ detail }) => detail.kind), limits.map(() => "too-dear"));
+    assert.equal(await page.locator("satstile-paywall svg").count(), 0);
+    assert.deepEqual(elsewhere(visit, edge, origin, seller.origin), []);
+  },
+
+  "what another site asks for, to which a redirect led, is not shown as the seller's": async (visit) => {
+    const { page } = visit;
+    const [bill] = bills;
+    const thief = await sell({ thing: { challenge: `L402 macaroon="AAAA", invoice="${bill.bolt11}"`, body: { service: "s" } } });
+    const seller = await listen((url) => url === "/thing" ? [302, { location: `${thief.origin}/thing` }, ""] : [404, {}, ""]);
+    const origin = await host(visit, `<satstile-paywall src="${seller.origin}/thing"></satstile-paywall>`, `${seller.origin} ${thief.origin}`);
+    await until(page, "error");
+    assert.deepEqual((await heard(page, "error")).map(({ detail }) => detail.kind), ["unreachable"]);
+    assert.equal(await page.locator("satstile-paywall svg").count(), 0);
+    const status = await page.evaluate((url) => SatstilePaywall.fetch(url).then((response) => response.status), `${seller.origin}/thing`);
+    assert.equal(status, 402);
+    assert.equal(await page.locator("dialog").count(), 0, "nobody was asked to pay it");
+    assert.deepEqual(elsewhere(visit, edge, origin, seller.origin, thief.origin), []);
+  },
+
+  "a body that is no object answers nothing, and the polls go on": async (visit) => {
+    const { page } = visit;
+    const [bill] = bills;
+    const bodies = [null, 7, "settled", [], { status: "settled", preimage: bill.preimage }];
+    let n = 0;
+    const seller = await sell({ thing: { challenge: `L402 macaroon="AAAA", invoice="${bill.bolt11}"`, body: null } }, () => bodies[Math.min(n++, bodies.length - 1)]);
+    await host(visit, `<satstile-paywall src="${seller.origin}/thing"></satstile-paywall>`, seller.origin);
+    await until(page, "settled");
+    assert.ok(n >= bodies.length);
   },
 
   "markup in what a seller says stays text": async (visit) => {
@@ -232,6 +271,8 @@ await tell({
     await page.locator("satstile-paywall [part=handed] svg").waitFor();
     // "Open" in this browser: a one-time link in a tab of its own, which gets the cookie that this page cannot set.
     const [tab] = await Promise.all([visit.context.waitForEvent("page"), part(page, "open").click()]);
+    // Another site sent the reader there, so the reader says so once more: nobody plants a pass (T114).
+    await tab.getByRole("button").click();
     await tab.waitForURL(edge + "/articles/1");
     assert.match(await tab.locator("h1").textContent(), /payment/i);
     assert.equal(page.url(), origin + "/");

@@ -242,6 +242,39 @@ await tell({
     assert.equal((await fetch(ARTICLE, { headers: { authorization } })).status, 200);
   },
 
+  "another src is another purchase, and nothing of the first gets into it": async (visit) => {
+    const { page, context } = visit;
+    await stage(visit, keeps("cookie"));
+    await page.evaluate(() => {
+      globalThis.taken = [];
+      document.querySelector("satstile-paywall").addEventListener("satstile:token", (event) => { event.preventDefault(); taken.push(event.detail); });
+    });
+    const first = await invoiceOn(page);
+    await pay(first);
+    await page.waitForFunction(() => taken.length === 1);
+    // Its answer is held up while the address changes once more: it comes too late, and is not shown.
+    let late;
+    await context.route(edge + "/articles/3", async (route) => { late = route; });
+    await page.evaluate(() => { document.querySelector("satstile-paywall").src = "/articles/3"; });
+    while (!late) await sleep(50);
+    const [, promise] = await Promise.all([
+      page.evaluate(() => { document.querySelector("satstile-paywall").src = "/dear/1"; }),
+      page.waitForResponse((response) => response.url() === edge + "/dear/1" && response.status() === 402),
+    ]);
+    await late.continue();
+    await part(page, "qr").locator("svg").waitFor();
+    await sleep(1_000);
+    assert.equal(await part(page, "amount").textContent(), "50 sats");
+    const second = await invoiceOn(page);
+    assert.ok((await promise.headerValue("www-authenticate")).includes(second) && second !== first);
+    await pay(second);
+    await page.waitForFunction(() => taken.length === 2);
+    const [one, two] = await page.evaluate(() => taken);
+    assert.deepEqual([one.resource, two.resource], [ARTICLE, edge + "/dear/1"]);
+    assert.notEqual(one.authorization, two.authorization);
+    assert.equal((await page.evaluate(async () => (await document.querySelector("satstile-paywall").whenPaid()).resource)), two.resource);
+  },
+
   "remembered for the session, it opens after a reload and in no other tab; not remembered, it is gone": async (visit) => {
     const { page, context } = visit;
     await stage(visit, keeps("session"));

@@ -300,7 +300,14 @@ fn the_page_needs_no_script_and_nobody_else() {
     }
     // T110, T111: the policy allows this page and nothing more.
     let policy = page.header("content-security-policy").unwrap();
-    for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"] {
+    for part in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ] {
         assert!(policy.contains(part), "no {part} in {policy}");
     }
     // No inline script, no `eval`; only wasm may be compiled.

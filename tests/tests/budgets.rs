@@ -72,6 +72,49 @@ fn the_visitors_of_another_site_share_one_budget() {
     assert_eq!(get(&stack, PAGE).status, 402);
 }
 
+/// T119: our own pages are no other site, on whichever of our hosts they are.
+#[test]
+fn our_own_hosts_are_no_other_site() {
+    let budgets = json!({"per_client_per_min": 1_000, "per_origin_per_min": 1});
+    let hosts = json!(["example.com", "www.example.com"]);
+    let stack = Stack::start(StackOptions::policy(json!({
+        "budgets": budgets, "client_ip": "peer", "hosts": hosts, "public_url": "https://example.com"})));
+    let ask = |origin: &str| {
+        let headers = [("host", "www.example.com"), ("origin", origin)];
+        http::get(&stack.url(PAGE), &headers).status
+    };
+    for _ in 0..3 {
+        assert_eq!((ask("https://www.example.com"), ask("https://example.com")), (402, 402));
+    }
+    assert_eq!((ask("https://blog.example.com"), ask("https://blog.example.com")), (402, 429));
+}
+
+/// T119: a picture that another site embeds names no origin. All of these share one budget, and nobody else is in it.
+#[test]
+fn what_other_sites_embed_shares_one_budget() {
+    let stack = with_budgets(&json!({"per_client_per_min": 1_000, "per_origin_per_min": 2}), &json!("peer"));
+    let ask = |site: &str, mode: &str| {
+        let headers = [("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+        http::get(&stack.url(PAGE), &headers)
+    };
+    for _ in 0..2 {
+        assert_eq!(ask("cross-site", "no-cors").status, 402);
+    }
+    let before = invoices(&stack);
+    let refused = ask("cross-site", "no-cors");
+    assert_eq!((refused.status, refused.header("www-authenticate")), (429, None));
+    assert!((1..=30).contains(&retry_after(&refused)), "one comes every 30 s");
+    assert_eq!(ask("cross-site", "websocket").status, 429);
+    assert_eq!(invoices(&stack), before);
+    for (site, mode) in
+        [("cross-site", "navigate"), ("same-origin", "no-cors"), ("same-site", "no-cors"), ("none", "navigate")]
+    {
+        assert_eq!(ask(site, mode).status, 402, "{site} {mode}");
+    }
+    assert_eq!(from(&stack, "sec-fetch-site", "cross-site").status, 402);
+    assert_eq!(from(&stack, "origin", "https://blog.test").status, 402);
+}
+
 /// T129: junk takes nothing from anybody's budget, nor does a request that is refused for its shape.
 #[test]
 fn junk_takes_nothing_from_the_budget() {

@@ -206,6 +206,30 @@ fn a_page_of_another_site_sets_nothing() {
     }
 }
 
+/// T114: each of our hosts is a site of its own, and a page of it is at home there.
+#[test]
+fn a_page_of_any_of_our_hosts_is_at_home() {
+    let hosts = json!({"hosts": ["example.com", "www.example.com"], "public_url": "https://example.com"});
+    let stack = Stack::start(plenty(hosts));
+    let ticket = buy(&stack, "/articles/1");
+    let www = [("host", "www.example.com"), ("origin", "https://www.example.com")];
+    assert_eq!(set(&stack, &ticket.l402(), &www).status, 204);
+    assert_eq!(about(&stack, "DELETE", "%2Farticles%2F1", &www).status, 204);
+    assert_eq!(set(&stack, &ticket.l402(), &[("host", "example.com"), ("origin", "https://example.com")]).status, 204);
+    for (host, origin) in [
+        ("www.example.com", "http://www.example.com"),
+        ("www.example.com", "https://www.example.com.evil.test"),
+        ("example.com", "https://www.example.com"),
+        ("www.example.com", "https://blog.test"),
+        ("www.example.com", "null"),
+    ] {
+        let refused = set(&stack, &ticket.l402(), &[("host", host), ("origin", origin)]);
+        assert_eq!((refused.status, refused.header("set-cookie")), (403, None), "{host} {origin}");
+        is_private(&refused);
+    }
+    assert_eq!(set(&stack, &ticket.l402(), &[("host", "evil.test"), ("origin", "https://evil.test")]).status, 421);
+}
+
 /// C6: the cookie's name is what the purchase opens: a service, or with `bind_route` one route of it.
 #[test]
 fn a_pass_for_a_route_is_named_after_it() {
@@ -222,12 +246,13 @@ fn a_pass_for_a_route_is_named_after_it() {
     assert_eq!((held("%2Fdear%2Fecho"), held("%2Fother%2F1")), (r#"{"open":true}"#.into(), r#"{"open":false}"#.into()));
     let gone = about(&stack, "DELETE", "%2Fother%2F1", &[]);
     assert!(!gone.all("set-cookie")[0].contains(scope), "{gone:?}");
-    // Asking counts nothing: both uses are still there.
-    for status in [200, 200, 402] {
+    // Asking counts nothing: both uses are still there. Once they are not, the answer is no.
+    for (status, open) in [(200, true), (200, false), (402, false)] {
         let read = common::eventually("the delivery", || {
             Some(http::get(&stack.url("/dear/echo"), &[("cookie", &cookies[0].0)])).filter(|r| r.status != 409)
         });
         assert_eq!(read.status, status);
+        common::eventually("the answer", || (held("%2Fdear%2Fecho") == format!("{{\"open\":{open}}}")).then_some(()));
     }
     assert_eq!(get(&stack, "/other/1").status, 402);
 }

@@ -12,8 +12,9 @@ export const define = (load) => {
     #core; #seen; #paid; #settle;
     constructor() {
       super();
-      this.#paid = new Promise((resolve) => { this.#settle = resolve; });
+      this.#promise();
     }
+    #promise() { this.#paid = new Promise((resolve) => { this.#settle = resolve; }); }
 
     whenPaid() { return this.#paid; }
     get maxSats() { return this.hasAttribute("max-sats") ? +this.getAttribute("max-sats") : Infinity; }
@@ -23,7 +24,7 @@ export const define = (load) => {
       const { mode } = this;
       if (mode === "button") return this.addEventListener("click", this.#click);
       if (mode === "modal") return; // until somebody calls `open()`
-      if (this.#core || mode === "page") return void this.#do("connected");
+      if (mode === "page") return void this.#do("connected");
       this.#seen = new IntersectionObserver((entries) => {
         if (entries.some((entry) => entry.isIntersecting)) { this.#seen.disconnect(); this.#do("connected"); }
       }, { rootMargin: "200px" });
@@ -32,9 +33,25 @@ export const define = (load) => {
     disconnectedCallback() {
       this.#seen?.disconnect();
       this.removeEventListener("click", this.#click);
-      this.#core?.then((core) => core.disconnected());
+      const core = this.#core;
+      this.#core = undefined;
+      core?.then((paywall) => paywall.end(), () => {});
     }
-    attributeChangedCallback(name, before, now) { if (before !== now) this.#core?.then((core) => core.changed(name)); }
+    attributeChangedCallback(name, before, now) {
+      if (before === now || !this.#core) return;
+      if (["src", "max-sats", "mode"].includes(name)) return this.#restart();
+      this.#core.then((paywall) => paywall.changed(name), () => {});
+    }
+    // Another resource, or the same from the beginning: another purchase.
+    #restart() {
+      this.disconnectedCallback();
+      this.#promise();
+      if (this.isConnected) this.connectedCallback();
+    }
+    async forget() {
+      await this.#do("forget");
+      this.#restart();
+    }
 
     #reflect(name, value) { value == null ? this.removeAttribute(name) : this.setAttribute(name, value); }
     #do(what) {
@@ -55,7 +72,7 @@ export const define = (load) => {
     };
 
     static {
-      for (const name of ["open", "close", "renew", "check", "forget"]) {
+      for (const name of ["open", "close", "renew", "check"]) {
         this.prototype[name] = function () { return this.#do(name); };
       }
       for (const name in defaults) {

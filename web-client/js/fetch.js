@@ -1,5 +1,6 @@
 // `SatstilePaywall.fetch`: like `fetch`, and a 402 becomes a dialog. Once it is paid the request is sent again, once. Who
 // closes the dialog, or would have to pay more than `maxSats`, gets the 402 itself, as `fetch` would give it.
+import { isFrom } from "./net.js";
 import { keep, recall } from "./store.js";
 
 export const fetchPaid = async (input, init = {}) => {
@@ -7,7 +8,9 @@ export const fetchPaid = async (input, init = {}) => {
   const again = first.clone(); // a body can be read once
   const unpaid = await fetch(first);
   const challenge = unpaid.headers.get("www-authenticate") ?? "";
-  if (unpaid.status !== 402 || first.headers.has("authorization") || !/\bL402\b/.test(challenge)) return unpaid;
+  const seller = new URL(first.url);
+  // A 402 of another site, to which a redirect led, is not for us to pay, nor to be believed about what was paid before.
+  if (unpaid.status !== 402 || !isFrom(seller, unpaid) || first.headers.has("authorization") || !/\bL402\b/.test(challenge)) return unpaid;
 
   const paid = (authorization) => {
     const request = again.clone();
@@ -15,8 +18,7 @@ export const fetchPaid = async (input, init = {}) => {
     return fetch(request);
   };
   // Something of this service may have been paid for already.
-  const { service } = await unpaid.clone().json().catch(() => ({}));
-  const seller = new URL(first.url);
+  const { service } = await unpaid.clone().json().then((body) => body ?? {}, () => ({}));
   const kept = init.remember !== "none" && service && recall("session", seller, service);
   if (kept) {
     const response = await paid(kept);

@@ -16,7 +16,7 @@ export const sellerOf = (src) => {
 
 // A response, or undefined when there is none in time.
 export const send = (method, url, { authorization, body, cookies } = {}) => fetch(url, {
-  method, body, cache: "no-store", credentials: cookies ? "same-origin" : "omit", signal: AbortSignal.timeout(TIMEOUT_MS),
+  method, body, cache: "no-store", redirect: url.includes(OWN) ? "error" : "follow", credentials: cookies ? "same-origin" : "omit", signal: AbortSignal.timeout(TIMEOUT_MS),
   headers: { accept: "application/json, */*;q=0.1", ...(authorization && { authorization }), ...(body && { "content-type": "text/plain" }) },
 }).catch(() => {});
 
@@ -28,13 +28,17 @@ export const isOpen = async (seller) => {
 
 export const passUrl = (seller) => `${seller.own}pass?for=${encodeURIComponent(seller.path)}`;
 
-const json = (response) => response.json().catch(() => ({}));
+// Redirects are followed, on the seller's own site.
+export const isFrom = (seller, { url }) => !url || new URL(url).origin === seller.origin;
+
+const json = (response) => response.json().then((value) => value ?? {}, () => ({}));
 const text = (value) => typeof value === "string" && !value.includes("\n") ? value : "";
 
 // What came of asking for the resource: an event for the Rust, and the 402 as it was heard, to be heard again by
 // another tab or after a reload.
-export const answer = async (response) => {
-  if (!response) return { event: ["none"] };
+export const answer = async (response, seller) => {
+  // What another site says, to which a redirect led, is not the seller's word, nor its invoice the seller's.
+  if (!response || !isFrom(seller, response)) return { event: ["none"] };
   const { status } = response;
   if (status === 429 || status === 503) return { event: ["later", response.headers.get("retry-after") ?? ""] };
   if (status !== 402) {

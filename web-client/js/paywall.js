@@ -1,4 +1,5 @@
-// One paywall in a page: tells the Rust what happens, and does what it says. No rule is in here.
+// One resource, being paid for in a page: tells the Rust what happens, and does what it says. No rule is in here. For
+// another resource the element makes another one of these, so that nothing of one purchase gets into the next.
 import { Paywall as Checkout, qr } from "rust";
 import { answer, isGood, isOpen, keys, offer, oneTimeLink, passUrl, sellerOf, send, status } from "./net.js";
 import { receiptOf, save } from "./receipt.js";
@@ -14,7 +15,7 @@ const RECEIPT_TRIES = 3;
 
 export class Paywall {
   #host; #settle; #frame; #checkout; #seller; #words; #view; #tabs; #timer; #socket; #heard; #signature; #notice;
-  #facts = {}; #effects = []; #acting; #leads; #shown; #offered; #taken; #leaving; #opened; #stop; #cookieless; #paying; #polledAt = 0;
+  #facts = {}; #effects = []; #acting; #leads; #shown; #offered; #taken; #leaving; #opened; #stop; #cookieless; #paying; #asked; #ended; #polledAt = 0;
 
   // `settle` resolves `whenPaid()` with the receipt.
   constructor(host, settle) {
@@ -30,33 +31,30 @@ export class Paywall {
   close() { this.#view?.dialog?.close(); }
   renew() { this.#step("renew"); }
   check() { this.#step(this.#facts.phase === "idle" ? "start" : "hint"); }
-  disconnected() {
+  // For good. What is still on its way from the network comes to nothing.
+  end() {
+    this.#ended = true;
+    this.#view?.dialog?.close();
+    // No old invoice stays on the screen; the page's own link stands there again.
+    if (this.#view) this.#host.shadowRoot.replaceChildren(document.createElement("slot"));
     this.#stop?.abort();
     clearTimeout(this.#timer);
     this.#hangUp();
     this.#tabs?.close();
     this.#checkout?.free();
-    this.#tabs = this.#view = this.#leads = this.#checkout = this.#heard = undefined;
+    this.#tabs = this.#view = this.#checkout = undefined;
   }
   async changed(name) {
-    if (name === "src" || name === "max-sats") {
-      this.disconnected();
-      if (this.#shown && this.#host.isConnected) await this.#begin();
-    } else if (name === "lang") {
-      this.#words = this.#view && await wordsOf(this.#language());
-      this.#draw();
-    } else {
-      this.#draw();
-    }
+    if (name === "lang") this.#words = this.#view && await wordsOf(this.#language());
+    this.#draw();
   }
+  // The element begins anew afterwards.
   async forget() {
-    if (!this.#seller) return;
-    for (const what of [this.#service, this.#seller.path]) keep(this.#remember, this.#seller, what);
-    if (this.#remember === "cookie") await send("DELETE", passUrl(this.#seller), { cookies: true });
-    keepBill(this.#seller);
-    this.#offered = this.#taken = this.#leaving = this.#opened = this.#signature = this.#heard = undefined;
-    this.#step("forget");
-    if (this.#shown) this.#step("start");
+    const seller = this.#seller ??= sellerOf(this.#host.src);
+    if (!seller) return;
+    for (const what of [this.#service, seller.path]) keep(this.#remember, seller, what);
+    keepBill(seller);
+    if (this.#remember === "cookie") await send("DELETE", passUrl(seller), { cookies: true });
   }
 
   get #remember() { return rememberAs(this.#host.remember, this.#seller?.isHome); }
@@ -67,12 +65,11 @@ export class Paywall {
   // Language, card, listeners, the first question: what is not there yet.
   async #begin() {
     this.#words ??= await wordsOf(this.#language());
-    if (!this.#host.isConnected) return;
+    if (!this.#host.isConnected || this.#ended) return;
     if (!this.#view) {
       this.#seller = sellerOf(this.#host.src);
       if (!this.#seller) return this.#fire("error", { kind: "src", message: `src="${this.#host.src}" is not an address on the web` });
-      const { maxSats } = this.#host;
-      this.#checkout = new Checkout(Number.isFinite(maxSats) ? maxSats : undefined);
+      this.#checkout = new Checkout(this.#host.maxSats);
       this.#view = new View(this.#host, this.#frame, (wish) => this.#grant(wish));
       this.#tabs = new Tabs(this.#seller.resource, (message, isSame) => this.#hear(message, isSame));
       this.#listen();
@@ -113,7 +110,9 @@ export class Paywall {
     this.#acting = true;
     while (this.#effects.length) {
       const [effect, ...given] = this.#effects.shift().split(" ");
-      this[`_${effect}`](given);
+      // Whatever goes wrong in the middle of a question is no answer to it, and the next one is asked.
+      const unanswered = { ask: ["none"], poll: ["unknown", given[0]], unlock: ["not-unlocked"] }[effect];
+      this[`_${effect}`](given)?.catch?.(() => unanswered && this.#step(...unanswered));
     }
     this.#acting = false;
   }
@@ -121,12 +120,14 @@ export class Paywall {
   // ── Effects, by their names in lines.rs ───────────────────────────────────────────────────────────────────────────
   async _ask() {
     const { event, heard, isShared } = await this.#answer();
-    if (heard) {
-      this.#heard = heard;
-      if (!isShared) this.#tabs?.tell("bill", { heard });
-      if (this.#remember !== "none") keepBill(this.#seller, heard);
-    }
+    if (this.#ended) return;
+    const before = this.#facts.bolt11;
     this.#step(...event);
+    if (!heard || this.#facts.phase !== "waiting" || this.#facts.bolt11 === before) return;
+    // Only what the Rust has put on the screen is told to others and kept.
+    this.#heard = heard;
+    if (!isShared) this.#tabs?.tell("bill", { heard });
+    if (this.#remember !== "none") keepBill(this.#seller, heard);
   }
 
   _draw() {
@@ -205,12 +206,13 @@ export class Paywall {
   // From the page itself, from what was bought before, from another tab, from before a reload, and last from the seller.
   async #answer() {
     const seller = this.#seller;
-    const isFirst = !this.#heard;
+    const isFirst = !this.#asked;
+    this.#asked = true;
     if (isFirst) {
       const { unpaid, dataset } = this.#host;
-      if (unpaid) return answer(unpaid);
+      if (unpaid) return answer(unpaid, seller);
       if (dataset.challenge) {
-        const heard = { challenge: dataset.challenge, body: JSON.parse(dataset.terms) };
+        const heard = { challenge: dataset.challenge, body: JSON.parse(dataset.terms) ?? {} };
         return { event: offer(heard), heard };
       }
       if (await this.#isRemembered()) return { event: ["free"] };
@@ -224,7 +226,7 @@ export class Paywall {
     }
     const kept = isFirst && this.#remember !== "none" && billOf(seller);
     if (kept?.body && Date.parse(kept.body.expires_at) > Date.now()) return { event: offer(kept), heard: kept };
-    return answer(await send("GET", seller.resource, { cookies: this.#remember === "cookie" }));
+    return answer(await send("GET", seller.resource, { cookies: this.#remember === "cookie" }), seller);
   }
 
   async #isRemembered() {
@@ -300,6 +302,7 @@ export class Paywall {
 
   // ── What a person presses ─────────────────────────────────────────────────────────────────────────────────────────
   async #grant(wish) {
+    if (this.#ended) return;
     const { bolt11 } = this.#facts;
     switch (wish) {
       case "webln":

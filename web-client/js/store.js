@@ -11,7 +11,7 @@ export const local = of("localStorage");
 
 // Where a credential is kept: "cookie" (of the seller, which no script can read; on its own pages only), "session", "none".
 export const rememberAs = (wish, isHome) => wish === "none" || wish === "session" ? wish : isHome ? "cookie" : "session";
-const name = (seller, what) => `satstile:${seller.origin}:${what}`;
+const name = (seller, what) => `satstile:${seller.origin} ${what}`;
 export const recall = (remember, seller, what) => remember === "session" ? session.get(name(seller, what)) : undefined;
 export const keep = (remember, seller, what, value) => { if (remember === "session" || !value) session.set(name(seller, what), value); };
 

@@ -17,7 +17,7 @@ const load = () => core ??= (async () => {
   wasm.catch(() => {}); // `start` tells
   await checked(`${base}core.js`, BUILD.core);
   const module = await import(`${base}core.js`);
-  await module.start(wasm, async (language) => (await get(`${language}.json`)).json());
+  await module.start(wasm, async (language, hash) => (await get(`${language}.json`, hash)).json());
   return module;
 })().catch((error) => { core = undefined; throw error; });
 

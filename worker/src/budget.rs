@@ -2,6 +2,7 @@
 
 use core::cell::{Cell, RefCell};
 
+use l402::decide::Place;
 use l402::policy::Policy;
 use l402::problem::Refusal;
 use worker::{Date, Env, Request};
@@ -48,17 +49,15 @@ impl Drop for Permit {
     }
 }
 
-/// Takes one from each budget. An unreachable budget says no. `home` is our own public URL.
-pub async fn take(env: &Env, policy: &Policy, home: &str, request: &Request) -> Result<Permit, Refusal<'static>> {
+/// Takes one from each budget. An unreachable budget says no.
+pub async fn take(env: &Env, policy: &Policy, place: &Place, request: &Request) -> Result<Permit, Refusal<'static>> {
     let limits = policy.budgets;
     let client = format!("client:{}", client::key(policy, request));
     let mine = lease(env, &client, Lease { per_minute: limits.per_client_per_min, want: 1 }).await?;
     if mine.granted == 0 {
         return Err(Refusal::TooManyInvoices(mine.retry_after_s.max(1)));
     }
-    // A page of another site asks through all of its visitors (T119). By a hash: origins are long, and strangers name them.
-    if let Some(origin) = request.headers().get("origin").ok().flatten().filter(|origin| origin != home) {
-        let name = format!("origin:{}", client::digest(&origin));
+    if let Some(name) = foreign_site(place, request) {
         let theirs = lease(env, &name, Lease { per_minute: limits.per_origin_per_min, want: 1 }).await?;
         if theirs.granted == 0 {
             return Err(Refusal::TooManyInvoices(theirs.retry_after_s.max(1)));
@@ -78,6 +77,21 @@ pub async fn take(env: &Env, policy: &Policy, home: &str, request: &Request) -> 
     }
     LEFT.set((all.granted - 1, now_ms + BLOCK_MS));
     Ok(permit)
+}
+
+/// The bucket of another site whose page asks through all of its visitors (T119).
+fn foreign_site(place: &Place, request: &Request) -> Option<String> {
+    let header = |name: &str| request.headers().get(name).ok().flatten();
+    match header("origin") {
+        // By a hash: origins are long, and strangers name them.
+        Some(origin) => (!place.is_home(&origin)).then(|| format!("origin:{}", client::digest(&origin))),
+        // What a page embeds, a picture for one, does not say which page it was: all of these share one.
+        None => {
+            let is_embedded = header("sec-fetch-site").as_deref() == Some("cross-site")
+                && header("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
+            is_embedded.then(|| "origin:none".to_owned())
+        }
+    }
 }
 
 async fn lease(env: &Env, name: &str, lease: Lease) -> Result<Leased, Refusal<'static>> {

@@ -52,7 +52,7 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
         }
     }
     // (3) A new invoice, within every budget.
-    let permit = match budget::take(env, &gate.policy, &quote.place.public_url, request).await {
+    let permit = match budget::take(env, &gate.policy, &quote.place, request).await {
         Ok(permit) => permit,
         Err(refusal) => return Ok(Admission::Answer(http::refuse(&refusal, false)?)),
     };

@@ -79,7 +79,7 @@ impl Setup {
                 _ => Decision::Refuse(Refusal::NotReady, None),
             },
             Self::Faulty { free: None, .. } => match own_name(request.url) {
-                Some(name) => Decision::Own(name.to_owned(), Place { public_url: String::new(), host: String::new() }),
+                Some(name) => Decision::Own(name.to_owned(), Place::default()),
                 None => Decision::Refuse(Refusal::NotReady, None),
             },
         }

@@ -4,6 +4,7 @@
 use l402::UnixTime;
 use l402::decide::{OWN_PREFIX, Place};
 use l402::encoding::to_base64url;
+use l402::keys::Purpose;
 use l402::problem::Refusal;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -39,8 +40,15 @@ pub async fn handover(gate: &Gate, place: &Place, mut request: Request, env: &En
     if handed.retry_after_s > 0 {
         return http::refuse(&Refusal::TooOften(handed.retry_after_s), false);
     }
-    let url = format!("{}{OWN_PREFIX}open/{}.{}", place.public_url, grant.hash, to_base64url(&code));
+    let link = seal(gate, &format!("{}.{}", grant.hash, to_base64url(&code)));
+    // On the host that was asked: a pass opens its own host only, and the widget takes no link to another.
+    let url = format!("{}{OWN_PREFIX}open/{link}", place.asked_url);
     http::json(200, &json!({"url": url, "expires_at": UnixTime(handed.ends_at).to_string()}))
+}
+
+/// `<payment hash>.<code>.<seal>`: for a link that we did not make, no object is asked (T64).
+fn seal(gate: &Gate, named: &str) -> String {
+    format!("{named}.{}", gate.keys.seal(Purpose::Handover, named))
 }
 
 /// What is kept of a code: whoever reads the storage has no link.

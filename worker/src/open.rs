@@ -1,8 +1,11 @@
-//! `open/<payment hash>.<code>`: the page behind a one-time link. It works without JavaScript, and looking at it
+//! `open/<payment hash>.<code>.<seal>`: the page behind a one-time link. It works without JavaScript, and looking at it
 //! uses nothing up: messengers fetch links to draw a preview.
 
 use l402::PaymentHash;
+use l402::cookie::has_pass;
+use l402::decide::Place;
 use l402::encoding::{base64url, to_base64};
+use l402::keys::Purpose;
 use l402::problem::Answer;
 use sha2::{Digest, Sha256};
 use worker::{Env, Request, Response, Result};
@@ -11,7 +14,7 @@ use crate::gate::Gate;
 use crate::handover::fingerprint;
 use crate::http;
 use crate::objects::{Open, Opened, ask, binding};
-use crate::pass::Grant;
+use crate::pass::{Grant, opens};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1b1b1f;--soft:#5c5c66;--paper:#faf9f7;--card:#fff;--line:#e3e0da;--accent:#b45309}\
@@ -30,40 +33,80 @@ const ASKS: &str = "<h1>Paid on another device</h1>\n<p>This link opens it here.
 const ENDED: &str = "<h1>This link has ended</h1>\n<p>It works once, and for five minutes. \
     Make a new link on the device that paid.</p>";
 
-/// `GET` shows the same page for any code, `POST` uses the code up. From which page the form was sent does not
-/// matter: the code is a bearer's, and the widget on another site sends it for its reader.
-pub async fn open(gate: &Gate, link: &str, request: &Request, env: &Env) -> Result<Response> {
-    let method = request.inner().method();
-    let answer = match read(link) {
-        Some(_) if method != "POST" => page(200, ASKS),
-        Some((hash, code)) => redeem(gate, env, &hash, &code).await?.unwrap_or_else(|| page(404, ENDED)),
+/// `GET` shows the same page for any code, `POST` uses the code up. A form that another site sent is a look, too:
+/// nobody gets somebody else's pass without a press of their own, on our own page (T114).
+pub async fn open(gate: &Gate, place: &Place, link: &str, request: &Request, env: &Env) -> Result<Response> {
+    let is_pressed = request.inner().method() == "POST" && !is_foreign(place, request);
+    let answer = match Link::read(link) {
+        Some(_) if !is_pressed => page(200, ASKS),
+        Some(link) => redeem(gate, env, &link, request).await?.unwrap_or_else(|| page(404, ENDED)),
         None => page(404, ENDED),
     };
     http::response(&answer)
 }
 
-/// `<payment hash>.<code>`
-fn read(link: &str) -> Option<(PaymentHash, Vec<u8>)> {
-    let (hash, code) = link.split_once('.')?;
-    let code = base64url(code).filter(|code| code.len() == 16)?;
-    Some((PaymentHash::from_hex(hash)?, code))
+/// Whether a browser says that this does not come from a page of ours.
+fn is_foreign(place: &Place, request: &Request) -> bool {
+    let header = |name: &str| request.headers().get(name).ok().flatten();
+    header("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+        || header("origin").is_some_and(|origin| !place.is_home(&origin))
+}
+
+/// `<payment hash>.<code>.<seal>`
+struct Link<'a> {
+    hash: PaymentHash,
+    code: Vec<u8>,
+    named: &'a str,
+    unverified_seal: &'a str,
+}
+
+impl<'a> Link<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let (named, unverified_seal) = text.rsplit_once('.')?;
+        let (hash, code) = named.split_once('.')?;
+        let bytes = |part: &str, length: usize| base64url(part).filter(|bytes| bytes.len() == length);
+        bytes(unverified_seal, 32)?;
+        Some(Self { hash: PaymentHash::from_hex(hash)?, code: bytes(code, 16)?, named, unverified_seal })
+    }
 }
 
 /// 303 to the page that the link was made for, with its pass. What was true when the link was made is checked
-/// again: the grant may have ended since.
-async fn redeem(gate: &Gate, env: &Env, hash: &PaymentHash, code: &[u8]) -> Result<Option<Answer>> {
-    let question = Open { code: fingerprint(code) };
-    let opened: Opened = ask(env, binding::PAYMENTS, &hash.to_string(), "open", &question).await?;
+/// again: the grant may have ended since. A browser that gets in without it keeps what it has, and the code stays good.
+async fn redeem(gate: &Gate, env: &Env, link: &Link<'_>, request: &Request) -> Result<Option<Answer>> {
+    // Nobody's guess reaches an object (T64).
+    if !gate.keys.is_sealed(Purpose::Handover, link.named, link.unverified_seal) {
+        return Ok(None);
+    }
+    let name = link.hash.to_string();
+    let mut question = Open { code: fingerprint(&link.code), keep: true };
+    let cookie = request.headers().get("cookie")?.unwrap_or_default();
+    if has_pass(&cookie) {
+        let seen: Opened = ask(env, binding::PAYMENTS, &name, "open", &question).await?;
+        if !seen.path.is_empty() && opens(gate, env, &request.inner().url(), &seen.path, &cookie).await {
+            return Ok(Some(go(seen.path)));
+        }
+    }
+    question.keep = false;
+    let opened: Opened = ask(env, binding::PAYMENTS, &name, "open", &question).await?;
     let Some(grant) = Grant::read(gate, &format!("L402 {}", opened.credential)) else { return Ok(None) };
-    let mut answer = grant.hold(303);
-    // A path of ours, checked when it was stored (T52).
-    answer.headers.push(("location", opened.path));
+    let mut answer = go(opened.path);
+    answer.headers.push(("set-cookie", grant.cookie()));
     Ok(Some(answer))
+}
+
+/// To a path of ours, checked when it was stored (T52).
+fn go(path: String) -> Answer {
+    let mut answer = http::bare(303);
+    answer.headers.push(("location", path));
+    answer
 }
 
 fn page(status: u16, main: &str) -> Answer {
     let mut answer = http::bare(status);
     let style_hash = to_base64(&Sha256::digest(STYLE));
+    // With `no-referrer`, a browser would send the page's own form with `Origin: null`.
+    answer.headers.retain(|(name, _)| *name != "referrer-policy");
+    answer.headers.push(("referrer-policy", "strict-origin".to_owned()));
     answer.headers.push(("content-type", "text/html; charset=utf-8".to_owned()));
     answer.headers.push(("content-security-policy", format!(
         "default-src 'none'; style-src 'sha256-{style_hash}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

@@ -34,7 +34,7 @@ pub async fn serve(
         ("health", "GET" | "HEAD") => http::json(200, &json!({"status": "ok"})),
         ("keys.json", "GET" | "HEAD") => keys(gate).await,
         ("audit", "GET") => audit(gate, &request, env).await,
-        ("pass", "GET" | "HEAD" | "POST" | "DELETE") => pass::pass(gate, place, &request),
+        ("pass", "GET" | "HEAD" | "POST" | "DELETE") => pass::pass(gate, place, &request, env).await,
         ("handover", "POST") => handover::handover(gate, place, request, env).await,
         ("status" | "handover", "OPTIONS") => http::response(&http::preflight("POST")),
         ("keys.json" | "health", "OPTIONS") => http::response(&http::preflight("GET, HEAD")),
@@ -42,7 +42,7 @@ pub async fn serve(
         ("health" | "keys.json" | "audit", _) => http::refuse(&Refusal::Method(methods("GET")), is_head),
         ("pass", _) => http::refuse(&Refusal::Method(methods("GET,POST,DELETE")), is_head),
         _ => match (name.strip_prefix("open/"), method.as_str()) {
-            (Some(link), "GET" | "HEAD" | "POST") => open::open(gate, link, &request, env).await,
+            (Some(link), "GET" | "HEAD" | "POST") => open::open(gate, place, link, &request, env).await,
             (Some(_), _) => http::refuse(&Refusal::Method(methods("GET,POST")), is_head),
             (None, _) => http::refuse(&Refusal::NotFound, is_head),
         },

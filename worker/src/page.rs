@@ -62,7 +62,8 @@ pub fn render(challenge: &Challenge, path: &str, terms: &str, service: &str, now
     let style_hash = to_base64(&Sha256::digest(STYLE));
     let policy = format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; style-src 'sha256-{style_hash}'; \
-         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'"
     );
     let headers = vec![
         ("content-type", "text/html; charset=utf-8".to_owned()),

@@ -3,20 +3,21 @@
 //! The cookie is the one that a browser without JavaScript gets, so that a paid picture, download or page opens
 //! by its plain address. All of it is for pages of this site: no answer here has a CORS field.
 
-use l402::caveat::{self, Demand};
+use l402::caveat::{self, Demand, body_matches};
 use l402::cookie::{clear_pass, clear_wait, set_pass};
 use l402::credential::Credential;
-use l402::decide::Place;
+use l402::decide::{Claim, Place, Proof};
 use l402::path::{RequestUrl, Target, decode};
 use l402::problem::{Answer, Refusal};
 use l402::route::{Access, Methods};
 use l402::{Decision, PaymentHash, UnixTime};
 use serde_json::json;
-use worker::{Request, Response, Result};
+use worker::{Env, Request, Response, Result};
 
 use crate::gate::Gate;
-use crate::http;
+use crate::objects::{Claimed, Left, ask, binding};
 use crate::status::as_minted;
+use crate::{http, log};
 
 /// A paid credential, exactly as it was minted, that is good for reading, now.
 pub struct Grant {
@@ -58,6 +59,11 @@ impl Grant {
         })
     }
 
+    /// The `Set-Cookie` of it, for as long as it lasts.
+    pub fn cookie(&self) -> String {
+        set_pass(&self.scope, &self.token, &self.preimage, http::now().until(self.valid_until))
+    }
+
     /// The answer that makes the browser hold it for as long as it lasts.
     pub fn hold(&self, status: u16) -> Answer {
         hold(status, &self.scope, &self.token, &self.preimage, http::now().until(self.valid_until))
@@ -73,12 +79,12 @@ pub fn hold(status: u16, scope: &str, token: &str, preimage_hex: &str, life_s: u
 }
 
 /// `POST` sets, `GET` asks, `DELETE` forgets.
-pub fn pass(gate: &Gate, place: &Place, request: &Request) -> Result<Response> {
+pub async fn pass(gate: &Gate, place: &Place, request: &Request, env: &Env) -> Result<Response> {
     let method = request.inner().method();
     let url = request.inner().url();
     let header = |name: &str| request.headers().get(name).ok().flatten();
     // What writes is asked for by our own pages only (T114).
-    if !matches!(method.as_str(), "GET" | "HEAD") && header("origin").is_some_and(|from| from != place.public_url) {
+    if !matches!(method.as_str(), "GET" | "HEAD") && header("origin").is_some_and(|from| !place.is_home(&from)) {
         return http::refuse(&Refusal::OtherSite, false);
     }
     let answer = match method.as_str() {
@@ -92,7 +98,10 @@ pub fn pass(gate: &Gate, place: &Place, request: &Request) -> Result<Response> {
         // "No" is an answer like "yes": a browser would write a 404 into every visitor's console.
         _ => {
             let cookie = header("cookie").unwrap_or_default();
-            let is_open = wanted(&url).is_some_and(|path| opens(gate, &url, &path, &cookie));
+            let is_open = match wanted(&url) {
+                Some(path) => opens(gate, env, &url, &path, &cookie).await,
+                None => false,
+            };
             return http::json(200, &json!({"open": is_open}));
         }
     };
@@ -109,9 +118,9 @@ fn wanted(url: &str) -> Option<String> {
     String::from_utf8(decode(path).into_owned()).ok().filter(|path| path.starts_with('/'))
 }
 
-/// Whether a GET with these cookies would be let in. It is decided as any request is, and nothing comes of it: how
-/// many uses a counted grant has left is known to its object alone, and not asked.
-fn opens(gate: &Gate, url: &str, path: &str, cookie: &str) -> bool {
+/// Whether a GET with these cookies would be let in now. It is decided as any request is, and nothing comes of it: a
+/// counted grant is asked what is left of it, and not used.
+pub async fn opens(gate: &Gate, env: &Env, url: &str, path: &str, cookie: &str) -> bool {
     let Ok(asked) = RequestUrl::split(url) else { return false };
     let request = l402::Request {
         method: "GET",
@@ -119,8 +128,26 @@ fn opens(gate: &Gate, url: &str, path: &str, cookie: &str) -> bool {
         headers: &format!("cookie:{cookie}"),
         has_body: false,
     };
-    let decision = l402::decide(&gate.policy, &gate.keys, &request, http::now());
-    matches!(decision, Decision::Free(_) | Decision::Paid(_) | Decision::Claim(_))
+    match l402::decide(&gate.policy, &gate.keys, &request, http::now()) {
+        Decision::Free(_) | Decision::Paid(_) => true,
+        Decision::Claim(claim) => is_left(env, &claim).await.unwrap_or_else(|error| {
+            log::failed("pass", &error.to_string());
+            false
+        }),
+        _ => false,
+    }
+}
+
+/// Whether another delivery of a grant could begin now, of a GET.
+async fn is_left(env: &Env, claim: &Claim<'_>) -> Result<bool> {
+    // A cookie holds no other credential.
+    let Proof::L402(paid) = &claim.proof else { return Ok(false) };
+    if paid.terms.digest.is_some_and(|digest| !body_matches(&digest, b"")) {
+        return Ok(false);
+    }
+    let Some(limit) = paid.terms.deliveries(claim.service.price) else { return Ok(true) };
+    let left: Claimed = ask(env, binding::PAYMENTS, &paid.payment_hash.to_string(), "left", &Left { limit }).await?;
+    Ok(left == Claimed::Granted)
 }
 
 /// What a purchase for this path opens; `None` where nothing is sold to read.

@@ -88,7 +88,13 @@ fn bind(tools: &Tools, wasm: &Path, out: &Path, profile: Profile) -> Result<()> 
     if profile == Profile::Shipped {
         wasm::optimise(tools, &out.join("core.wasm"))?;
     }
+    let mut hashes = serde_json::Map::new();
+    for language in languages()? {
+        let code = language.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        hashes.insert(code, integrity("sha256", &Sha256::digest(fs::read(&language)?)).into());
+    }
     let mut esbuild = bundle(tools, "core.js");
+    esbuild.arg(format!("--define:HASHES={}", serde_json::Value::Object(hashes)));
     esbuild.arg(format!("--alias:rust={}", bound.join("rust.js").display())).arg("--loader:.css=text");
     repo::run(esbuild.arg(format!("--outfile={}", out.join("core.js").display())))?;
     wasm::remove(&bound)
@@ -111,14 +117,14 @@ fn load(tools: &Tools, out: &Path) -> Result<()> {
     let id: String = all.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let build = serde_json::json!({
         "id": id,
-        "core": integrity(&fs::read(out.join("core.js"))?),
-        "wasm": integrity(&fs::read(out.join("core.wasm"))?),
+        "core": sha384(&fs::read(out.join("core.js"))?),
+        "wasm": sha384(&fs::read(out.join("core.wasm"))?),
     });
     let loader = out.join("widget.js");
     let mut esbuild = bundle(tools, "widget.js");
     esbuild.arg(format!("--define:BUILD={build}")).arg(format!("--outfile={}", loader.display()));
     repo::run(&mut esbuild)?;
-    let integrity = integrity(&fs::read(&loader)?);
+    let integrity = sha384(&fs::read(&loader)?);
     let about = serde_json::json!({
         "script": format!("/.well-known/satstile/widget-{id}/widget.js"),
         "integrity": integrity,
@@ -130,8 +136,12 @@ fn load(tools: &Tools, out: &Path) -> Result<()> {
 }
 
 /// As `integrity` attributes have it (W3C Subresource Integrity).
-pub fn integrity(bytes: &[u8]) -> String {
-    format!("sha384-{}", STANDARD.encode(Sha384::digest(bytes)))
+fn integrity(name: &str, hash: &[u8]) -> String {
+    format!("{name}-{}", STANDARD.encode(hash))
+}
+
+fn sha384(bytes: &[u8]) -> String {
+    integrity("sha384", &Sha384::digest(bytes))
 }
 
 /// Names in a built directory, sorted.

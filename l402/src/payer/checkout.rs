@@ -284,7 +284,7 @@ impl Checkout {
         let mut effects = Vec::new();
         match event {
             Event::Start => self.start(&mut effects),
-            Event::Renew if self.awaits() => {
+            Event::Renew if matches!(self.phase, Phase::Waiting | Phase::Over) => {
                 self.renewals = 0;
                 self.ask(&mut effects);
             }
@@ -302,9 +302,9 @@ impl Checkout {
                 self.is_seen = is_seen;
                 match (is_seen, self.phase) {
                     // The phone comes back from the wallet: now, not after the pause (T115 still holds).
-                    (true, Phase::Waiting | Phase::Over | Phase::Settled) => self.look(now, chance, &mut effects),
                     (true, Phase::Failed(CheckoutFault::Unreachable)) => self.start(&mut effects),
-                    _ => self.pause(now, chance, &mut effects),
+                    (true, _) => self.look(now, chance, &mut effects),
+                    (false, _) => self.pause(now, chance, &mut effects),
                 }
             }
             Event::Leads(leads) => {
@@ -374,14 +374,29 @@ impl Checkout {
             Answer::Free => self.open(effects),
             Answer::Offer(offer, terms) => match self.bill_of(*offer, &terms, now) {
                 Ok(bill) => self.show(bill, now, chance, effects),
-                Err(fault) => self.fail(CheckoutFault::Challenge(fault), effects),
+                Err(fault) => self.refuse(fault, now, chance, effects),
             },
-            Answer::Unreadable(fault) => self.fail(CheckoutFault::Challenge(fault), effects),
+            Answer::Unreadable(fault) => self.refuse(fault, now, chance, effects),
             Answer::Later(_) if is_first => self.fail(CheckoutFault::Limited, effects),
             Answer::None if is_first => self.fail(CheckoutFault::Unreachable, effects),
             // A renewal that did not come: the old invoice stays, and the next tick tries again.
             Answer::Later(seconds) => effects.push(Effect::Wake(seconds.clamp(1, 60).saturating_mul(1_000))),
             Answer::None => effects.push(Effect::Wake(spread(PAUSE_MAX_MS, chance))),
+        }
+    }
+
+    /// Shows the fault instead of an invoice. What was on the screen before may have been paid, and is still watched.
+    fn refuse(&mut self, fault: PayerFault, now: UnixTime, chance: u8, effects: &mut Vec<Effect>) {
+        let before = self.bill.take();
+        self.remember(before);
+        self.fail(CheckoutFault::Challenge(fault), effects);
+        self.pause(now, chance, effects);
+    }
+
+    fn remember(&mut self, before: Option<Bill>) {
+        self.earlier.extend(before);
+        if self.earlier.len() > EARLIER_MAX {
+            self.earlier.remove(0);
         }
     }
 
@@ -408,10 +423,7 @@ impl Checkout {
         let is_same = self.bill.as_ref().is_some_and(|shown| shown.offer.payment_hash() == hash);
         let before = self.bill.replace(bill).filter(|_| !is_same);
         let is_renewal = before.is_some();
-        self.earlier.extend(before);
-        if self.earlier.len() > EARLIER_MAX {
-            self.earlier.remove(0);
-        }
+        self.remember(before);
         self.phase = Phase::Waiting;
         if is_same {
             self.pause(now, chance, effects);
@@ -496,9 +508,10 @@ impl Checkout {
 
     fn fail(&mut self, fault: CheckoutFault, effects: &mut Vec<Effect>) {
         self.phase = Phase::Failed(fault);
-        // What was on the screen must not be paid any more.
-        if matches!(fault, CheckoutFault::Challenge(_) | CheckoutFault::FalseProof) {
+        // A seller that lies is paid nothing more.
+        if fault == CheckoutFault::FalseProof {
             self.bill = None;
+            self.earlier.clear();
         }
         effects.extend([Effect::Rest, Effect::Draw, Effect::Tell(News::Failed)]);
     }
@@ -506,8 +519,8 @@ impl Checkout {
     fn tick(&mut self, now: UnixTime, chance: u8, effects: &mut Vec<Effect>) {
         match self.phase {
             Phase::Settled => effects.push(Effect::Unlock),
-            Phase::Waiting | Phase::Over => self.look(now, chance, effects),
-            Phase::Idle | Phase::Asking | Phase::Open | Phase::Failed(_) => {}
+            _ if self.awaits() => self.look(now, chance, effects),
+            _ => {}
         }
     }
 
@@ -572,7 +585,7 @@ impl Checkout {
         if !self.awaits() || self.is_polling || (!self.leads && !self.is_seen) {
             return;
         }
-        if self.next_to_look_at(now).is_none() && self.phase == Phase::Over {
+        if self.next_to_look_at(now).is_none() && self.phase != Phase::Waiting {
             effects.push(Effect::Rest);
             return;
         }
@@ -588,9 +601,13 @@ impl Checkout {
         effects.push(Effect::Wake(if left_ms == 0 { pause_ms } else { pause_ms.min(left_ms) }));
     }
 
-    /// A payment would still be welcome.
+    /// A payment would still be welcome: an invoice is on the screen, or was before a renewal went wrong.
     const fn awaits(&self) -> bool {
-        matches!(self.phase, Phase::Waiting | Phase::Over)
+        match self.phase {
+            Phase::Waiting | Phase::Over => true,
+            Phase::Failed(CheckoutFault::Challenge(_)) => !self.earlier.is_empty(),
+            _ => false,
+        }
     }
 
     fn bills(&self) -> impl Iterator<Item = &Bill> {

@@ -1,7 +1,7 @@
 //! Codes that open a grant somewhere else, once each, for five minutes. They stand beside their payment, and end
 //! with its rows.
 
-use worker::{Date, Result, Storage};
+use worker::{Date, Result, SqlStorage, Storage};
 
 use super::payment::{create, keep};
 use super::rows;
@@ -15,8 +15,6 @@ const LIVE_MAX: i64 = 5;
 /// How many may be made in an hour.
 const HOURLY_MAX: i64 = 20;
 const HOUR_S: i64 = 3_600;
-/// After so many wrong codes the good ones are closed: somebody is guessing (T64).
-const WRONG_MAX: i64 = 20;
 
 /// `hand`: keep a code.
 #[derive(Debug)]
@@ -40,11 +38,13 @@ pub struct Handed {
     pub retry_after_s: u64,
 }
 
-/// `open`: use a code up.
+/// `open`: use a code up. Only codes that we sealed are asked about, so nobody can guess here (T64).
 #[derive(Debug)]
 pub struct Open {
     /// SHA-256 of the code, hex.
     pub code: String,
+    /// Only tell what it opens, and leave it good.
+    pub keep: bool,
 }
 
 /// The reply to `open`; both are empty when there is no such code.
@@ -58,14 +58,15 @@ pub struct Opened {
 
 words!(Hand { code, credential, path, until });
 words!(Handed { ends_at, retry_after_s });
-words!(Open { code });
+words!(Open { code, keep });
 words!(Opened { credential, path });
 
-/// A code without a credential was used up, or closed; it still counts for its hour.
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS handover(code TEXT PRIMARY KEY, credential TEXT NOT NULL, path TEXT NOT NULL, \
-    made_at INTEGER NOT NULL, wrong INTEGER NOT NULL) STRICT";
+/// A code that was used up, or has ended, keeps its time alone: it still counts for its hour.
+const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS link(code TEXT PRIMARY KEY, credential TEXT NOT NULL, path TEXT NOT NULL, \
+    made_at INTEGER NOT NULL) STRICT";
+const EMPTY: &str = "UPDATE link SET credential = '', path = '' WHERE ";
 const TALLY: &str = "SELECT COUNT(*), COALESCE(SUM(credential <> ''), 0), COALESCE(MIN(made_at), 0), \
-    COALESCE(MIN(CASE WHEN credential <> '' THEN made_at END), 0) FROM handover";
+    COALESCE(MIN(CASE WHEN credential <> '' THEN made_at END), 0) FROM link";
 
 /// Keeps a code, unless there are too many.
 pub fn hand(storage: &Storage, hand: Hand) -> Result<Handed> {
@@ -73,8 +74,8 @@ pub fn hand(storage: &Storage, hand: Hand) -> Result<Handed> {
     transaction(storage, |sql| {
         create(sql)?;
         sql.exec(SCHEMA, None)?;
-        sql.exec("DELETE FROM handover WHERE made_at <= ?", vec![rows::int(now - HOUR_S)?])?;
-        sql.exec("UPDATE handover SET credential = '' WHERE made_at <= ?", vec![rows::int(now - LIFE_S)?])?;
+        sql.exec("DELETE FROM link WHERE made_at <= ?", vec![rows::int(now - HOUR_S)?])?;
+        end_old(sql, now)?;
         let Some(tally) = rows::first(sql, TALLY)? else { return Err("a count without a row".into()) };
         let [made, live, first_made, first_live] = [0, 1, 2, 3].map(|place| tally.int(place));
         let free_at = match () {
@@ -86,30 +87,33 @@ pub fn hand(storage: &Storage, hand: Hand) -> Result<Handed> {
             return Ok(Handed { ends_at: 0, retry_after_s: free_at.abs_diff(now) });
         }
         let values = vec![hand.code.into(), hand.credential.into(), hand.path.into(), rows::int(now)?];
-        sql.exec("INSERT INTO handover VALUES(?, ?, ?, ?, 0)", values)?;
+        sql.exec("INSERT INTO link VALUES(?, ?, ?, ?)", values)?;
         keep(storage, sql, hand.until)?;
         Ok(Handed { ends_at: (now + LIFE_S).unsigned_abs(), retry_after_s: 0 })
     })
 }
 
-/// Uses a code up. What was never handed over has no rows, and gets none by guessing.
+/// Uses a code up, or only tells what it opens.
 pub fn open(storage: &Storage, open: &Open) -> Result<Opened> {
-    let now = now();
     transaction(storage, |sql| {
-        if rows::first(sql, "SELECT 1 FROM sqlite_master WHERE name = 'handover'")?.is_none() {
+        if rows::first(sql, "SELECT 1 FROM sqlite_master WHERE name = 'link'")?.is_none() {
             return Ok(Opened::default());
         }
-        sql.exec("UPDATE handover SET credential = '' WHERE made_at <= ?", vec![rows::int(now - LIFE_S)?])?;
+        end_old(sql, now())?;
         let code = || vec![open.code.clone().into()];
-        let found = "SELECT credential, path FROM handover WHERE code = ? AND credential <> ''";
-        if let Some(row) = rows::first_of(sql, found, code())? {
-            sql.exec("UPDATE handover SET credential = '' WHERE code = ?", code())?;
-            return Ok(Opened { credential: row.text(0), path: row.text(1) });
+        let found = "SELECT credential, path FROM link WHERE code = ? AND credential <> ''";
+        let Some(row) = rows::first_of(sql, found, code())? else { return Ok(Opened::default()) };
+        if !open.keep {
+            sql.exec(&format!("{EMPTY} code = ?"), code())?;
         }
-        sql.exec("UPDATE handover SET wrong = wrong + 1 WHERE credential <> ''", None)?;
-        sql.exec("UPDATE handover SET credential = '' WHERE wrong >= ?", vec![rows::int(WRONG_MAX)?])?;
-        Ok(Opened::default())
+        Ok(Opened { credential: row.text(0), path: row.text(1) })
     })
+}
+
+/// Whoever reads the storage finds no credential in it that a link does not need any more.
+fn end_old(sql: &SqlStorage, now: i64) -> Result<()> {
+    sql.exec(&format!("{EMPTY} credential <> '' AND made_at <= ?"), vec![rows::int(now - LIFE_S)?])?;
+    Ok(())
 }
 
 fn now() -> i64 {

@@ -13,7 +13,7 @@ pub mod words;
 pub use allowance::{Take, Taken};
 pub use handover::{Hand, Handed, Open, Opened};
 pub use mint_budget::{Lease, Leased};
-pub use payment::{Claim, Claimed, Conclude, Ended, Settle, Settled, Settlement};
+pub use payment::{Claim, Claimed, Conclude, Ended, Left, Settle, Settled, Settlement};
 pub use totals::Counts;
 
 use core::cell::{Cell, OnceCell};

@@ -71,7 +71,14 @@ pub struct Claim {
     pub until: u64,
 }
 
-/// The reply to `claim`.
+/// `left`: could a claim of an L402 grant succeed now?
+#[derive(Debug)]
+pub struct Left {
+    /// How many deliveries the grant covers.
+    pub limit: u64,
+}
+
+/// The reply to `claim` and `left`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claimed {
     /// Deliver.
@@ -95,6 +102,7 @@ words!(Settlement { amount_msat, preimage, settled_at });
 words!(Settle { settlement, until });
 words!(Ended { settlement, may_look });
 words!(Claim { id, once, limit, lease_s, until });
+words!(Left { limit });
 words!(Conclude { id, delivered });
 one_word!(Settled { New, Known, Contradiction });
 one_word!(Claimed { Granted, InFlight, UsedUp });
@@ -117,15 +125,16 @@ const SCHEMA: [&str; 3] = [
 ];
 
 const TALLY: &str = "SELECT COALESCE(SUM(delivered), 0), COALESCE(SUM(1 - delivered), 0), \
-    COALESCE(SUM(once * delivered), 0), COALESCE(SUM(once * (1 - delivered)), 0) FROM claim";
+    COALESCE(SUM(once * delivered), 0), COALESCE(SUM(once * (1 - delivered)), 0) FROM claim WHERE delivered = 1 OR ends_at > ?";
 
-/// `look`, `watch`, `settle`, `claim`, `conclude`, `hand` or `open`. `looked_ms` is when the node was last asked about this hash.
+/// `look`, `watch`, `settle`, `claim`, `left`, `conclude`, `hand` or `open`. `looked_ms` is when the node was last asked about this hash.
 pub fn ask(storage: &Storage, looked_ms: &Cell<u64>, operation: &str, question: &str) -> Result<String> {
     match operation {
         "look" => Ok(look(storage, looked_ms)?.say()),
         "watch" => Ok(known(&storage.sql())?.map_or_else(String::new, |_| "settled".to_owned())),
         "settle" => Ok(settle(storage, &Settle::hear(question)?)?.say()),
         "claim" => Ok(claim(storage, &Claim::hear(question)?)?.say()),
+        "left" => Ok(left(&storage.sql(), &Left::hear(question)?)?.say()),
         "conclude" => Ok(conclude(storage, &Conclude::hear(question)?)?.say()),
         "hand" => Ok(handover::hand(storage, Words::hear(question)?)?.say()),
         "open" => Ok(handover::open(storage, &Words::hear(question)?)?.say()),
@@ -179,20 +188,38 @@ fn claim(storage: &Storage, claim: &Claim) -> Result<Claimed> {
         let ends_at = i64::try_from(now.saturating_add(claim.lease_s)).unwrap_or(i64::MAX);
         // An attempt whose worker died counts as failed: the payer may try again (D8).
         sql.exec("DELETE FROM claim WHERE delivered = 0 AND ends_at <= ?", vec![rows::int(now as i64)?])?;
-        let Some(tally) = rows::first(sql, TALLY)? else { return Err("a sum without a row".into()) };
-        let [delivered, open, once_delivered, once_open] = [0, 1, 2, 3].map(|place| tally.int(place));
-        let limit = claim.limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        if delivered >= limit || (claim.once && once_delivered > 0) {
-            return Ok(Claimed::UsedUp);
-        }
-        if delivered + open >= limit || (claim.once && once_open > 0) {
-            return Ok(Claimed::InFlight);
+        let outcome = tally(sql, now, claim.once, claim.limit)?;
+        if outcome != Claimed::Granted {
+            return Ok(outcome);
         }
         let values = vec![claim.id.clone().into(), rows::int(i64::from(claim.once))?, rows::int(ends_at)?];
         sql.exec("INSERT INTO claim VALUES(?, ?, 0, ?)", values)?;
         keep(storage, sql, claim.until)?;
         Ok(Claimed::Granted)
     })
+}
+
+/// What a claim with these limits comes to. An attempt whose lease has ended counts for nothing.
+fn tally(sql: &SqlStorage, now: u64, once: bool, limit: Option<u64>) -> Result<Claimed> {
+    let Some(tally) = rows::first_of(sql, TALLY, vec![rows::int(now as i64)?])? else {
+        return Err("a sum without a row".into());
+    };
+    let [delivered, open, once_delivered, once_open] = [0, 1, 2, 3].map(|place| tally.int(place));
+    let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    Ok(match () {
+        () if delivered >= limit || (once && once_delivered > 0) => Claimed::UsedUp,
+        () if delivered + open >= limit || (once && once_open > 0) => Claimed::InFlight,
+        () => Claimed::Granted,
+    })
+}
+
+/// Reads, and writes nothing: whoever only asks uses nothing up.
+fn left(sql: &SqlStorage, left: &Left) -> Result<Claimed> {
+    match rows::first(sql, "SELECT 1 FROM sqlite_master WHERE name = 'claim'")? {
+        Some(_) => tally(sql, Date::now().as_millis() / 1_000, false, Some(left.limit)),
+        None if left.limit == 0 => Ok(Claimed::UsedUp),
+        None => Ok(Claimed::Granted),
+    }
 }
 
 fn conclude(storage: &Storage, conclude: &Conclude) -> Result<()> {
