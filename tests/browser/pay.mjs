@@ -1,7 +1,7 @@
 // Somebody with JavaScript pays: inline, by a button, in a window, by the wallet in the browser, for an API, on another
 // site. What is on the screen can be paid, and what was paid opens at once.
 import assert from "node:assert/strict";
-import { blog, count402, edge, elsewhere, heard, invoiceOn, news, param, part, pay, quantile, scan, shoot, sleep, tell, until, wallet } from "./lib.mjs";
+import { blog, count402, edge, elsewhere, heard, invoiceOn, news, param, part, pay, quantile, scan, shoot, sleep, stage, tell, until, wallet } from "./lib.mjs";
 
 const THANKS_MS = 700; // of paywall.js: "Paid" is read for so long
 
@@ -87,6 +87,17 @@ await tell({
     await until(page, "settled");
     assert.ok(asksWallet() > 0);
     assert.equal(count402(visit, "/dear/field-notes.pdf"), 1);
+  },
+
+  "who pays with the wallet in the browser, before any poll, gets a signed receipt": async (visit) => {
+    const { page } = visit;
+    await stage(visit, `<satstile-paywall src="/articles/2"><p slot="paid">All yours.</p></satstile-paywall>`, { head: `<script defer src="${wallet}/webln.js"></script>` });
+    await part(page, "webln").click();
+    const receipt = await page.evaluate(() => document.querySelector("satstile-paywall").whenPaid());
+    assert.equal(receipt.signature.split(".").length, 3);
+    assert.equal(receipt.resource, edge + "/articles/2");
+    await page.getByText("All yours.").waitFor();
+    assert.equal(page.url(), edge + "/free/stage", "a page with a word of its own stays");
   },
 
   "a file behind a button opens by its plain address, and in parts": async (visit) => {

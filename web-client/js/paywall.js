@@ -15,7 +15,7 @@ const RECEIPT_TRIES = 3;
 
 export class Paywall {
   #host; #settle; #frame; #checkout; #seller; #words; #view; #tabs; #timer; #socket; #heard; #signature; #notice;
-  #facts = {}; #effects = []; #acting; #leads; #shown; #offered; #taken; #leaving; #opened; #stop; #cookieless; #paying; #asked; #ended; #polledAt = 0;
+  #facts = {}; #effects = []; #acting; #leads; #shown; #offered; #taken; #leaving; #opened; #stop; #cookieless; #paying; #asked; #ended; #paidAt; #polledAt = 0;
 
   // `settle` resolves `whenPaid()` with the receipt.
   constructor(host, settle) {
@@ -175,6 +175,7 @@ export class Paywall {
   // Offers the credential to the page, which may take it; else it becomes a cookie, or is kept in the tab.
   async _unlock([preimage, ...words]) {
     const authorization = words.join(" ");
+    this.#paidAt ??= new Date().toISOString();
     if (!this.#offered) {
       this.#offered = true;
       this.#taken = !this.#offer(authorization);
@@ -270,7 +271,9 @@ export class Paywall {
     if (this.#opened) return;
     this.#opened = true;
     const { proof } = this.#facts;
-    const goesOn = proof && !this.#taken && this.#remember === "cookie" && !this.#hasPaidSlot;
+    // Who has paid before and presses the button wants what is behind it.
+    const isWanted = proof || this.#frame === "dialog";
+    const goesOn = isWanted && !this.#taken && this.#remember === "cookie" && !this.#hasPaidSlot;
     if (goesOn || this.#frame === "page") {
       this.#leaving = true;
       this.#draw();
@@ -288,14 +291,14 @@ export class Paywall {
 
   // Signed, if the seller signs within a moment.
   async #receipt() {
-    const [, challenge] = /(?:token|macaroon)="([^"]+)"/.exec(this.#heard?.challenge) ?? [];
+    const [authorization] = this.#checkout.authorization().split(":");
     for (let tries = 0; !this.#signature && tries < RECEIPT_TRIES; tries++) {
       // The server wants a second between two questions (C5).
-      await new Promise((resolve) => setTimeout(resolve, this.#polledAt + 1_000 - Date.now()));
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, this.#polledAt + 1_000 - Date.now())));
       this.#polledAt = Date.now();
-      this.#signature = (await status(this.#seller, this.#facts.hash, `L402 ${challenge}`)).receipt;
+      this.#signature = (await status(this.#seller, this.#facts.hash, authorization)).receipt;
     }
-    return receiptOf(this.#seller, this.#facts, this.#heard, this.#signature);
+    return receiptOf(this.#seller, this.#facts, this.#heard, this.#paidAt, this.#signature);
   }
 
   #credential() { return this.#checkout.authorization() ?? recall(this.#remember, this.#seller, this.#seller.path); }

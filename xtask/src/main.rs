@@ -89,7 +89,12 @@ fn build_packages() -> Result<()> {
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
     worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
-    dist::build(&mut steps, &tools)
+    dist::build(&mut steps, &tools)?;
+    for package in dist::PACKAGES {
+        println!("{}", dist::tarball(package).display());
+    }
+    println!("In an empty folder: npm install the first of them, then `npx satstile init .`");
+    Ok(())
 }
 
 fn build_worker(dev: bool) -> Result<()> {
