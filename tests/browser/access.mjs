@@ -257,13 +257,16 @@ await tell({
   "who wants no movement sees none": [{ reducedMotion: "reduce" }, async (visit) => {
     const { page } = visit;
     let answer;
-    await visit.context.route(edge + "/articles/1", async (route) => { await new Promise((go) => { answer = go; }); await route.continue(); });
+    let arrived;
+    const asked = new Promise((resolve) => { arrived = resolve; });
+    await visit.context.route(edge + "/articles/1", async (route) => { await new Promise((go) => { answer = go; arrived(); }); await route.continue(); });
     await stage(visit, ARTICLE);
     await part(page, "busy").waitFor();
     const moving = () => page.evaluate(() => document.querySelector("satstile-paywall").shadowRoot.getAnimations().length);
     assert.equal(await moving(), 0);
     await page.emulateMedia({ reducedMotion: "no-preference" });
     assert.equal(await moving(), 1, "the others see that something is going on");
+    await asked; // the wheel turns before the question is out
     answer();
     await part(page, "qr").waitFor();
     assert.equal(await moving(), 0);
