@@ -13,6 +13,16 @@ const keeps = (remember, more = "") => `<satstile-paywall src="/articles/1" reme
 const PAID = '<p slot="paid">Thank you, dear reader.</p>'; // a page with an idea of its own stays where it is
 const polls = ({ requests }, page) => requests.filter((request) => request.url() === OWN + "status" && request.frame().page() === page).length;
 const withoutSockets = (context) => context.addInitScript(() => { delete globalThis.WebSocket; });
+// The same preview in two tabs, which show the same invoice.
+const inTwoTabs = async ({ page, context }) => {
+  await withoutSockets(context);
+  await page.goto(edge + "/free/1");
+  const invoice = await invoiceOn(page);
+  const second = await context.newPage();
+  await second.goto(edge + "/free/1");
+  assert.equal(await invoiceOn(second), invoice);
+  return { invoice, second };
+};
 const passes = async (context) => (await context.cookies()).filter(({ name }) => name.includes("pass"));
 const isOpened = async (page) => {
   await page.waitForURL(ARTICLE);
@@ -82,13 +92,8 @@ await tell({
   },
 
   "two tabs show one invoice, one of them polls, and both open": async (visit) => {
-    const { page, context } = visit;
-    await withoutSockets(context);
-    await page.goto(edge + "/free/1");
-    const invoice = await invoiceOn(page);
-    const second = await context.newPage();
-    await second.goto(edge + "/free/1");
-    assert.equal(await invoiceOn(second), invoice);
+    const { page } = visit;
+    const { invoice, second } = await inTwoTabs(visit);
     assert.equal(count402(visit, "/articles/1"), 1);
     const before = polls(visit, page);
     await sleep(3_500);
@@ -100,13 +105,8 @@ await tell({
   },
 
   "the tab that polls is closed, and the other takes over": async (visit) => {
-    const { page, context } = visit;
-    await withoutSockets(context);
-    await page.goto(edge + "/free/1");
-    const invoice = await invoiceOn(page);
-    const second = await context.newPage();
-    await second.goto(edge + "/free/1");
-    assert.equal(await invoiceOn(second), invoice);
+    const { page } = visit;
+    const { invoice, second } = await inTwoTabs(visit);
     await page.close();
     await pay(invoice);
     await isOpened(second);

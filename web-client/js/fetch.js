@@ -1,6 +1,6 @@
 // `SatstilePaywall.fetch`: like `fetch`, and a 402 becomes a dialog. Once it is paid the request is sent again, once. Who
 // closes the dialog, or would have to pay more than `maxSats`, gets the 402 itself, as `fetch` would give it.
-import { isFrom } from "./net.js";
+import { isFrom, json } from "./net.js";
 import { keep, recall } from "./store.js";
 
 export const fetchPaid = async (input, init = {}) => {
@@ -18,7 +18,7 @@ export const fetchPaid = async (input, init = {}) => {
     return fetch(request);
   };
   // Something of this service may have been paid for already.
-  const { service } = await unpaid.clone().json().then((body) => body ?? {}, () => ({}));
+  const { service } = await json(unpaid.clone());
   const kept = init.remember !== "none" && service && recall("session", seller, service);
   if (kept) {
     const response = await paid(kept);

@@ -31,7 +31,8 @@ export const passUrl = (seller) => `${seller.own}pass?for=${encodeURIComponent(s
 // Redirects are followed, on the seller's own site.
 export const isFrom = (seller, { url }) => !url || new URL(url).origin === seller.origin;
 
-const json = (response) => response.json().then((value) => value ?? {}, () => ({}));
+// The body as an object; empty when it is none.
+export const json = (response) => response.json().then((value) => value ?? {}, () => ({}));
 const text = (value) => typeof value === "string" && !value.includes("\n") ? value : "";
 
 // What came of asking for the resource: an event for the Rust, and the 402 as it was heard, to be heard again by

@@ -24,7 +24,6 @@ pub fn event(name: &str, given: &str, more: &str) -> Option<Event> {
         "renew" => Event::Renew,
         "tick" => Event::Tick,
         "hint" => Event::Hint,
-        "forget" => Event::Forget,
         "seen" => Event::Seen(is),
         "live" => Event::Live(is),
         "leads" => Event::Leads(is),
