@@ -15,7 +15,10 @@ use serde_json::{Map, Value};
 use crate::encoding;
 
 /// Reads one JSON value and nothing after it; a duplicate key anywhere is a fault.
-pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+///
+/// # Errors
+/// What `serde_json` says of the text.
+pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(text).map(|Strict(value)| value)
 }
 

@@ -17,7 +17,7 @@
 //! | question | module |
 //! | --- | --- |
 //! | may this request pass, and if not, what then? | [`decide`](mod@decide) |
-//! | has this URL one reading only? | [`path`] |
+//! | has this URL one reading only, and is its host this machine? | [`path`], [`host`] |
 //! | which route and price is it? | [`route`], [`policy`] |
 //! | what did the client send? | [`credential`], [`payment`] |
 //! | did we make this token, and is it unchanged? | [`token`], [`identifier`], [`keys`] |
@@ -29,7 +29,7 @@
 //! | how do worker and node webhook talk? | [`relay`] |
 //! | what proves a purchase afterwards? | [`receipt`] |
 //! | how does a client pay? | [`payer`] |
-//! | what do times, amounts, secrets look like? | [`time`], [`amount`], [`preimage`], [`secret`], [`encoding`] |
+//! | what do times, amounts, secrets look like? | [`time`], [`amount`], [`preimage`], [`secret`], [`encoding`], [`json`] |
 //!
 //! # A request, decided
 //!
@@ -75,10 +75,11 @@ pub mod encoding;
 pub mod fault;
 #[cfg(feature = "verify")]
 pub mod headers;
+pub mod host;
 #[cfg(feature = "verify")]
 pub mod identifier;
 #[cfg(any(feature = "verify", feature = "relay"))]
-mod json;
+pub mod json;
 #[cfg(feature = "verify")]
 pub mod keys;
 #[cfg(feature = "verify")]

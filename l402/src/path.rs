@@ -4,6 +4,8 @@
 //! front of a paid route. So nothing is repaired here: what could be read in two ways is refused,
 //! and the very bytes that were matched are the bytes that are forwarded.
 
+pub use crate::host::is_loopback;
+
 use std::borrow::Cow;
 
 use crate::fault::Malformed;
@@ -214,19 +216,6 @@ pub fn canonical_host(authority: &str) -> Option<String> {
         }
     };
     (port_fine && host_fine).then_some(lower)
-}
-
-/// Whether a canonical host names this machine, with any port (C15).
-#[must_use]
-pub fn is_loopback(host: &str) -> bool {
-    let name = match host.rfind(']') {
-        Some(end) => host.get(..=end).unwrap_or(host),
-        None => host.split(':').next().unwrap_or(host),
-    };
-    name == "localhost"
-        || name == "[::1]"
-        || name.ends_with(".localhost")
-        || name.parse::<core::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -1,0 +1,147 @@
+//! LND over REST (`lnrpc/lightning.proto`, `invoices.proto`), also the hosted ones with a certificate of an authority.
+//!
+//! `type=lnd-rest;server=https://127.0.0.1:8080;macaroon=<hex>;certthumbprint=<sha-256>`, and with
+//! `private-route-hints=true` for a node that has private channels only.
+//!
+//! Least privilege: `lncli bakemacaroon uri:/lnrpc.Lightning/AddInvoice uri:/lnrpc.Lightning/LookupInvoice
+//! uri:/lnrpc.Lightning/SubscribeInvoices`.
+//!
+//! Habits: 64-bit numbers are strings; `r_preimage` is there from the start, so `state` alone decides; `ACCEPTED` is a
+//! held payment, which may still fail.
+
+use l402::{PaymentHash, Preimage};
+use serde_json::{Value, json};
+
+use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
+use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::fault::BackendFault;
+use crate::http::{HttpReply, HttpRequest};
+use crate::json;
+
+/// Its `type`.
+pub const KIND: &str = "lnd-rest";
+
+/// An LND node.
+#[derive(Clone, Debug)]
+pub struct Lnd {
+    server: Server,
+    macaroon: Credential,
+    private_route_hints: bool,
+}
+
+/// A settlement out of the stream of [`Lnd::subscribe`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which invoice.
+    pub payment_hash: PaymentHash,
+    /// Where to go on after a restart.
+    pub settle_index: u64,
+}
+
+impl Lnd {
+    pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
+        let server = parameters.server(None)?;
+        let macaroon = parameters.credential("macaroon")?;
+        let private_route_hints = parameters.flag("private-route-hints")?;
+        let place = server.place.clone();
+        Ok((Self { server, macaroon, private_route_hints }, place))
+    }
+
+    /// The stream of settlements after `settle_index`, a JSON object a line; with 0, those from now on.
+    #[must_use]
+    pub fn subscribe(&self, settle_index: u64) -> HttpRequest {
+        self.signed(HttpRequest::get(self.server.at(&format!("/v1/invoices/subscribe?settle_index={settle_index}"))))
+    }
+
+    /// One line of that stream: `Ok(None)` for news of an invoice that is not settled.
+    ///
+    /// # Errors
+    /// [`BackendFault::Unreadable`], and for an error that LND sends as a line [`BackendFault::Refused`].
+    pub fn parse_line(line: &[u8]) -> Result<Option<Settlement>, BackendFault> {
+        let line = json::parse(&HttpReply::new(200, line))?;
+        if line.get("error").is_some() {
+            return Err(BackendFault::Refused(500));
+        }
+        if json::required(&line, "/result/state")? != "SETTLED" {
+            return Ok(None);
+        }
+        let payment_hash = json::base64_32(&line, "/result/r_hash").map(PaymentHash);
+        let settle_index = json::number(&line, "/result/settle_index");
+        let (Some(payment_hash), Some(settle_index)) = (payment_hash, settle_index) else {
+            return Err(BackendFault::Unreadable);
+        };
+        Ok(Some(Settlement { payment_hash, settle_index }))
+    }
+
+    fn signed(&self, request: HttpRequest) -> HttpRequest {
+        request.with("grpc-metadata-macaroon", self.macaroon.expose())
+    }
+}
+
+impl Backend for Lnd {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn preimages(&self) -> Preimages {
+        Preimages::Told
+    }
+
+    fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
+        let [reply, ..] = replies else {
+            let body = json!({
+                "value_msat": order.amount.0.to_string(),
+                "memo": order.description,
+                "expiry": order.expiry_s.to_string(),
+                "private": self.private_route_hints,
+            });
+            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v1/invoices"), &body))));
+        };
+        let reply = success(reply)?;
+        let named = json::base64_32(&reply, "/r_hash").map(PaymentHash).ok_or(BackendFault::Unreadable)?;
+        let bolt11 = json::required(&reply, "/payment_request")?;
+        Invoice::read(bolt11, Some(named), order, String::new()).map(Step::Done)
+    }
+
+    fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
+        let [reply, ..] = replies else {
+            let path = format!("/v1/invoice/{}", watched.payment_hash);
+            return Ok(Step::Ask(self.signed(HttpRequest::get(self.server.at(&path)))));
+        };
+        if reply.status == 404 {
+            return Ok(Step::Done(Status::NotFound));
+        }
+        let reply = success(reply)?;
+        if json::base64_32(&reply, "/r_hash") != Some(watched.payment_hash.0) {
+            return Err(BackendFault::WrongInvoice);
+        }
+        let status = match json::required(&reply, "/state")? {
+            "OPEN" | "ACCEPTED" => Status::Pending,
+            // LND cancels what was not paid in time, too.
+            "CANCELED" => Status::Canceled,
+            "SETTLED" => {
+                let preimage = json::base64_32(&reply, "/r_preimage").map(Preimage::new);
+                let preimage = preimage.ok_or(BackendFault::WrongPreimage)?;
+                let received = json::msat(&reply, "/amt_paid_msat").ok_or(BackendFault::Unreadable)?;
+                Status::settled(watched, Some(received), Some(preimage), json::time(&reply, "/settle_date"))?
+            }
+            _ => return Err(BackendFault::Unreadable),
+        };
+        Ok(Step::Done(status))
+    }
+}
+
+/// LND answers most of what goes wrong with 500 and a gRPC code: a macaroon that may not do this comes as 2 (unknown)
+/// with "permission denied" in its message, and one that is not valid the same way.
+fn success(reply: &HttpReply) -> Result<Value, BackendFault> {
+    if reply.status != 200 {
+        let denied = json::parse(reply).ok().is_some_and(|error| {
+            let message = json::text(&error, "/message").unwrap_or_default();
+            ["permission denied", "cannot get macaroon", "verification failed", "macaroon"]
+                .iter()
+                .any(|word| message.contains(word))
+        });
+        return Err(if denied { BackendFault::Unauthorized } else { json::of_status(reply.status) });
+    }
+    json::parse(reply)
+}

@@ -1,0 +1,27 @@
+//! The back ends, a module each. Every module says what its node is called with, which credential does, and which of
+//! its habits have to be known.
+
+use crate::call::Backend;
+use crate::connection::{ConnectionFault, Parameters};
+
+pub mod lnd;
+
+/// What `type=` may be.
+pub const KINDS: &[&str] = &[lnd::KIND];
+
+/// The back end of a connection string, and where it is.
+pub(crate) fn of(
+    kind: &str,
+    parameters: &mut Parameters,
+) -> Result<(Box<dyn Backend + Send + Sync>, String), ConnectionFault> {
+    Ok(match kind {
+        lnd::KIND => boxed(lnd::Lnd::of(parameters)?),
+        other => return Err(ConnectionFault::Type(other.to_owned())),
+    })
+}
+
+fn boxed<B: Backend + Send + Sync + 'static>(
+    (backend, place): (B, String),
+) -> (Box<dyn Backend + Send + Sync>, String) {
+    (Box::new(backend), place)
+}

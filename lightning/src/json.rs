@@ -1,0 +1,108 @@
+//! Reading replies: every number may also be a string (LND's 64-bit ones are), and nothing is repaired.
+
+use l402::{Msat, PaymentHash, Preimage, UnixTime, encoding};
+use serde_json::Value;
+
+use crate::fault::BackendFault;
+use crate::http::HttpReply;
+
+/// The JSON of a reply; a duplicate key is a fault, because two readers would read two things.
+pub(crate) fn parse(reply: &HttpReply) -> Result<Value, BackendFault> {
+    l402::json::parse(&reply.unverified_body).map_err(|_| BackendFault::Unreadable)
+}
+
+/// The JSON of a 2xx reply; the usual faults for any other status.
+pub(crate) fn of_success(reply: &HttpReply) -> Result<Value, BackendFault> {
+    match reply.status {
+        200..=299 => parse(reply),
+        status => Err(of_status(status)),
+    }
+}
+
+/// What a status that is no success means, when the back end gives it no meaning of its own.
+pub(crate) const fn of_status(status: u16) -> BackendFault {
+    match status {
+        401 | 403 => BackendFault::Unauthorized,
+        429 | 500..=599 => BackendFault::Busy(status),
+        _ => BackendFault::Refused(status),
+    }
+}
+
+/// A text under a JSON pointer (RFC 6901), such as `/data/id`.
+pub(crate) fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer)?.as_str()
+}
+
+/// A text that must be there.
+pub(crate) fn required<'v>(value: &'v Value, pointer: &str) -> Result<&'v str, BackendFault> {
+    text(value, pointer).ok_or(BackendFault::Unreadable)
+}
+
+/// A whole number from 0, or its decimal text.
+pub(crate) fn number(value: &Value, pointer: &str) -> Option<u64> {
+    match value.pointer(pointer)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => decimal(text),
+        _ => None,
+    }
+}
+
+/// An amount in millisatoshi.
+pub(crate) fn msat(value: &Value, pointer: &str) -> Option<Msat> {
+    number(value, pointer).map(Msat)
+}
+
+/// An amount in whole satoshi.
+pub(crate) fn sat(value: &Value, pointer: &str) -> Option<Msat> {
+    number(value, pointer)?.checked_mul(1_000).map(Msat)
+}
+
+/// Unix seconds; 0 means "not yet" wherever it is used.
+pub(crate) fn time(value: &Value, pointer: &str) -> Option<UnixTime> {
+    number(value, pointer).filter(|at| *at > 0).map(UnixTime)
+}
+
+/// A payment hash in hex.
+pub(crate) fn hash(value: &Value, pointer: &str) -> Option<PaymentHash> {
+    PaymentHash::from_hex(text(value, pointer)?)
+}
+
+/// A preimage in hex.
+pub(crate) fn preimage(value: &Value, pointer: &str) -> Option<Preimage> {
+    Preimage::from_hex(text(value, pointer)?)
+}
+
+/// 32 bytes in base64.
+pub(crate) fn base64_32(value: &Value, pointer: &str) -> Option<[u8; 32]> {
+    encoding::base64_any(text(value, pointer)?)?.try_into().ok()
+}
+
+/// Decimal digits and nothing else.
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Value {
+        parse(&HttpReply::new(200, text)).unwrap()
+    }
+
+    #[test]
+    fn a_number_may_be_a_text_of_digits_and_nothing_else() {
+        let read = |text: &str| number(&value(&format!("{{\"n\":{text}}}")), "/n");
+        assert_eq!((read("7"), read("\"7\""), read("\"18446744073709551615\"")), (Some(7), Some(7), Some(u64::MAX)));
+        for odd in ["-7", "7.0", "\"+7\"", "\"-7\"", "\" 7\"", "\"7e0\"", "\"\"", "\"18446744073709551616\"", "null"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_no_reply() {
+        let twice = HttpReply::new(200, r#"{"state":"OPEN","state":"SETTLED"}"#);
+        assert_eq!(parse(&twice), Err(BackendFault::Unreadable));
+    }
+}
