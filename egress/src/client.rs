@@ -1,0 +1,133 @@
+//! One client for one back end: its connections are kept open, and shared by clones.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Hyper;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use rustls::crypto::ring::default_provider;
+use satstile_lightning::http::REPLY_BYTES_MAX;
+use satstile_lightning::{BackendFault, HttpReply, HttpRequest};
+
+use crate::pin::Pinned;
+
+/// How long an unused connection is kept; nodes close theirs after a minute or more.
+const IDLE: Duration = Duration::from_secs(30);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Sends requests, each within its deadline.
+#[derive(Clone, Debug)]
+pub struct Client {
+    hyper: Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    deadline: Duration,
+}
+
+impl Client {
+    /// A client that accepts the pinned certificate and no other, or without a pin those of the authorities built in.
+    ///
+    /// # Errors
+    /// When the TLS library cannot be set up.
+    pub fn new(pin: Option<[u8; 32]>, deadline: Duration) -> io::Result<Self> {
+        // The provider is named, because another crate of the workspace could switch on a second one.
+        let provider = Arc::new(default_provider());
+        let builder = HttpsConnectorBuilder::new();
+        let builder = match pin {
+            None => builder.with_provider_and_webpki_roots(default_provider()).map_err(io::Error::other)?,
+            Some(sha256) => builder.with_tls_config(
+                ClientConfig::builder_with_provider(Arc::clone(&provider))
+                    .with_safe_default_protocol_versions()
+                    .map_err(io::Error::other)?
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(Pinned { sha256, provider }))
+                    .with_no_client_auth(),
+            ),
+        };
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_DEADLINE.min(deadline)));
+        let connector = builder.https_or_http().enable_http1().wrap_connector(http);
+        let hyper =
+            Hyper::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).build(connector);
+        Ok(Self { hyper, deadline })
+    }
+
+    /// Sends, and reads the whole reply.
+    ///
+    /// # Errors
+    /// [`BackendFault::Unreachable`] without a reply in time, [`BackendFault::Unreadable`] for one over 64 KB.
+    pub async fn send(&self, request: &HttpRequest) -> Result<HttpReply, BackendFault> {
+        let exchange = async {
+            let response = self.begin(request).await?;
+            let status = response.status().as_u16();
+            match Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await {
+                Ok(body) => Ok(HttpReply::new(status, body.to_bytes())),
+                Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BackendFault::Unreadable),
+                Err(_) => Err(BackendFault::Unreachable),
+            }
+        };
+        tokio::time::timeout(self.deadline, exchange).await.unwrap_or(Err(BackendFault::Unreachable))
+    }
+
+    /// Opens a stream of lines that goes on for as long as the other side likes. The deadline is for its head.
+    ///
+    /// # Errors
+    /// [`BackendFault::Unreachable`], or what the status says.
+    pub async fn open(&self, request: &HttpRequest) -> Result<Lines, BackendFault> {
+        let head = tokio::time::timeout(self.deadline, self.begin(request)).await;
+        let response = head.unwrap_or(Err(BackendFault::Unreachable))?;
+        match response.status().as_u16() {
+            200 => Ok(Lines { body: response.into_body(), held: Vec::new() }),
+            401 | 403 => Err(BackendFault::Unauthorized),
+            status => Err(BackendFault::Busy(status)),
+        }
+    }
+
+    async fn begin(&self, request: &HttpRequest) -> Result<Response<Incoming>, BackendFault> {
+        let mut builder = Request::builder().method(request.method.as_str()).uri(&request.url);
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        let body = Full::from(request.body.clone().unwrap_or_default());
+        let request = builder.body(body).map_err(|_| BackendFault::Unreachable)?;
+        self.hyper.request(request).await.map_err(|_| BackendFault::Unreachable)
+    }
+}
+
+/// A reply that comes a line at a time.
+#[derive(Debug)]
+pub struct Lines {
+    body: Incoming,
+    held: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line without its end, or `None` when the stream has ended.
+    ///
+    /// # Errors
+    /// [`BackendFault::Unreachable`] when the connection broke, [`BackendFault::Unreadable`] for a line over 64 KB.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, BackendFault> {
+        loop {
+            if let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.held.drain(..=end).collect();
+                line.pop();
+                return Ok(Some(line));
+            }
+            if self.held.len() > REPLY_BYTES_MAX {
+                return Err(BackendFault::Unreadable);
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(BackendFault::Unreachable),
+                Some(Ok(frame)) => self.held.extend(frame.into_data().unwrap_or_default()),
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The operator's egress: sends what `satstile-lightning` asks for, for the programs that run beside a node.
+//!
+//! Only to addresses that the operator configured (rule 12 of the security rules: what others name goes elsewhere).
+//! https, checked against the usual authorities or against the one certificate that is pinned; plain http where the
+//! connection string allowed it. No redirect is followed, no proxy asked, no reply read beyond 64 KB or after its
+//! deadline (T68, T69).
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod files;
+mod pin;
+
+pub use client::{Client, Lines};
+pub use files::load;
