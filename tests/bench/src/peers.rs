@@ -1,8 +1,7 @@
-//! aperture on a Lightning network of its own, by the scripts in `tests/peers/`. Built once; skipped by name where
-//! Go is not there.
+//! aperture on a Lightning network of its own, by the scripts in `tests/peers/`. `cargo xtask bench` has built them;
+//! where it could not, they are skipped by name.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -30,17 +29,13 @@ impl Peers {
         Self { aperture: None, skipped: Some(why) }
     }
 
-    /// Builds what is missing, starts the network and aperture in front of the same origin.
+    /// Starts the network and aperture in front of the same origin.
     pub fn start(origin: &Origin) -> Result<Self> {
-        let built = ["btcd", "lnd", "aperture"].iter().all(|b| directory().join("bin").join(b).is_file());
+        let built = ["btcd", "lnd", "aperture"].iter().all(|b| binaries::peers_directory().join(b).is_file());
         if !built {
-            if Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-                return Ok(Self::skipped("Go is not installed: https://go.dev/dl, then run this again"));
-            }
-            eprintln!(
-                "building btcd, lnd and aperture once; up to 30 minutes on two cores (--no-peers leaves them out)"
-            );
-            run(&mut script("build.sh", &[]))?;
+            return Ok(Self::skipped(
+                "not built: install Go (https://go.dev/dl), then `cargo xtask bench` builds them",
+            ));
         }
         let mut peers = Self { aperture: None, skipped: None };
         eprintln!("starting a Lightning network and aperture, about 20 s");
@@ -81,15 +76,11 @@ impl Aperture {
     }
 }
 
-fn directory() -> PathBuf {
-    binaries::root().join("target/peers")
-}
-
 fn script(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new("bash");
     command.arg(binaries::root().join("tests/peers").join(name)).args(args).stdin(Stdio::null());
-    command.env("PEERS_BIN", directory().join("bin")).env("DEVNET_BIN", directory().join("bin"));
-    command.env("DEVNET_DIR", directory().join("bench"));
+    command.env("DEVNET_BIN", binaries::peers_directory());
+    command.env("DEVNET_DIR", binaries::cache().join("devnet-bench"));
     for (variable, port) in
         [("DEVNET_PORT_BASE", DEVNET_PORT_BASE), ("APERTURE_PORT", APERTURE_PORT), ("PROM_PORT", PROMETHEUS_PORT)]
     {
