@@ -4,10 +4,20 @@
 use crate::call::Backend;
 use crate::connection::{ConnectionFault, Parameters};
 
+pub mod btcpay;
+pub mod cln;
+pub mod lnbits;
 pub mod lnd;
+pub mod phoenixd;
 
 /// What `type=` may be.
-pub const KINDS: &[&str] = &[lnd::KIND];
+pub const KINDS: &[&str] = &[
+    lnd::KIND,
+    cln::KIND,
+    phoenixd::KIND,
+    lnbits::KIND,
+    btcpay::KIND,
+];
 
 /// The back end of a connection string, and where it is.
 pub(crate) fn of(
@@ -16,6 +26,10 @@ pub(crate) fn of(
 ) -> Result<(Box<dyn Backend + Send + Sync>, String), ConnectionFault> {
     Ok(match kind {
         lnd::KIND => boxed(lnd::Lnd::of(parameters)?),
+        cln::KIND => boxed(cln::Cln::of(parameters)?),
+        phoenixd::KIND => boxed(phoenixd::Phoenixd::of(parameters)?),
+        lnbits::KIND => boxed(lnbits::LnBits::of(parameters)?),
+        btcpay::KIND => boxed(btcpay::BtcPay::of(parameters)?),
         other => return Err(ConnectionFault::Type(other.to_owned())),
     })
 }
