@@ -4,11 +4,16 @@
 use crate::call::Backend;
 use crate::connection::{ConnectionFault, Parameters};
 
+pub mod blink;
 pub mod btcpay;
 pub mod cln;
+pub mod lnaddress;
 pub mod lnbits;
 pub mod lnd;
+pub mod opennode;
 pub mod phoenixd;
+pub mod strike;
+pub mod zbd;
 
 /// What `type=` may be.
 pub const KINDS: &[&str] = &[
@@ -17,6 +22,11 @@ pub const KINDS: &[&str] = &[
     phoenixd::KIND,
     lnbits::KIND,
     btcpay::KIND,
+    lnaddress::KIND,
+    blink::KIND,
+    strike::KIND,
+    opennode::KIND,
+    zbd::KIND,
 ];
 
 /// The back end of a connection string, and where it is.
@@ -30,6 +40,11 @@ pub(crate) fn of(
         phoenixd::KIND => boxed(phoenixd::Phoenixd::of(parameters)?),
         lnbits::KIND => boxed(lnbits::LnBits::of(parameters)?),
         btcpay::KIND => boxed(btcpay::BtcPay::of(parameters)?),
+        lnaddress::KIND => boxed(lnaddress::LnAddress::of(parameters)?),
+        blink::KIND => boxed(blink::Blink::of(parameters)?),
+        strike::KIND => boxed(strike::Strike::of(parameters)?),
+        opennode::KIND => boxed(opennode::OpenNode::of(parameters)?),
+        zbd::KIND => boxed(zbd::Zbd::of(parameters)?),
         other => return Err(ConnectionFault::Type(other.to_owned())),
     })
 }
