@@ -34,7 +34,7 @@ pub mod fault;
 pub mod http;
 mod json;
 
-pub use call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
+pub use call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
 pub use connection::Connection;
 pub use fault::BackendFault;
 pub use http::{HttpReply, HttpRequest, Method};

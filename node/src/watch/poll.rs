@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use l402::UnixTime;
 use satstile_lightning::Status;
-use satstile_lightning::call::News;
 
 use crate::clock;
 use crate::looks::{Looks, Unknown};
@@ -27,7 +26,7 @@ pub(crate) fn first_look_ms(remote: &Remote, now_ms: u64) -> u64 {
 }
 
 fn tells(remote: &Remote) -> bool {
-    !matches!(remote.news(), News::WhenAsked)
+    remote.push().is_some()
 }
 
 /// Runs for ever.
