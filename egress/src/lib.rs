@@ -12,4 +12,4 @@ mod files;
 mod pin;
 
 pub use client::{Client, Lines};
-pub use files::load;
+pub use files::{expanded, load};

@@ -23,6 +23,7 @@
 //! | what goes over the wire? | [`http`] |
 //! | why was it of no use? | [`fault`] |
 //! | how does *this* back end say it? | [`backend`], a module each |
+//! | who pays, on the other side? | [`wallet`], a module each |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
@@ -33,6 +34,7 @@ pub mod connection;
 pub mod fault;
 pub mod http;
 mod json;
+pub mod wallet;
 
 pub use call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
 pub use connection::Connection;
