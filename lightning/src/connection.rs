@@ -165,7 +165,7 @@ impl Parameters {
     }
 
     /// Nothing may be left.
-    fn end(self) -> Result<(), ConnectionFault> {
+    pub(crate) fn end(self) -> Result<(), ConnectionFault> {
         match self.0.into_iter().next() {
             None => Ok(()),
             Some((name, _)) => Err(ConnectionFault::Unknown(name)),

@@ -23,6 +23,7 @@
 //! | what goes over the wire? | [`http`] |
 //! | why was it of no use? | [`fault`] |
 //! | how does *this* back end say it? | [`backend`], a module each |
+//! | … and a wallet behind a Nostr relay? | `nwc`, with the feature of that name |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
@@ -33,6 +34,8 @@ pub mod connection;
 pub mod fault;
 pub mod http;
 mod json;
+#[cfg(feature = "nwc")]
+pub mod nwc;
 
 pub use call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
 pub use connection::Connection;
