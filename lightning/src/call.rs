@@ -6,6 +6,7 @@ use l402::bolt11;
 use l402::secret::fingerprint;
 use l402::{Msat, PaymentHash, Preimage, UnixTime};
 
+use crate::backend::lnd::Lnd;
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 
@@ -19,6 +20,11 @@ pub trait Backend: fmt::Debug {
 
     /// Whether it tells the preimage of a settled invoice.
     fn preimages(&self) -> Preimages;
+
+    /// How it tells of settlements by itself.
+    fn news(&self) -> News<'_> {
+        News::WhenAsked
+    }
 
     /// Makes an invoice.
     ///
@@ -40,6 +46,15 @@ pub enum Step<T> {
     Ask(HttpRequest),
     /// The result.
     Done(T),
+}
+
+/// How a back end tells of settlements. Whatever comes is a hint: [`Backend::status`] decides (T54).
+#[derive(Clone, Copy, Debug)]
+pub enum News<'a> {
+    /// LND's stream of invoices.
+    LndStream(&'a Lnd),
+    /// Not at all: it has to be asked.
+    WhenAsked,
 }
 
 /// Whether a back end tells the preimage of an invoice that was paid.

@@ -4,28 +4,46 @@
 //! milliseconds and block: come here from `spawn_blocking`.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::ensure;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub(crate) mod invoices;
+pub(crate) mod marks;
 pub(crate) mod replies;
 pub(crate) mod settlements;
 
-/// Amounts are capped in the table too (T76), and a payment hash names one invoice for ever (T21).
+/// Which schema this is; the file carries its number.
+const VERSION: i64 = 2;
+
+/// Amounts are capped in the table too (T76), and a payment hash names one invoice for ever (T21). What is paid late is
+/// kept as paid: the money is there (T65).
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS invoices (
-        payment_hash BLOB PRIMARY KEY CHECK (length(payment_hash) = 32),
-        request_id   TEXT NOT NULL,
-        bolt11       TEXT NOT NULL,
-        preimage     BLOB NOT NULL CHECK (length(preimage) = 32),
-        amount_msat  INTEGER NOT NULL CHECK (amount_msat BETWEEN 1 AND 1000000000000),
-        service      TEXT NOT NULL,
-        purpose      TEXT NOT NULL,
-        created_at   INTEGER NOT NULL,
-        expires_at   INTEGER NOT NULL CHECK (expires_at > created_at),
-        settled_at   INTEGER CHECK (settled_at < expires_at)
+        payment_hash  BLOB PRIMARY KEY CHECK (length(payment_hash) = 32),
+        request_id    TEXT NOT NULL,
+        backend       TEXT NOT NULL,
+        reference     TEXT NOT NULL,
+        bolt11        TEXT NOT NULL,
+        preimage      BLOB CHECK (length(preimage) = 32),
+        amount_msat   INTEGER NOT NULL CHECK (amount_msat BETWEEN 1 AND 1000000000000),
+        service       TEXT NOT NULL,
+        purpose       TEXT NOT NULL,
+        created_at    INTEGER NOT NULL,
+        expires_at    INTEGER NOT NULL CHECK (expires_at > created_at),
+        settled_at    INTEGER,
+        received_msat INTEGER CHECK (received_msat >= amount_msat),
+        next_look_ms  INTEGER,
+        looks         INTEGER NOT NULL DEFAULT 0,
+        CHECK ((settled_at IS NULL) = (received_msat IS NULL))
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS invoices_to_look_at ON invoices (next_look_ms) WHERE next_look_ms IS NOT NULL;
+
+    CREATE TABLE IF NOT EXISTS marks (
+        backend TEXT PRIMARY KEY,
+        mark    INTEGER NOT NULL
     ) STRICT;
 
     CREATE TABLE IF NOT EXISTS replies (
@@ -47,19 +65,35 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS settlements_by_turn ON settlements (next_attempt_ms);
 ";
 
+/// Version 1 knew the dev node only, and had no number.
+const FROM_1: &str = "
+    ALTER TABLE invoices RENAME TO invoices_1;
+    ALTER TABLE settlements RENAME TO settlements_1;
+    DROP INDEX IF EXISTS settlements_by_turn;
+";
+const FROM_1_ROWS: &str = "
+    INSERT INTO invoices (payment_hash, request_id, backend, reference, bolt11, preimage, amount_msat, service, purpose,
+            created_at, expires_at, settled_at, received_msat)
+        SELECT payment_hash, request_id, 'dev', '', bolt11, preimage, amount_msat, service, purpose, created_at,
+            expires_at, settled_at, iif(settled_at IS NULL, NULL, amount_msat) FROM invoices_1;
+    INSERT INTO settlements SELECT * FROM settlements_1;
+    DROP TABLE settlements_1;
+    DROP TABLE invoices_1;
+";
+
 /// The database.
 pub(crate) struct Store(Mutex<Connection>);
 
 impl Store {
     /// Opens the file, and makes the tables at the first start.
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
-        let connection = Connection::open(path)?;
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let mut connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         // A settlement that was acknowledged survives a power cut (T74).
         connection.pragma_update(None, "synchronous", "full")?;
+        migrate(&mut connection)?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        connection.execute_batch(SCHEMA)?;
         Ok(Self(Mutex::new(connection)))
     }
 
@@ -84,6 +118,43 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Runs `work` where it may block. `None` when it failed, which the log then tells.
+pub(crate) async fn blocking<T: Send + 'static>(
+    store: &Arc<Store>,
+    work: impl FnOnce(&Store) -> rusqlite::Result<T> + Send + 'static,
+) -> Option<T> {
+    let store = Arc::clone(store);
+    match tokio::task::spawn_blocking(move || work(&store)).await {
+        Ok(Ok(result)) => Some(result),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the database failed");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "work with the database was not finished");
+            None
+        }
+    }
+}
+
+/// Brings the file to this version, whole or not at all. A newer one is left alone: it was written by a newer program.
+fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    ensure!(found <= VERSION, "it is of version {found}, and this program knows {VERSION}: it is the older one");
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let numberless = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'invoices'";
+    let is_1 = found == 0 && transaction.query_row(numberless, [], |row| row.get::<_, i64>(0))? == 1;
+    if is_1 {
+        transaction.execute_batch(FROM_1)?;
+    }
+    transaction.execute_batch(SCHEMA)?;
+    if is_1 {
+        transaction.execute_batch(FROM_1_ROWS)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
 }
 
 #[cfg(test)]

@@ -14,12 +14,13 @@ use axum::middleware;
 use axum::routing::{get, post};
 use l402::{Msat, PaymentHash, Preimage};
 use lightning_invoice::Bolt11Invoice;
-use tokio::sync::Notify;
 
 use crate::clock;
+use crate::dev;
 use crate::invoice;
+use crate::looks::Looks;
+use crate::store::invoices;
 use crate::store::invoices::Payment;
-use crate::store::{Store, invoices};
 
 mod guard;
 mod lnd;
@@ -34,10 +35,8 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// What pays.
 pub(crate) struct Wallet {
-    store: Arc<Store>,
+    looks: Looks,
     password: Password,
-    /// Rung after a settlement, for the push.
-    bell: Arc<Notify>,
 }
 
 /// A payment that went through.
@@ -113,8 +112,8 @@ impl Offer {
 
 impl Wallet {
     /// A wallet for the invoices in `store`.
-    pub(crate) fn new(store: Arc<Store>, password: &str, bell: Arc<Notify>) -> Self {
-        Self { store, password: Password::new(password), bell }
+    pub(crate) fn new(password: &str, looks: &Looks) -> Self {
+        Self { looks: looks.clone(), password: Password::new(password) }
     }
 
     /// Pays an invoice, at most once. Check the password first.
@@ -144,7 +143,7 @@ impl Wallet {
     /// The same in one transaction of the store, and then the bell.
     fn settle(&self, offer: &Offer) -> rusqlite::Result<Result<Paid, Unpaid>> {
         let payment_hash = offer.payment_hash();
-        let paid = self.store.transaction(|transaction| {
+        let paid = self.looks.store.transaction(|transaction| {
             // The text must be the one made here: another invoice could name the same hash with another amount.
             let Some(kept) = invoices::find(transaction, payment_hash)?.filter(|kept| kept.bolt11 == offer.text) else {
                 return Ok(Err(Unpaid::Foreign(payment_hash)));
@@ -156,8 +155,9 @@ impl Wallet {
                 Payment::Unknown => Err(Unpaid::Foreign(payment_hash)),
             })
         })?;
-        if paid.is_ok() {
-            self.bell.notify_one();
+        if let Ok(paid) = &paid {
+            self.looks.metrics.settled(dev::BACKEND, paid.amount.0);
+            self.looks.bell.notify_one();
         }
         Ok(paid)
     }

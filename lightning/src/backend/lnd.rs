@@ -12,7 +12,7 @@
 use l402::{PaymentHash, Preimage};
 use serde_json::{Value, json};
 
-use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
+use crate::call::{Backend, Invoice, News, Order, Preimages, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
@@ -85,6 +85,10 @@ impl Backend for Lnd {
 
     fn preimages(&self) -> Preimages {
         Preimages::Told
+    }
+
+    fn news(&self) -> News<'_> {
+        News::LndStream(self)
     }
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {

@@ -36,7 +36,7 @@ pub(crate) fn next(connection: &Connection) -> rusqlite::Result<Option<Due>> {
         let settled = InvoiceSettled {
             payment_hash: invoice.payment_hash,
             amount_msat: invoice.amount.0,
-            preimage: Some(invoice.preimage),
+            preimage: invoice.preimage,
             settled_at: UnixTime(row.get("settled_at")?),
             request_id: invoice.request_id,
         };
