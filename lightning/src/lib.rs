@@ -24,6 +24,7 @@
 //! | why was it of no use? | [`fault`] |
 //! | how does *this* back end say it? | [`backend`], a module each |
 //! | who pays, on the other side? | [`wallet`], a module each |
+//! | … and a wallet behind a Nostr relay? | `nwc`, with the feature of that name |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
@@ -34,6 +35,8 @@ pub mod connection;
 pub mod fault;
 pub mod http;
 mod json;
+#[cfg(feature = "nwc")]
+pub mod nwc;
 pub mod wallet;
 
 pub use call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
