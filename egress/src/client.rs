@@ -52,6 +52,8 @@ impl Client {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
+        // Finds out about a peer that went away while a stream was silent.
+        http.set_keepalive(Some(IDLE));
         http.set_connect_timeout(Some(CONNECT_DEADLINE.min(deadline)));
         let connector = builder.https_or_http().enable_http1().wrap_connector(http);
         let hyper =
@@ -76,13 +78,13 @@ impl Client {
         tokio::time::timeout(self.deadline, exchange).await.unwrap_or(Err(BackendFault::Unreachable))
     }
 
-    /// Opens a stream of lines that goes on for as long as the other side likes. The deadline is for its head.
+    /// Opens a stream of lines that goes on for as long as the other side likes. There is no deadline: LND sends the
+    /// head with the first line, which may come tomorrow.
     ///
     /// # Errors
     /// [`BackendFault::Unreachable`], or what the status says.
     pub async fn open(&self, request: &HttpRequest) -> Result<Lines, BackendFault> {
-        let head = tokio::time::timeout(self.deadline, self.begin(request)).await;
-        let response = head.unwrap_or(Err(BackendFault::Unreachable))?;
+        let response = self.begin(request).await?;
         match response.status().as_u16() {
             200 => Ok(Lines { body: response.into_body(), held: Vec::new() }),
             401 | 403 => Err(BackendFault::Unauthorized),

@@ -36,7 +36,7 @@ pub mod http;
 mod json;
 pub mod wallet;
 
-pub use call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
+pub use call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
 pub use connection::Connection;
 pub use fault::BackendFault;
 pub use http::{HttpReply, HttpRequest, Method};

@@ -1,26 +1,39 @@
 //! The command line, and what it says once it is known to make sense (T127).
 
 use std::fmt;
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderValue, Uri};
 use bitcoin::secp256k1::PublicKey;
 use clap::Parser;
+use l402::bolt11::Network;
 use l402::relay::RelaySecrets;
 use l402::secret::SecretFault;
+use satstile_lightning::{Connection, Preimages};
+use serde_json::{Value, json};
 
 use crate::loopback::is_loopback;
 
-/// The node webhook of Satstile, with its embedded dev node and dev wallet.
+/// The node webhook of Satstile: makes invoices for the worker on the operator's own Lightning node.
 ///
-/// The secrets shared with the worker come from the environment only: RELAY_SECRETS="whsec_…[,whsec_…]".
+/// Without back ends it runs its embedded dev node and dev wallet. Secrets come from the environment or from files,
+/// never from the command line: RELAY_SECRETS="whsec_…[,whsec_…]" is shared with the worker, BACKENDS (or --backends
+/// FILE) holds a connection string a line, the preferred one first.
 #[derive(Debug, Parser)]
 #[command(name = "satstile-node", version)]
 pub struct Cli {
     /// Where the worker's signed calls arrive; port 0 takes any
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8788")]
     listen: SocketAddr,
+    /// Where Prometheus may ask (GET /metrics); nowhere unless given
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+    /// A file of back ends, `type=lnd-rest;server=https://…;macaroon=…` a line; instead of BACKENDS
+    #[arg(long, value_name = "FILE")]
+    backends: Option<PathBuf>,
     /// Where the dev wallet answers; port 0 takes any
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9740")]
     wallet_listen: SocketAddr,
@@ -30,24 +43,36 @@ pub struct Cli {
     /// The worker that is told of settlements; without it they are found by look-up only
     #[arg(long, value_name = "URL", env = "WORKER_URL")]
     worker_url: Option<String>,
-    /// The Lightning network
+    /// The Lightning network: mainnet, testnet, signet or regtest
     #[arg(long, default_value = "regtest")]
     network: String,
-    /// The node that makes the invoices
-    #[arg(long, default_value = "dev")]
-    backend: String,
     /// Refuse to start, or to answer, with invoices of any other node key
     #[arg(long, value_name = "HEX")]
     payee: Option<String>,
     /// Let pages of this origin on this machine pay with the dev wallet, without its password (WebLN); repeatable
     #[arg(long, value_name = "URL")]
     webln_origin: Vec<String>,
+    /// Say what would be run, without secrets, and end
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// Who makes the invoices.
+#[derive(Debug)]
+pub(crate) enum Backends {
+    /// The embedded dev node.
+    Dev,
+    /// The operator's, the preferred one first; at least one.
+    Remote(Vec<Connection>),
 }
 
 /// A configuration that can be run.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) listen: SocketAddr,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) backends: Backends,
+    pub(crate) network: Network,
     pub(crate) wallet_listen: SocketAddr,
     pub(crate) state: PathBuf,
     pub(crate) settlements_url: Option<Uri>,
@@ -60,10 +85,18 @@ pub struct Config {
 /// Why a command line cannot be run.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ConfigFault {
-    /// The dev node is not for real money.
+    /// There is no such network.
     Network(String),
-    /// There is no such back end.
-    Backend(String),
+    /// The dev node is not for real money.
+    DevNetwork(Network),
+    /// Both the environment and a file name back ends.
+    TwoLists,
+    /// The file of back ends cannot be read.
+    BackendsFile(String),
+    /// A line of the back ends cannot be used.
+    Backend(usize, String),
+    /// The dev node's key is made at its first start; WebLN is for its wallet.
+    WeblnWithoutDev,
     /// The worker's address cannot be used.
     WorkerUrl(&'static str),
     /// The pinned key is no key.
@@ -80,9 +113,17 @@ impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network(network) => {
-                write!(f, "the dev node signs regtest invoices only and refuses the network `{network}`")
+                write!(f, "there is no network `{network}`; there are mainnet, testnet, signet and regtest")
             }
-            Self::Backend(backend) => write!(f, "there is no back end `{backend}`; this version has `dev`"),
+            Self::DevNetwork(network) => write!(
+                f,
+                "the dev node signs regtest invoices only and refuses the network `{network}`; name your own node in \
+                 BACKENDS or --backends"
+            ),
+            Self::TwoLists => f.write_str("back ends are in BACKENDS and in --backends; keep one of them"),
+            Self::BackendsFile(why) => write!(f, "the file of --backends cannot be used: {why}"),
+            Self::Backend(line, why) => write!(f, "back end {line} cannot be used: {why}"),
+            Self::WeblnWithoutDev => f.write_str("--webln-origin is for the dev wallet, and back ends are configured"),
             Self::WorkerUrl(why) => write!(f, "the worker URL cannot be used: {why}"),
             Self::Payee => f.write_str("the payee must be a node key: 66 hex digits that begin with 02 or 03"),
             Self::WeblnOrigin(why) => write!(f, "the WebLN origin cannot be used: {why}"),
@@ -97,16 +138,21 @@ impl fmt::Display for ConfigFault {
 impl std::error::Error for ConfigFault {}
 
 impl Config {
-    /// Makes sense of a command line and of `RELAY_SECRETS`.
+    /// Makes sense of a command line, and of `RELAY_SECRETS` and `BACKENDS`.
     ///
     /// # Errors
     /// The [`ConfigFault`] that says what to change.
-    pub fn new(cli: Cli, relay_secrets: Option<&str>) -> Result<Self, ConfigFault> {
-        if cli.network != "regtest" {
-            return Err(ConfigFault::Network(cli.network));
-        }
-        if cli.backend != "dev" {
-            return Err(ConfigFault::Backend(cli.backend));
+    pub fn new(cli: Cli, relay_secrets: Option<&str>, backends: Option<&str>) -> Result<Self, ConfigFault> {
+        let network = Network::from_name(&cli.network).ok_or(ConfigFault::Network(cli.network))?;
+        let backends = match (backends.filter(|text| !text.trim().is_empty()), &cli.backends) {
+            (None, None) if network != Network::Regtest => return Err(ConfigFault::DevNetwork(network)),
+            (None, None) => Backends::Dev,
+            (Some(text), None) => Backends::Remote(connections(text)?),
+            (None, Some(path)) => Backends::Remote(connections(&private_text(path)?)?),
+            (Some(_), Some(_)) => return Err(ConfigFault::TwoLists),
+        };
+        if !cli.webln_origin.is_empty() && matches!(backends, Backends::Remote(_)) {
+            return Err(ConfigFault::WeblnWithoutDev);
         }
         let settlements_url = cli.worker_url.as_deref().map(settlements_url).transpose()?;
         let payee = cli.payee.map(|hex| hex.parse().map_err(|_| ConfigFault::Payee)).transpose()?;
@@ -115,6 +161,9 @@ impl Config {
         let secrets = RelaySecrets::parse(secrets).map_err(ConfigFault::Secrets)?;
         Ok(Self {
             listen: cli.listen,
+            metrics_listen: cli.metrics_listen,
+            backends,
+            network,
             wallet_listen: cli.wallet_listen,
             state: cli.state,
             settlements_url,
@@ -123,6 +172,60 @@ impl Config {
             webln_origins,
         })
     }
+
+    /// What would be run, for a person to check; no secret is in it.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        let backends: Vec<Value> = match &self.backends {
+            Backends::Dev => vec![json!({"type": "dev", "wallet_listen": self.wallet_listen})],
+            Backends::Remote(connections) => connections.iter().map(summary_of).collect(),
+        };
+        json!({
+            "listen": self.listen,
+            "metrics_listen": self.metrics_listen,
+            "network": self.network,
+            "backends": backends,
+            "payee": self.payee.map(|key| key.to_string()),
+            "settlements_url": self.settlements_url.as_ref().map(ToString::to_string),
+            "state": self.state,
+            "relay_secrets": "set",
+            "webln_origins": self.webln_origins.iter().filter_map(|o| o.to_str().ok()).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn summary_of(connection: &Connection) -> Value {
+    json!({
+        "type": connection.backend.kind(),
+        "at": connection.place,
+        "certificate": if connection.pin.is_some() { "pinned" } else { "by an authority" },
+        "preimages": match connection.backend.preimages() {
+            Preimages::Told => "told",
+            Preimages::Sometimes => "sometimes told",
+            Preimages::Withheld => "never told",
+        },
+    })
+}
+
+/// A connection string a line; empty lines and those that begin with `#` are for people.
+fn connections(text: &str) -> Result<Vec<Connection>, ConfigFault> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let load = |(i, line)| satstile_egress::load(line).map_err(|e| ConfigFault::Backend(i + 1, format!("{e:#}")));
+    let connections: Vec<Connection> = lines.enumerate().map(load).collect::<Result<_, _>>()?;
+    if connections.is_empty() {
+        return Err(ConfigFault::BackendsFile("it names no back end".to_owned()));
+    }
+    Ok(connections)
+}
+
+/// A file with secrets in it, which others may not read.
+fn private_text(path: &Path) -> Result<String, ConfigFault> {
+    let fault = |why: String| ConfigFault::BackendsFile(why);
+    let mode = fs::metadata(path).map_err(|e| fault(e.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(fault("other users can read it; chmod 600 it".to_owned()));
+    }
+    fs::read_to_string(path).map_err(|e| fault(e.to_string()))
 }
 
 /// Where settlements are pushed. Plain http never leaves the machine (T68, C15).
@@ -179,7 +282,7 @@ mod tests {
 
     fn config(arguments: &str) -> Result<Config, ConfigFault> {
         let cli = Cli::parse_from(["satstile-node"].into_iter().chain(arguments.split_whitespace()));
-        Config::new(cli, Some(SECRETS))
+        Config::new(cli, Some(SECRETS), None)
     }
 
     #[track_caller]
@@ -187,14 +290,56 @@ mod tests {
         assert_eq!(config(arguments).unwrap_err().to_string(), expected);
     }
 
+    #[track_caller]
+    fn with_backends(arguments: &str, backends: &str) -> Result<Config, ConfigFault> {
+        let cli = Cli::parse_from(["satstile-node"].into_iter().chain(arguments.split_whitespace()));
+        Config::new(cli, Some(SECRETS), Some(backends))
+    }
+
+    const LND: &str = "type=lnd-rest;server=https://node.test:8080;macaroon=abad1dea";
+
     #[test]
-    fn any_network_but_regtest_is_refused() {
+    fn the_dev_node_is_for_regtest_only() {
         assert!(config("--network regtest").is_ok());
-        for network in ["mainnet", "bitcoin", "signet", "testnet", "REGTEST"] {
-            let expected = format!("the dev node signs regtest invoices only and refuses the network `{network}`");
+        for network in ["mainnet", "signet", "testnet"] {
+            let expected = format!(
+                "the dev node signs regtest invoices only and refuses the network `{network}`; name your own node in \
+                 BACKENDS or --backends"
+            );
             check(&format!("--network {network}"), &expected);
+            assert!(with_backends(&format!("--network {network}"), LND).is_ok());
         }
-        check("--backend lnd", "there is no back end `lnd`; this version has `dev`");
+        check("--network REGTEST", "there is no network `REGTEST`; there are mainnet, testnet, signet and regtest");
+    }
+
+    #[test]
+    fn back_ends_are_listed_a_line_each_and_the_odd_one_is_named_by_its_number() {
+        let config = with_backends("", &format!("# mine\n{LND}\n\n  {LND}")).unwrap();
+        assert_eq!(config.summary()["backends"].as_array().unwrap().len(), 2);
+        let fault = with_backends("", &format!("{LND}\ntype=lnd-rest;server=https://n.test")).unwrap_err();
+        assert_eq!(fault.to_string(), "back end 2 cannot be used: `macaroon=` is missing");
+        assert!(matches!(with_backends("", "  \n ").unwrap().backends, Backends::Dev));
+        assert!(with_backends("", "# none").is_err());
+        assert!(with_backends("--backends /nowhere", LND).is_err());
+    }
+
+    #[test]
+    fn a_file_of_back_ends_that_others_can_read_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("backends");
+        fs::write(&path, LND).unwrap();
+        let argument = format!("--backends {}", path.display());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        check(&argument, "the file of --backends cannot be used: other users can read it; chmod 600 it");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(config(&argument).is_ok());
+    }
+
+    #[test]
+    fn what_is_printed_of_a_configuration_holds_no_secret() {
+        let shown = with_backends("--worker-url https://shop.test", LND).unwrap().summary().to_string();
+        assert!(shown.contains("https://node.test:8080") && shown.contains("\"by an authority\""), "{shown}");
+        assert!(!shown.contains("abad1dea") && !shown.contains("3q2+7"), "{shown}");
     }
 
     #[test]
@@ -257,7 +402,7 @@ mod tests {
 
     #[test]
     fn there_are_no_default_secrets() {
-        let without = |text| Config::new(Cli::parse_from(["satstile-node"]), text).unwrap_err();
+        let without = |text| Config::new(Cli::parse_from(["satstile-node"]), text, None).unwrap_err();
         assert_eq!(without(None), ConfigFault::NoSecrets);
         assert_eq!(without(Some("whsec_c2hvcnQ=")), ConfigFault::Secrets(SecretFault::Short));
     }

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{All, PublicKey, Secp256k1, SecretKey};
+use l402::bolt11::Network;
 use l402::relay::InvoiceCreate;
-use l402::{Msat, PaymentHash, Preimage, UnixTime};
+use l402::{PaymentHash, Preimage, UnixTime};
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
 
 use crate::invoice::{self, Expected};
+use crate::order::{self, Made};
 use crate::problem::Problem;
 
-const DESCRIPTION_BYTES_MAX: usize = 639; // what fits into a BOLT11 `d` field
-const EXPIRY_S: std::ops::RangeInclusive<u64> = 60..=7 * 86_400;
-const LABEL_BYTES_MAX: usize = 128; // service and purpose, which are kept for the books
+/// Names it in the books and in replies.
+pub(crate) const BACKEND: &str = "dev";
 
 /// The signer of the invoices.
 pub(crate) struct DevNode {
@@ -24,20 +25,24 @@ pub(crate) struct DevNode {
     pinned: Option<PublicKey>,
 }
 
-/// An invoice that was checked and can be kept and sold.
-pub(crate) struct Made {
-    pub(crate) bolt11: String,
-    pub(crate) payment_hash: PaymentHash,
-    pub(crate) preimage: Preimage,
-    pub(crate) expires_at: UnixTime,
-}
-
 /// The chance in an invoice, drawn by the caller.
 pub(crate) struct Chance {
     /// Becomes the preimage.
     pub(crate) preimage: [u8; 32],
     /// Stops a node on the way from probing for the payee (BOLT 11, `s`).
     pub(crate) payment_secret: [u8; 32],
+}
+
+impl Chance {
+    /// Asks the system for it.
+    pub(crate) fn draw() -> Result<Self, Problem> {
+        let mut chance = Self { preimage: [0; 32], payment_secret: [0; 32] };
+        let drawn = getrandom::fill(&mut chance.preimage).and_then(|()| getrandom::fill(&mut chance.payment_secret));
+        drawn.map(|()| chance).map_err(|_| {
+            tracing::error!("the system gives no random bytes");
+            Problem::Unavailable
+        })
+    }
 }
 
 impl DevNode {
@@ -55,40 +60,29 @@ impl DevNode {
 
     /// Makes an invoice exactly as ordered, and believes it only after reading it back.
     pub(crate) fn make(&self, order: &InvoiceCreate, chance: &Chance, now: UnixTime) -> Result<Made, Problem> {
-        if !(1..=Msat::MAX.0).contains(&order.amount_msat) {
-            return Err(Problem::Amount);
-        }
-        if order.description.len() > DESCRIPTION_BYTES_MAX {
-            return Err(Problem::Description);
-        }
-        if !EXPIRY_S.contains(&order.expiry_s) {
-            return Err(Problem::Expiry);
-        }
-        if [&order.service, &order.purpose].iter().any(|label| label.len() > LABEL_BYTES_MAX) {
-            return Err(Problem::Label);
-        }
-        let asked: Option<PublicKey> =
-            order.payee.as_deref().map(str::parse).transpose().map_err(|_| Problem::Payee)?;
-        let payees: Vec<PublicKey> = self.pinned.into_iter().chain(asked).chain([self.payee]).collect();
+        order::check(order)?;
+        let mut payees = order::payees(order, self.pinned)?;
         if payees.iter().any(|payee| *payee != self.payee) {
             return Err(Problem::Payee);
         }
+        payees.push(self.payee);
 
         let preimage = Preimage::new(chance.preimage);
         let payment_hash = preimage.payment_hash();
         let bolt11 = self.sign(order, payment_hash, chance.payment_secret, now)?;
         let expected = Expected {
+            network: Network::Regtest,
             payment_hash,
             amount_msat: order.amount_msat,
-            description: &order.description,
-            expiry_s: order.expiry_s,
+            expiry_max_s: order.expiry_s,
             payees: &payees,
         };
-        invoice::check(&bolt11, &expected).map_err(|what| {
+        let expires_at = invoice::check(&bolt11, &expected).map_err(|what| {
             tracing::error!(what, "the dev node made another invoice than it was asked for");
             Problem::Mismatch
         })?;
-        Ok(Made { bolt11, payment_hash, preimage, expires_at: now.plus(order.expiry_s) })
+        let (backend, reference) = (BACKEND.to_owned(), String::new());
+        Ok(Made { bolt11, payment_hash, preimage: Some(preimage), expires_at, backend, reference })
     }
 
     fn sign(

@@ -1,5 +1,7 @@
 //! What the dev node signs, and what it will not.
 
+use l402::Msat;
+
 use super::*;
 use crate::invoice::{payment_hash, read};
 
@@ -84,17 +86,17 @@ fn an_invoice_that_differs_in_one_thing_is_not_believed() {
     let payees = [node().payee()];
     let other = [DevNode::new(SecretKey::from_slice(&[0x43; 32]).unwrap(), None).payee()];
     let right = Expected {
+        network: Network::Regtest,
         payment_hash: made.payment_hash,
         amount_msat: 21_000,
-        description: "an article",
-        expiry_s: 600,
+        expiry_max_s: 600,
         payees: &payees,
     };
     let check = |bolt11: &str, expected: &Expected<'_>| invoice::check(bolt11, expected);
-    assert_eq!(check(&made.bolt11, &right), Ok(()));
+    assert_eq!(check(&made.bolt11, &right), Ok(NOW.plus(600)));
     assert_eq!(check(&made.bolt11, &Expected { amount_msat: 21_001, ..right }), Err("amount"));
-    assert_eq!(check(&made.bolt11, &Expected { description: "an Article", ..right }), Err("description"));
-    assert_eq!(check(&made.bolt11, &Expected { expiry_s: 601, ..right }), Err("expiry"));
+    assert_eq!(check(&made.bolt11, &Expected { expiry_max_s: 601, ..right }), Ok(NOW.plus(600)), "shorter is fine");
+    assert_eq!(check(&made.bolt11, &Expected { expiry_max_s: 599, ..right }), Err("expiry"));
     assert_eq!(check(&made.bolt11, &Expected { payment_hash: PaymentHash([0; 32]), ..right }), Err("payment hash"));
     assert_eq!(check(&made.bolt11, &Expected { payees: &other, ..right }), Err("payee"));
 

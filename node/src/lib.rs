@@ -1,13 +1,14 @@
 //! The node webhook: stands beside the operator's Lightning node, makes invoices when the worker asks over the
 //! signed relay (C7), watches them, and tells the worker when one was paid.
 //!
-//! The only back end so far is the embedded dev node: real regtest BOLT11, signed by its own key, settled when the
-//! dev wallet beside it pays. It lets a first 402 → pay → 200 happen within minutes, and refuses every other network.
+//! The invoices are made by the operator's back ends, the first of the list that can. Without any, the embedded dev
+//! node makes them: real regtest BOLT11, signed by its own key, settled when the dev wallet beside it pays. It lets a
+//! first 402 → pay → 200 happen within minutes, and refuses every other network.
 //!
 //! ```text
-//! worker ──POST /relay──▶ relay ──▶ dev (signs) ──▶ invoice (checks) ──▶ store ◀── wallet ◀── a payer
-//!    ▲                                                                     │
-//!    └──────────── push ◀── settlements, retried until a 2xx ──────────────┘
+//! worker ──POST /relay──▶ relay ──▶ maker: dev or remotes ──▶ invoice (checks) ──▶ store ◀── wallet ◀── a payer
+//!    ▲                      └──────▶ looks ◀── watch (streams, timers) ◀── a node   │
+//!    └──────────── push ◀── settlements, retried until a 2xx ───────────────────────┘
 //! ```
 
 #![forbid(unsafe_code)]
@@ -16,15 +17,23 @@ mod clock;
 mod config;
 mod dev;
 mod invoice;
+mod looks;
 mod loopback;
+mod maker;
+mod metrics;
 mod node;
+mod order;
+mod probe;
 mod problem;
 mod push;
 mod relay;
+mod remote;
 mod serve;
 mod state;
 mod store;
+mod turns;
 mod wallet;
+mod watch;
 
 pub use config::{Cli, Config, ConfigFault};
 pub use node::{Node, start};

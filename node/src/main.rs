@@ -11,7 +11,8 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
+// One thread is plenty for what waits for a node most of the time, and is spared the switching between several.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
@@ -26,14 +27,20 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
-    let relay_secrets = std::env::var("RELAY_SECRETS").ok();
-    let config = Config::new(cli, relay_secrets.as_deref())?;
+    let (relay_secrets, backends) = (std::env::var("RELAY_SECRETS").ok(), std::env::var("BACKENDS").ok());
+    let print_config = cli.print_config;
+    let config = Config::new(cli, relay_secrets.as_deref(), backends.as_deref())?;
+    if print_config {
+        writeln!(std::io::stdout(), "{:#}", config.summary())?;
+        return Ok(());
+    }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let node = start(config).await?;
     let listening = json!({
         "event": "listening",
         "relay": node.relay().to_string(),
-        "wallet": node.wallet().to_string(),
+        "wallet": node.wallet().map(|address| address.to_string()),
+        "metrics": node.metrics().map(|address| address.to_string()),
     });
     writeln!(std::io::stdout(), "{listening}")?;
     tokio::select! {

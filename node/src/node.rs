@@ -1,67 +1,109 @@
-//! Puts the parts together: state, store, relay, push and wallet, started and stopped as one.
+//! Puts the parts together: state, store, relay, back ends, push and wallet, started and stopped as one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use bitcoin::secp256k1::PublicKey;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::config::Config;
-use crate::dev::DevNode;
+use l402::bolt11::Network;
+
+use crate::config::{Backends, Config};
+use crate::dev::{self, DevNode};
+use crate::looks::Looks;
+use crate::maker::{FailOver, Maker};
+use crate::metrics::Metrics;
 use crate::push::Pusher;
 use crate::relay::{self, Relay};
+use crate::remote::Remote;
 use crate::serve::serve;
 use crate::state::StateDir;
 use crate::store::Store;
+use crate::turns::Turns;
 use crate::wallet::{self, Wallet};
+use crate::{probe, watch as watchers};
 
 /// A running node webhook.
 pub struct Node {
     relay: SocketAddr,
-    wallet: SocketAddr,
+    wallet: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     /// Claimed until everything has stopped.
     _state: StateDir,
 }
 
-/// Starts everything and returns once both addresses are open.
+/// Starts everything and returns once its addresses are open.
 ///
 /// # Errors
 /// When the state cannot be read or is in use, the pinned payee is another node, or an address is taken.
 pub async fn start(config: Config) -> anyhow::Result<Node> {
     let state = StateDir::open(&config.state)?;
-    let node = DevNode::new(state.node_key()?, config.payee);
-    if let Some(pinned) = config.payee {
-        ensure!(pinned == node.payee(), "this node's key is {}, and not the pinned payee {pinned}", node.payee());
-    }
-    let password = state.wallet_password()?;
     let store = Store::open(&state.database()?).context("cannot open the database in the state folder")?;
-    let store = Arc::new(store);
-    let bell = Arc::new(Notify::new());
+    let metrics = Arc::new(Metrics::new());
+    let looks = Looks { store: Arc::new(store), metrics: Arc::clone(&metrics), bell: Arc::new(Notify::new()) };
 
     let relay_listener = bind(config.listen).await?;
-    let wallet_listener = bind(config.wallet_listen).await?;
-    let (relay, wallet) = (relay_listener.local_addr()?, wallet_listener.local_addr()?);
-    tracing::info!(payee = %node.payee(), "the dev node signs regtest invoices");
-
+    let relay = relay_listener.local_addr()?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     match config.settlements_url {
         Some(url) => {
-            let pusher = Pusher::new(Arc::clone(&store), config.secrets.clone(), url, Arc::clone(&bell))?;
+            let pusher = Pusher::new(&looks, config.secrets.clone(), url)?;
             tasks.spawn(pusher.run(stopped.clone()));
         }
         None => tracing::warn!("no --worker-url: settlements are kept, and found by look-up only"),
     }
-    let wallet_state = Wallet::new(Arc::clone(&store), &password, bell);
-    let wallet_router = wallet::router(Arc::new(wallet_state), config.webln_origins);
-    let relay_router = relay::router(Arc::new(Relay { secrets: config.secrets, node, store }));
-    tasks.spawn(serve(relay_listener, relay_router, stopped.clone()));
-    tasks.spawn(serve(wallet_listener, wallet_router, stopped));
-    Ok(Node { relay, wallet, stop, tasks, _state: state })
+    let mut wallet = None;
+    let maker = match config.backends {
+        Backends::Dev => {
+            let node = dev_node(&state, config.payee)?;
+            let listener = bind(config.wallet_listen).await?;
+            wallet = Some(listener.local_addr()?);
+            let own = Wallet::new(&state.wallet_password()?, &looks);
+            let router = wallet::router(Arc::new(own), config.webln_origins);
+            tasks.spawn(serve(listener, router, stopped.clone()));
+            Maker::Dev(node)
+        }
+        Backends::Remote(connections) => {
+            let mut remotes: Vec<Arc<Remote>> = Vec::new();
+            for connection in connections {
+                let same = |known: &&Arc<Remote>| known.is_like(&connection);
+                let nth = remotes.iter().filter(same).count();
+                remotes.push(Arc::new(Remote::new(connection, nth)?));
+            }
+            for remote in &remotes {
+                watchers::start(&mut tasks, remote, &looks, &stopped);
+                tokio::spawn(probe::greet(Arc::clone(remote), Arc::clone(&metrics)));
+            }
+            Maker::Remotes(FailOver { remotes, network: config.network, pinned: config.payee, metrics })
+        }
+    };
+    let metrics = match config.metrics_listen {
+        Some(address) => {
+            let listener = bind(address).await?;
+            let address = listener.local_addr()?;
+            tasks.spawn(serve(listener, probe::metrics_router(Arc::clone(&looks.metrics)), stopped.clone()));
+            Some(address)
+        }
+        None => None,
+    };
+    let relay_state = Relay { secrets: config.secrets, maker, looks, turns: Turns::default() };
+    tasks.spawn(serve(relay_listener, relay::router(Arc::new(relay_state)), stopped));
+    Ok(Node { relay, wallet, metrics, stop, tasks, _state: state })
+}
+
+fn dev_node(state: &StateDir, pinned: Option<PublicKey>) -> anyhow::Result<DevNode> {
+    let node = DevNode::new(state.node_key()?, pinned);
+    if let Some(pinned) = pinned {
+        ensure!(pinned == node.payee(), "this node's key is {}, and not the pinned payee {pinned}", node.payee());
+    }
+    tracing::info!(payee = %node.payee(), network = %Network::Regtest, "the {} node signs invoices", dev::BACKEND);
+    Ok(node)
 }
 
 impl Node {
@@ -71,10 +113,16 @@ impl Node {
         self.relay
     }
 
-    /// Where the dev wallet answers.
+    /// Where the dev wallet answers, if there is one.
     #[must_use]
-    pub const fn wallet(&self) -> SocketAddr {
+    pub const fn wallet(&self) -> Option<SocketAddr> {
         self.wallet
+    }
+
+    /// Where Prometheus asks, if it may.
+    #[must_use]
+    pub const fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Takes no more requests, and returns when the open ones are answered, after 5 seconds at the latest.

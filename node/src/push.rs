@@ -19,6 +19,8 @@ use l402::relay::{InvoiceSettled, RelayCall, RelaySecrets, WEBHOOK_ID, WEBHOOK_S
 use tokio::sync::{Notify, watch};
 
 use crate::clock;
+use crate::looks::Looks;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::settlements::{self, Due};
 
@@ -34,6 +36,7 @@ pub(crate) struct Pusher {
     url: Uri,
     /// Rung when a settlement was written.
     bell: Arc<Notify>,
+    metrics: Arc<Metrics>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -48,9 +51,20 @@ enum Outcome {
     Refused(StatusCode),
 }
 
+impl Outcome {
+    /// A word for counters.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Away => "away",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
 impl Pusher {
     /// Certificates are checked against the roots built in; plain http is for loopback, as the configuration saw to.
-    pub(crate) fn new(store: Arc<Store>, secrets: RelaySecrets, url: Uri, bell: Arc<Notify>) -> io::Result<Self> {
+    pub(crate) fn new(looks: &Looks, secrets: RelaySecrets, url: Uri) -> io::Result<Self> {
         // The provider is named, because another crate of the workspace could switch on a second one.
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
@@ -58,7 +72,8 @@ impl Pusher {
             .https_or_http()
             .enable_http1()
             .build();
-        Ok(Self { store, secrets, url, bell, client: Client::builder(TokioExecutor::new()).build(connector) })
+        let Looks { store, metrics, bell } = looks.clone();
+        Ok(Self { store, secrets, url, bell, metrics, client: Client::builder(TokioExecutor::new()).build(connector) })
     }
 
     /// Runs until told to stop. Whatever is unfinished then is sent after the next start.
@@ -71,7 +86,7 @@ impl Pusher {
 
     async fn push_for_ever(&self) {
         loop {
-            match self.blocking(|store| store.read(settlements::next)).await {
+            match self.store.read(settlements::next) {
                 Some(Some(due)) if is_due(due.at_ms, clock::now_ms()) => self.push(due).await,
                 Some(Some(due)) => {
                     let wait = Duration::from_millis(due.at_ms.saturating_sub(clock::now_ms()));
@@ -86,17 +101,17 @@ impl Pusher {
     async fn push(&self, due: Due) {
         let (hash, attempts) = (due.settled.payment_hash, due.attempts);
         let outcome = self.attempt(due.settled).await;
+        self.metrics.pushed(outcome.name());
         let kept = match outcome {
             Outcome::Delivered => {
                 tracing::info!(hash = %hash.short(), "the worker knows of the settlement");
-                self.blocking(move |store| store.transaction(|books| settlements::pushed(books, hash, clock::now())))
-                    .await
+                self.store.write(move |books| settlements::pushed(books, hash, clock::now())).await
             }
             Outcome::Away | Outcome::Refused(_) => {
                 let delay_ms = delay_ms(outcome, attempts);
                 tracing::warn!(hash = %hash.short(), ?outcome, delay_ms, "the worker did not take a settlement; kept");
                 let at_ms = clock::now_ms().saturating_add(delay_ms);
-                self.blocking(move |store| store.transaction(|books| settlements::postpone(books, hash, at_ms))).await
+                self.store.write(move |books| settlements::postpone(books, hash, at_ms)).await
             }
         };
         if kept.is_none() {
@@ -126,24 +141,6 @@ impl Pusher {
                 Outcome::Away
             }
             Err(_) => Outcome::Away,
-        }
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Store) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Option<T> {
-        let store = Arc::clone(&self.store);
-        match tokio::task::spawn_blocking(move || work(&store)).await {
-            Ok(Ok(result)) => Some(result),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the database failed");
-                None
-            }
-            Err(error) => {
-                tracing::error!(%error, "a look into the database was not finished");
-                None
-            }
         }
     }
 }

@@ -10,27 +10,32 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use l402::UnixTime;
 use l402::relay::{
     Audience, InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceState, InvoiceStatus, RELAY_BODY_BYTES_MAX,
     RelayCall, RelayFault, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
 };
-use l402::{Msat, PaymentHash};
-use rusqlite::Transaction;
+use l402::{Msat, PaymentHash, UnixTime};
+use satstile_lightning::Status;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::clock;
-use crate::dev::{Chance, DevNode};
+use crate::looks::Looks;
+use crate::maker::Maker;
+use crate::order::Made;
 use crate::problem::Problem;
+use crate::store::invoices::Invoice;
 use crate::store::replies::{Reply, Seen};
-use crate::store::{Store, invoices, replies};
+use crate::store::{invoices, replies};
+use crate::turns::Turns;
+use crate::watch;
 
 /// What the relay needs to answer.
 pub(crate) struct Relay {
     pub(crate) secrets: RelaySecrets,
-    pub(crate) node: DevNode,
-    pub(crate) store: Arc<Store>,
+    pub(crate) maker: Maker,
+    pub(crate) looks: Looks,
+    pub(crate) turns: Turns,
 }
 
 /// The relay's routes.
@@ -52,24 +57,19 @@ async fn call(State(relay): State<Arc<Relay>>, headers: HeaderMap, body: Result<
         Ok(id) => id.to_owned(),
         Err(fault) => {
             tracing::warn!(%fault, "a relay message was refused");
+            relay.looks.metrics.refused();
             return unsigned(fault.into());
         }
     };
-    let work = {
+    // A task of its own: a worker that hangs up does not stop an invoice half way.
+    let work = tokio::spawn({
         let (relay, id) = (Arc::clone(&relay), id.clone());
-        tokio::task::spawn_blocking(move || relay.answer(&id, &body, now)).await
-    };
-    let reply = match work {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the database failed");
-            Problem::Unavailable.into()
-        }
-        Err(error) => {
-            tracing::error!(%error, "the answer was not finished");
-            Problem::Unavailable.into()
-        }
-    };
+        async move { relay.answer(&id, &body, now).await }
+    });
+    let reply = work.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the answer was not finished");
+        Problem::Unavailable.into()
+    });
     signed(&relay.secrets, &id, reply)
 }
 
@@ -93,95 +93,123 @@ fn authenticate<'a>(
 }
 
 impl Relay {
-    /// The answer to a message that was believed. In one transaction, so that of several same messages at once one
-    /// makes the invoice and the others find its answer.
-    fn answer(&self, id: &str, body: &[u8], now: UnixTime) -> rusqlite::Result<Reply> {
+    /// The answer to a message that was believed, the same for the same message. One at a time for each id, so that of
+    /// several at once one makes the invoice and the others find its answer.
+    async fn answer(&self, id: &str, body: &[u8], now: UnixTime) -> Reply {
         let call = match RelayCall::parse(body, Audience::Node) {
             Ok(call) => call,
             Err(fault) => {
                 tracing::warn!(id, %fault, "a signed relay message was refused");
-                return Ok(Problem::from(fault).into());
+                return Problem::from(fault).into();
             }
         };
-        let asked = Sha256::digest(body).into();
-        self.store.transaction(|transaction| {
-            match replies::seen(transaction, id, &asked, now)? {
-                Seen::Answered(reply) => return Ok(reply),
-                Seen::ForAnother => return Ok(Problem::IdReused.into()),
-                Seen::Never => {}
-            }
-            let reply = match &call {
-                RelayCall::InvoiceCreate(order) => self.create(transaction, id, order, now)?,
-                RelayCall::InvoiceLookup(InvoiceLookup { payment_hash }) => lookup(transaction, *payment_hash, now)?,
-                RelayCall::InvoiceSettled(_) => Problem::WrongAudience.into(),
-            };
-            // What failed on our side may go well the next time, so it is no answer to keep.
-            if reply.status < 500 {
-                replies::keep(transaction, id, &asked, &reply, now)?;
-            }
-            Ok(reply)
-        })
-    }
-
-    fn create(
-        &self,
-        transaction: &Transaction<'_>,
-        id: &str,
-        order: &InvoiceCreate,
-        now: UnixTime,
-    ) -> rusqlite::Result<Reply> {
-        let mut chance = Chance { preimage: [0; 32], payment_secret: [0; 32] };
-        let drawn = getrandom::fill(&mut chance.preimage).and_then(|()| getrandom::fill(&mut chance.payment_secret));
-        if drawn.is_err() {
-            tracing::error!("the system gives no random bytes");
-            return Ok(Problem::Unavailable.into());
+        let asked: [u8; 32] = Sha256::digest(body).into();
+        let _turn = self.turns.enter(id).await;
+        match self.looks.store.read(|books| replies::seen(books, id, &asked, now)) {
+            Some(Seen::Answered(reply)) => return reply,
+            Some(Seen::ForAnother) => return Problem::IdReused.into(),
+            Some(Seen::Never) => {}
+            None => return Problem::Unavailable.into(),
         }
-        let made = match self.node.make(order, &chance, now) {
-            Ok(made) => made,
-            Err(problem) => {
-                tracing::warn!(id, ?problem, "an invoice was not made");
-                return Ok(problem.into());
-            }
-        };
-        invoices::insert(
-            transaction,
-            &invoices::Invoice {
-                payment_hash: made.payment_hash,
-                request_id: id.to_owned(),
-                bolt11: made.bolt11.clone(),
-                preimage: made.preimage,
-                amount: Msat(order.amount_msat),
-                service: order.service.clone(),
-                purpose: order.purpose.clone(),
-                created_at: now,
-                expires_at: made.expires_at,
-                settled_at: None,
+        let (reply, made) = match call {
+            RelayCall::InvoiceCreate(order) => match self.maker.make(id, &order, now).await {
+                Ok(made) => (created(&made), Some(self.kept(id, order, made, now))),
+                Err(problem) => {
+                    tracing::warn!(id, ?problem, "an invoice was not made");
+                    (problem.into(), None)
+                }
             },
-        )?;
-        let (hash, amount_msat) = (made.payment_hash.short(), order.amount_msat);
-        tracing::info!(%hash, amount_msat, service = order.service, "invoice made");
-        let created = InvoiceCreated {
-            bolt11: made.bolt11,
-            payment_hash: made.payment_hash,
-            expires_at: made.expires_at,
-            backend: "dev".to_owned(),
+            RelayCall::InvoiceLookup(InvoiceLookup { payment_hash }) => (self.lookup(payment_hash, now).await, None),
+            RelayCall::InvoiceSettled(_) => (Problem::WrongAudience.into(), None),
         };
-        Ok(Reply { status: 200, body: created.to_body() })
+        // What failed on our side may go well the next time, so it is no answer to keep.
+        if reply.status >= 500 {
+            return reply;
+        }
+        let (id, kept) = (id.to_owned(), reply.clone());
+        let write = self.looks.store.write(move |books| {
+            if let Some((invoice, next_look_ms)) = &made {
+                invoices::insert(books, invoice, *next_look_ms)?;
+            }
+            replies::keep(books, &id, &asked, &kept, now)
+        });
+        write.await.map_or_else(|| Problem::Unavailable.into(), |()| reply)
+    }
+
+    /// The invoice as it is kept, and when its back end is asked about it.
+    fn kept(&self, id: &str, order: InvoiceCreate, made: Made, now: UnixTime) -> (Invoice, Option<u64>) {
+        let (hash, amount_msat) = (made.payment_hash.short(), order.amount_msat);
+        tracing::info!(%hash, amount_msat, service = order.service, backend = made.backend, "invoice made");
+        self.looks.metrics.made(&made.backend);
+        let remote = self.maker.remote(&made.backend);
+        let next_look_ms = remote.map(|remote| watch::first_look_ms(remote, clock::now_ms()));
+        let invoice = Invoice {
+            payment_hash: made.payment_hash,
+            request_id: id.to_owned(),
+            backend: made.backend,
+            reference: made.reference,
+            bolt11: made.bolt11,
+            preimage: made.preimage,
+            amount: Msat(order.amount_msat),
+            service: order.service,
+            purpose: order.purpose,
+            created_at: now,
+            expires_at: made.expires_at,
+            settled_at: None,
+        };
+        (invoice, next_look_ms)
+    }
+
+    /// What became of an invoice of ours: what is written down, or else the word of the node that made it.
+    async fn lookup(&self, hash: PaymentHash, now: UnixTime) -> Reply {
+        let found = self.looks.store.read(|books| invoices::find(books, hash));
+        let Some(found) = found else { return Problem::Unavailable.into() };
+        let unknown =
+            InvoiceStatus { status: InvoiceState::NotFound, amount_msat: None, preimage: None, settled_at: None };
+        let Some(invoice) = found else { return ok(&unknown) };
+        let remote = self.maker.remote(&invoice.backend).filter(|_| invoice.settled_at.is_none());
+        let Some(remote) = remote else { return ok(&invoice.status(now)) };
+        let amount_msat = Some(invoice.amount.0);
+        let unpaid = |status| ok(&InvoiceStatus { status, amount_msat, ..unknown.clone() });
+        match self.looks.look(remote, &invoice).await {
+            Ok(Status::Settled { preimage, at, .. }) => {
+                let settled_at = Some(at.unwrap_or(now));
+                ok(&InvoiceStatus { status: InvoiceState::Settled, amount_msat, preimage, settled_at })
+            }
+            Ok(Status::Pending) => unpaid(invoice.state(now)),
+            Ok(Status::Expired) => unpaid(InvoiceState::Expired),
+            Ok(Status::Canceled) => unpaid(InvoiceState::Canceled),
+            Ok(Status::NotFound) => unpaid(InvoiceState::NotFound),
+            Err(_) => Problem::Unavailable.into(),
+        }
     }
 }
 
-fn lookup(transaction: &Transaction<'_>, hash: PaymentHash, now: UnixTime) -> rusqlite::Result<Reply> {
-    let unknown = InvoiceStatus { status: InvoiceState::NotFound, amount_msat: None, preimage: None, settled_at: None };
-    let status = invoices::find(transaction, hash)?.map_or(unknown, |invoice| invoice.status(now));
-    Ok(Reply { status: 200, body: status.to_body() })
+fn ok(status: &InvoiceStatus) -> Reply {
+    Reply { status: 200, body: status.to_body() }
 }
 
+fn created(made: &Made) -> Reply {
+    let created = InvoiceCreated {
+        bolt11: made.bolt11.clone(),
+        payment_hash: made.payment_hash,
+        expires_at: made.expires_at,
+        // The kind alone: where the node is, is nobody's business (T60).
+        backend: made.backend.split(' ').next().unwrap_or_default().to_owned(),
+    };
+    Reply { status: 200, body: created.to_body() }
+}
+
+/// Whether invoices can be made: for a load balancer, without a word on where or for whom (T128).
 async fn health(State(relay): State<Arc<Relay>>) -> Response {
-    let probe = move || relay.store.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())));
-    match tokio::task::spawn_blocking(probe).await {
-        Ok(Ok(())) => Json(json!({"status": "ok", "backend": "dev", "network": "regtest"})).into_response(),
-        _ => unsigned(Problem::Unavailable),
+    let remotes = relay.maker.remotes();
+    let resting = remotes.iter().filter(|remote| remote.is_resting()).count();
+    let is_up = remotes.is_empty() || resting < remotes.len();
+    let can_write = relay.looks.store.write(|books| books.query_row("SELECT 1", [], |_| Ok(()))).await.is_some();
+    if !can_write || !is_up {
+        return unsigned(Problem::Unavailable);
     }
+    Json(json!({"status": "ok", "backends": remotes.len().max(1), "resting": resting})).into_response()
 }
 
 impl From<Problem> for Reply {

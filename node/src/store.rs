@@ -1,31 +1,49 @@
 //! What must not be forgotten: invoices, answers that were given, settlements that the worker has yet to hear of.
 //!
-//! One SQLite file, one connection behind a lock, every change in one `BEGIN IMMEDIATE` transaction. Calls take a few
-//! milliseconds and block: come here from `spawn_blocking`.
+//! One SQLite file. One thread writes, all that queued up in one commit; every job of it is all or nothing. Reads go by a
+//! connection of their own and take some microseconds.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use anyhow::ensure;
+use rusqlite::{Connection, TransactionBehavior};
 
 pub(crate) mod invoices;
+pub(crate) mod marks;
 pub(crate) mod replies;
 pub(crate) mod settlements;
 
-/// Amounts are capped in the table too (T76), and a payment hash names one invoice for ever (T21).
+/// Which schema this is; the file carries its number.
+const VERSION: i64 = 2;
+
+/// Amounts are capped in the table too (T76), and a payment hash names one invoice for ever (T21). What is paid late is
+/// kept as paid: the money is there (T65).
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS invoices (
-        payment_hash BLOB PRIMARY KEY CHECK (length(payment_hash) = 32),
-        request_id   TEXT NOT NULL,
-        bolt11       TEXT NOT NULL,
-        preimage     BLOB NOT NULL CHECK (length(preimage) = 32),
-        amount_msat  INTEGER NOT NULL CHECK (amount_msat BETWEEN 1 AND 1000000000000),
-        service      TEXT NOT NULL,
-        purpose      TEXT NOT NULL,
-        created_at   INTEGER NOT NULL,
-        expires_at   INTEGER NOT NULL CHECK (expires_at > created_at),
-        settled_at   INTEGER CHECK (settled_at < expires_at)
+        payment_hash  BLOB PRIMARY KEY CHECK (length(payment_hash) = 32),
+        request_id    TEXT NOT NULL,
+        backend       TEXT NOT NULL,
+        reference     TEXT NOT NULL,
+        bolt11        TEXT NOT NULL,
+        preimage      BLOB CHECK (length(preimage) = 32),
+        amount_msat   INTEGER NOT NULL CHECK (amount_msat BETWEEN 1 AND 1000000000000),
+        service       TEXT NOT NULL,
+        purpose       TEXT NOT NULL,
+        created_at    INTEGER NOT NULL,
+        expires_at    INTEGER NOT NULL CHECK (expires_at > created_at),
+        settled_at    INTEGER,
+        received_msat INTEGER CHECK (received_msat >= amount_msat),
+        next_look_ms  INTEGER,
+        looks         INTEGER NOT NULL DEFAULT 0,
+        CHECK ((settled_at IS NULL) = (received_msat IS NULL))
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS invoices_to_look_at ON invoices (next_look_ms) WHERE next_look_ms IS NOT NULL;
+
+    CREATE TABLE IF NOT EXISTS marks (
+        backend TEXT PRIMARY KEY,
+        mark    INTEGER NOT NULL
     ) STRICT;
 
     CREATE TABLE IF NOT EXISTS replies (
@@ -47,43 +65,128 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS settlements_by_turn ON settlements (next_attempt_ms);
 ";
 
-/// The database.
-pub(crate) struct Store(Mutex<Connection>);
+/// Version 1 knew the dev node only, and had no number.
+const FROM_1: &str = "
+    ALTER TABLE invoices RENAME TO invoices_1;
+    ALTER TABLE settlements RENAME TO settlements_1;
+    DROP INDEX IF EXISTS settlements_by_turn;
+";
+const FROM_1_ROWS: &str = "
+    INSERT INTO invoices (payment_hash, request_id, backend, reference, bolt11, preimage, amount_msat, service, purpose,
+            created_at, expires_at, settled_at, received_msat)
+        SELECT payment_hash, request_id, 'dev', '', bolt11, preimage, amount_msat, service, purpose, created_at,
+            expires_at, settled_at, iif(settled_at IS NULL, NULL, amount_msat) FROM invoices_1;
+    INSERT INTO settlements SELECT * FROM settlements_1;
+    DROP TABLE settlements_1;
+    DROP TABLE invoices_1;
+";
+
+/// The most that one commit holds.
+const BATCH: usize = 64;
+
+/// The database: a thread that writes, and a connection to read by.
+pub(crate) struct Store {
+    jobs: mpsc::Sender<Job>,
+    reader: Mutex<Connection>,
+}
+
+/// Work inside the transaction; what it returns is called once it is known whether all was committed.
+type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(bool)>;
 
 impl Store {
     /// Opens the file, and makes the tables at the first start.
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        // A settlement that was acknowledged survives a power cut (T74).
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        connection.execute_batch(SCHEMA)?;
-        Ok(Self(Mutex::new(connection)))
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let mut writer = connect(path)?;
+        migrate(&mut writer)?;
+        writer.pragma_update(None, "foreign_keys", true)?;
+        let reader = Mutex::new(connect(path)?);
+        let (jobs, queue) = mpsc::channel();
+        // It ends when the store is dropped, after the last job.
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || write_all(writer, &queue))?;
+        Ok(Self { jobs, reader })
     }
 
-    /// Runs `work` in one transaction: all of it is kept, or none.
-    pub(crate) fn transaction<T>(
+    /// Runs `work` all or not at all, and returns once it is on the disk. `None` when it failed, which the log tells.
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&transaction)?;
-        transaction.commit()?;
-        Ok(result)
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Option<T> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        self.send(work, move |result| drop(tell.send(result)));
+        told.await.ok().and_then(logged)
     }
 
     /// Runs `work` that only looks.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-        work(&self.lock())
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
+        // A panic elsewhere left the connection as it was: it is only ever read by.
+        logged(work(&self.reader.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// A panic elsewhere has rolled its transaction back, so the connection is still good.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn send<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        tell: impl FnOnce(rusqlite::Result<T>) + Send + 'static,
+    ) {
+        let job: Job = Box::new(move |books| {
+            let result = books.execute_batch("SAVEPOINT job").and_then(|()| work(books));
+            let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+            let result = books.execute_batch(end).and(result);
+            Box::new(move |committed| {
+                tell(if committed { result } else { result.and(Err(rusqlite::Error::InvalidQuery)) });
+            })
+        });
+        // The writer is there as long as the store is; were it not, the answer is never told, which is a failure, too.
+        let _ = self.jobs.send(job);
     }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A settlement that was acknowledged survives a power cut (T74).
+    connection.pragma_update(None, "synchronous", "full")?;
+    Ok(connection)
+}
+
+/// Takes what has queued up while the disk was busy, and commits it at once: a slow disk is waited for once for all.
+fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let jobs = std::iter::once(first).chain(queue.try_iter().take(BATCH - 1));
+        let Ok(transaction) = connection.transaction_with_behavior(TransactionBehavior::Immediate) else {
+            tracing::error!("the database cannot be written to");
+            continue; // dropping the jobs fails them
+        };
+        let answers: Vec<Answer> = jobs.map(|job| job(&transaction)).collect();
+        let committed = transaction.commit();
+        if let Err(error) = &committed {
+            tracing::error!(%error, "the database failed");
+        }
+        answers.into_iter().for_each(|answer| answer(committed.is_ok()));
+    }
+}
+
+fn logged<T>(result: rusqlite::Result<T>) -> Option<T> {
+    result.map_err(|error| tracing::error!(%error, "the database failed")).ok()
+}
+
+/// Brings the file to this version, whole or not at all. A newer one is left alone: it was written by a newer program.
+fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    ensure!(found <= VERSION, "it is of version {found}, and this program knows {VERSION}: it is the older one");
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let numberless = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'invoices'";
+    let is_1 = found == 0 && transaction.query_row(numberless, [], |row| row.get::<_, i64>(0))? == 1;
+    if is_1 {
+        transaction.execute_batch(FROM_1)?;
+    }
+    transaction.execute_batch(SCHEMA)?;
+    if is_1 {
+        transaction.execute_batch(FROM_1_ROWS)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
 }
 
 #[cfg(test)]

@@ -14,12 +14,14 @@ use axum::middleware;
 use axum::routing::{get, post};
 use l402::{Msat, PaymentHash, Preimage};
 use lightning_invoice::Bolt11Invoice;
-use tokio::sync::Notify;
+use rusqlite::Connection;
 
 use crate::clock;
+use crate::dev;
 use crate::invoice;
+use crate::looks::Looks;
+use crate::store::invoices;
 use crate::store::invoices::Payment;
-use crate::store::{Store, invoices};
 
 mod guard;
 mod lnd;
@@ -34,10 +36,8 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// What pays.
 pub(crate) struct Wallet {
-    store: Arc<Store>,
+    looks: Looks,
     password: Password,
-    /// Rung after a settlement, for the push.
-    bell: Arc<Notify>,
 }
 
 /// A payment that went through.
@@ -113,54 +113,40 @@ impl Offer {
 
 impl Wallet {
     /// A wallet for the invoices in `store`.
-    pub(crate) fn new(store: Arc<Store>, password: &str, bell: Arc<Notify>) -> Self {
-        Self { store, password: Password::new(password), bell }
+    pub(crate) fn new(password: &str, looks: &Looks) -> Self {
+        Self { looks: looks.clone(), password: Password::new(password) }
     }
 
     /// Pays an invoice, at most once. Check the password first.
     async fn pay(self: &Arc<Self>, text: &str) -> Result<Paid, Unpaid> {
         let offer = Offer::read(text)?;
         let payment_hash = offer.payment_hash();
-        let wallet = Arc::clone(self);
-        let paid = tokio::task::spawn_blocking(move || wallet.settle(&offer)).await;
-        let paid = match paid {
-            Ok(Ok(paid)) => paid,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the database failed");
-                Err(Unpaid::Unavailable)
-            }
-            Err(error) => {
-                tracing::error!(%error, "a payment was not finished");
-                Err(Unpaid::Unavailable)
-            }
-        };
+        let paid = self.looks.store.write(move |books| settle(books, &offer)).await.unwrap_or(Err(Unpaid::Unavailable));
+        if let Ok(paid) = &paid {
+            self.looks.metrics.settled(dev::BACKEND, paid.amount.0);
+            self.looks.bell.notify_one();
+        }
         match &paid {
             Ok(paid) => tracing::info!(hash = %payment_hash.short(), amount_msat = paid.amount.0, "invoice paid"),
             Err(unpaid) => tracing::info!(hash = %payment_hash.short(), reason = unpaid.reason(), "nothing was paid"),
         }
         paid
     }
+}
 
-    /// The same in one transaction of the store, and then the bell.
-    fn settle(&self, offer: &Offer) -> rusqlite::Result<Result<Paid, Unpaid>> {
-        let payment_hash = offer.payment_hash();
-        let paid = self.store.transaction(|transaction| {
-            // The text must be the one made here: another invoice could name the same hash with another amount.
-            let Some(kept) = invoices::find(transaction, payment_hash)?.filter(|kept| kept.bolt11 == offer.text) else {
-                return Ok(Err(Unpaid::Foreign(payment_hash)));
-            };
-            Ok(match invoices::pay(transaction, payment_hash, clock::now(), clock::now_ms())? {
-                Payment::Settled(preimage) => Ok(Paid { amount: kept.amount, payment_hash, preimage }),
-                Payment::AlreadyPaid => Err(Unpaid::AlreadyPaid(payment_hash)),
-                Payment::Expired => Err(Unpaid::Expired(payment_hash)),
-                Payment::Unknown => Err(Unpaid::Foreign(payment_hash)),
-            })
-        })?;
-        if paid.is_ok() {
-            self.bell.notify_one();
-        }
-        Ok(paid)
-    }
+/// Pays, in one transaction of the store.
+fn settle(books: &Connection, offer: &Offer) -> rusqlite::Result<Result<Paid, Unpaid>> {
+    let payment_hash = offer.payment_hash();
+    // The text must be the one made here: another invoice could name the same hash with another amount.
+    let Some(kept) = invoices::find(books, payment_hash)?.filter(|kept| kept.bolt11 == offer.text) else {
+        return Ok(Err(Unpaid::Foreign(payment_hash)));
+    };
+    Ok(match invoices::pay(books, payment_hash, clock::now(), clock::now_ms())? {
+        Payment::Settled(preimage) => Ok(Paid { amount: kept.amount, payment_hash, preimage }),
+        Payment::AlreadyPaid => Err(Unpaid::AlreadyPaid(payment_hash)),
+        Payment::Expired => Err(Unpaid::Expired(payment_hash)),
+        Payment::Unknown => Err(Unpaid::Foreign(payment_hash)),
+    })
 }
 
 /// The wallet's routes; WebLN's among them if pages of some origin may use them.

@@ -4,10 +4,10 @@
 # ORIGIN (127.0.0.1:8789), APERTURE_PORT (22081), PROM_PORT (22082), LOGLEVEL (info, aperture's own).
 # MPP=1 also switches on the Payment scheme. STRICT=1 checks invoices with lnd.
 set -euo pipefail
-peers=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/target/peers
-D=${DEVNET_DIR:-$peers/devnet}
+cache=${SATSTILE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/satstile}
+D=${DEVNET_DIR:-$cache/devnet}
 A=$D/aperture
-BIN=${DEVNET_BIN:-$peers/bin}
+BIN=${DEVNET_BIN:-$cache/peers/bin}
 ORIGIN=${ORIGIN:-127.0.0.1:8789}
 PORT=${APERTURE_PORT:-22081}
 PPORT=${PROM_PORT:-22082}

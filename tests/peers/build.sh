@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Builds the peers that we are measured against and tested with, at the exact versions of the go.mod files beside
 # this script, from the Go module proxy: btcd (1 min), lnd (up to 19 min on two busy cores), aperture (10 min).
-#   build.sh [btcd|lnd|aperture …]   (default: what is missing)        PEERS_BIN: where to (target/peers/bin)
+#   build.sh [btcd|lnd|aperture …]   (default: what is missing)
+# PEERS_BIN: where to (peers/bin in SATSTILE_CACHE, or in ~/.cache/satstile). `cargo xtask devnet` and `bench` call this
+# when the versions change; it takes no lock, they do.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-peers=$(cd "$here/../.." && pwd)/target/peers
-out=${PEERS_BIN:-$peers/bin}
+cache=${SATSTILE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/satstile}
+out=${PEERS_BIN:-$cache/peers/bin}
 command -v go >/dev/null || { echo "peers: Go is not installed (https://go.dev/dl)" >&2; exit 1; }
 mkdir -p "$out"
 out=$(cd "$out" && pwd)

@@ -9,10 +9,13 @@
 #   devnet.sh mine N        mine N blocks
 #   devnet.sh invoice SATS [MEMO]   new invoice on alice: "<bolt11> <payment hash hex>"
 #   devnet.sh pay BOLT11    pay it from bob: "<preimage hex>"
+#   devnet.sh connect       bake a macaroon for invoices only and write alice's connection string for satstile-node
+#                           to the file "connection" in the data directory; print the file's name
 #
 # Environment (all optional):
-#   DEVNET_DIR        data directory            (default target/peers/devnet)
-#   DEVNET_BIN        where btcd and lnd are    (default target/peers/bin, see build.sh)
+#   SATSTILE_CACHE    what outlives a checkout  (default ~/.cache/satstile)
+#   DEVNET_DIR        data directory            (default $SATSTILE_CACHE/devnet)
+#   DEVNET_BIN        where btcd and lnd are    (default $SATSTILE_CACHE/peers/bin, see build.sh)
 #   DEVNET_PORT_BASE  first port; uses +0..+1 btcd, +10..+12 alice, +20..+22 bob (default 21000)
 #   DEVNET_CHAN_SATS  channel size              (default 10000000)
 #   DEVNET_PUSH_SATS  alice's side of it        (default 1000000)
@@ -21,9 +24,9 @@
 # Needs bash, curl, jq, od, sha256sum, flock, setsid. Everything listens on 127.0.0.1 only.
 set -euo pipefail
 
-peers=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/target/peers
-D=${DEVNET_DIR:-$peers/devnet}
-BIN=${DEVNET_BIN:-$peers/bin}
+cache=${SATSTILE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/satstile}
+D=${DEVNET_DIR:-$cache/devnet}
+BIN=${DEVNET_BIN:-$cache/peers/bin}
 BASE=${DEVNET_PORT_BASE:-21000}
 CHAN=${DEVNET_CHAN_SATS:-10000000}
 PUSH=${DEVNET_PUSH_SATS:-1000000}
@@ -43,7 +46,7 @@ die() { say "error: $*"; exit 1; }
 pid_of() { cat "$D/$1.pid" 2>/dev/null || true; }
 alive() { # only a live process whose command line names our data directory counts
   local p; p=$(pid_of "$1")
-  [[ -n $p && -r /proc/$p/cmdline ]] && tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -qF -- "$D/$1"
+  [[ -n $p && -r /proc/$p/cmdline ]] && { tr '\0' ' ' <"/proc/$p/cmdline"; } 2>/dev/null | grep -qF -- "$D/$1"
 }
 start() { # name cmd...
   local n=$1; shift
@@ -228,6 +231,17 @@ pay_invoice() { # bolt11 -> preimage hex
     jq -er 'if .error then error(.error.message) else .result end |
       if .status=="SUCCEEDED" then .payment_preimage else error(.status + " " + .failure_reason) end'
 }
+thumbprint() { sed '/-----/d' "$D/$1/tls.cert" | base64 -d | sha256sum | cut -d' ' -f1; }
+connect() { # nothing that could spend is in this macaroon
+  local m
+  m=$(rest alice /v1/macaroon "$(jq -cn '{permissions: [("AddInvoice", "LookupInvoice", "SubscribeInvoices") |
+    {entity: "uri", action: ("/lnrpc.Lightning/" + .)}]}')" | jq -er .macaroon) || die "alice bakes no macaroon"
+  umask 077
+  printf 'type=lnd-rest;server=https://127.0.0.1:%s;macaroon=%s;certthumbprint=%s\n' \
+    "${REST[alice]}" "$m" "$(thumbprint alice)" >"$D/connection.new"
+  mv "$D/connection.new" "$D/connection"
+  echo "$D/connection"
+}
 elapsed() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN{printf "%.1f", b-a}'; }
 
 down() {
@@ -261,5 +275,6 @@ case ${1:-} in
   mine) . "$D/rpc.creds"; mine "${2:?blocks}" ;;
   invoice) new_invoice "${2:?sats}" "${3:-}" ;;
   pay) pay_invoice "${2:?bolt11}" ;;
-  *) sed -n '2,22p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
+  connect) connect ;;
+  *) sed -n '2,25p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
 esac

@@ -45,6 +45,21 @@ pub fn worker_directory() -> PathBuf {
     path
 }
 
+/// What outlives a checkout, as `cargo xtask devnet` fills it: `SATSTILE_CACHE`, or `satstile` in the user's cache folder.
+pub fn cache() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(cache) = variable("SATSTILE_CACHE") {
+        return root().join(cache);
+    }
+    let home = || variable("HOME").unwrap_or_else(root).join(".cache");
+    variable("XDG_CACHE_HOME").unwrap_or_else(home).join("satstile")
+}
+
+/// Where btcd, lnd and aperture are, once they are built.
+pub fn peers_directory() -> PathBuf {
+    cache().join("peers/bin")
+}
+
 /// A directory that only we can read and that goes away with its value.
 pub fn private_directory(prefix: &str) -> TempDir {
     let mut builder = tempfile::Builder::new();

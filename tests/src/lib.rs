@@ -16,7 +16,10 @@
 
 pub mod binaries;
 mod capnp;
+mod devnet;
 pub mod http;
+mod lnbits;
+pub mod lnd;
 mod node;
 mod origin;
 mod port;
@@ -29,6 +32,9 @@ mod wrangler;
 
 use std::time::Duration;
 
+pub use devnet::{Devnet, LndInvoice};
+pub use lnbits::{Installed, Lnbits, LnbitsWallet};
+pub use lnd::Lnd;
 pub use node::Node;
 pub use origin::{Origin, Pages, Seen};
 pub use port::{free_port, loopback};

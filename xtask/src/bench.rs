@@ -5,11 +5,12 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::npm;
+use crate::peers;
 use crate::steps::Steps;
 use crate::{repo, wasm, wasm_target, worker};
 
 pub fn run(args: &[String]) -> Result<()> {
-    let mut steps = Steps::new(3 + worker::STEPS);
+    let mut steps = Steps::new(4 + worker::STEPS);
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
     worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
@@ -18,6 +19,12 @@ pub fn run(args: &[String]) -> Result<()> {
         let args = ["build", "--release"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]));
         repo::run(&mut repo::cargo(args))
     })?;
+    if args.iter().any(|a| a == "--no-peers") {
+        steps.skip(1, "btcd, lnd and aperture are left out");
+    } else {
+        // Without Go there are none; the bench then says so in its table.
+        steps.run("btcd, lnd and aperture: go build", || peers::ensure(&[peers::NETWORK, peers::APERTURE].concat()))?;
+    }
     let release = repo::target().join("release");
     let mut bench = Command::new(release.join("satstile-bench"));
     bench

@@ -6,9 +6,11 @@ mod children;
 mod ci;
 mod dev;
 mod dev_vars;
+mod devnet;
 mod dist;
 mod interop;
 mod npm;
+mod peers;
 mod repo;
 mod size;
 mod smoke;
@@ -27,7 +29,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   dev                 set up what is missing, then run worker, node, demo origin and wallet on loopback
-  test [LANE…]        set up, then every check and test (or only the lanes named), with a summary
+  devnet up|down|…    a Lightning network on loopback, of btcd and two lnd; `cargo xtask devnet` says more
+  test [LANE…]        set up, then every check and test (or only the lanes named), with a summary;
+                      --lightning: the lane that pays on such a network
   interop [NAME…]     clients that others wrote pay at the worker (or only those named)
   ci                  the lanes a merge waits for, within one time budget
   setup               only set up: wasm target, tools from npm
@@ -61,7 +65,8 @@ fn run(args: &[String]) -> Result<()> {
     let has = |flag: &str| rest.iter().any(|a| a == flag);
     match command {
         "dev" => known(&[]).and_then(|()| dev::run()),
-        "test" => test::run(rest),
+        "devnet" => devnet::run(rest),
+        "test" => test::run(rest).map(drop),
         "ci" => known(&["--install"]).and_then(|()| ci::run(has("--install"))),
         "setup" => known(&[]).and_then(|()| setup()),
         "worker" => known(&["--dev"]).and_then(|()| build_worker(has("--dev"))),

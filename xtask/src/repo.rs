@@ -29,6 +29,17 @@ pub fn state() -> PathBuf {
     root().join(std::env::var_os("SATSTILE_STATE").unwrap_or_else(|| ".satstile".into()))
 }
 
+/// What outlives a checkout, because it is slow to build and the same for all of them: `SATSTILE_CACHE`, or `satstile`
+/// in the user's cache folder.
+pub fn cache() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(cache) = variable("SATSTILE_CACHE") {
+        return root().join(cache);
+    }
+    let home = || variable("HOME").unwrap_or_else(target).join(".cache");
+    variable("XDG_CACHE_HOME").unwrap_or_else(home).join("satstile")
+}
+
 /// Cargo in the workspace, with the toolchain that runs us.
 pub fn cargo<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     cargo_of(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args)

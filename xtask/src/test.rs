@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::npm::{self, Tools};
+use crate::peers::{self, Peers};
 use crate::steps::{Steps, seconds};
 use crate::wasm_target::{self, TARGET, Toolchain};
-use crate::{dist, repo, smoke, wasm, worker};
+use crate::{devnet, dist, repo, smoke, wasm, worker};
 
 /// What lanes work with.
 struct Setup {
@@ -30,10 +31,10 @@ struct Skipped {
     command: &'static str,
 }
 
-/// Lanes that run when they are named only: they need Chromium, which few machines have.
-const ON_REQUEST: [&str; 2] = ["browser", "dist"];
+/// Lanes that run when they are named only: they need Chromium or Go, which few machines have.
+const ON_REQUEST: [&str; 3] = ["browser", "dist", "lightning"];
 
-const LANES: [Lane; 11] = [
+const LANES: [Lane; 12] = [
     Lane { name: "fmt", what: "the code is formatted", run: fmt },
     Lane { name: "clippy", what: "no lint complains", run: clippy },
     Lane { name: "clippy-wasm", what: "the same for worker and widget as wasm", run: clippy_wasm },
@@ -44,12 +45,15 @@ const LANES: [Lane; 11] = [
     Lane { name: "wrangler", what: "wrangler takes wrangler.toml and runs it", run: wrangler },
     Lane { name: "browser", what: "a person with Chromium and no JavaScript", run: browser },
     Lane { name: "dist", what: "strangers with the npm packages and nothing else", run: packages },
+    Lane { name: "lightning", what: "real invoices, really paid: lnd and LNbits", run: lightning },
     Lane { name: "deny", what: "licences and advisories of what we depend on", run: deny },
 ];
 
-pub fn run(args: &[String]) -> Result<()> {
+/// `args` are lanes; none means all but those on request. Gives the names of those that were skipped.
+pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     let install = args.iter().any(|a| a == "--install");
     let named: Vec<&str> = args.iter().map(String::as_str).filter(|a| *a != "--install").collect();
+    let named: Vec<&str> = named.into_iter().map(|a| if a == "--lightning" { "lightning" } else { a }).collect();
     if let Some(odd) = named.iter().find(|n| LANES.iter().all(|l| l.name != **n)) {
         bail!("no lane {odd}; there are {}", LANES.map(|l| l.name).join(", "));
     }
@@ -67,14 +71,17 @@ pub fn run(args: &[String]) -> Result<()> {
     })?;
 
     let setup = Setup { toolchain, tools, install };
-    let mut failed = Vec::new();
+    let (mut failed, mut skipped) = (Vec::new(), Vec::new());
     let mut summary = String::new();
     for lane in lanes {
         let start = Instant::now();
         let outcome = steps.run(&format!("{}: {}", lane.name, lane.what), || Ok((lane.run)(&setup)))?;
         let line = match outcome {
             Ok(None) => format!("passed   {}", seconds(start.elapsed())),
-            Ok(Some(Skipped { why, command })) => format!("skipped  {why}; to run it: {command}"),
+            Ok(Some(Skipped { why, command })) => {
+                skipped.push(lane.name);
+                format!("skipped  {why}; to run it: {command}")
+            }
             Err(e) => {
                 eprintln!("xtask: {e:#}");
                 failed.push(lane.name);
@@ -90,7 +97,7 @@ pub fn run(args: &[String]) -> Result<()> {
     if !failed.is_empty() {
         bail!("failed: {}. One lane again: `cargo xtask test {}`", failed.join(", "), failed[0]);
     }
-    Ok(())
+    Ok(skipped)
 }
 
 fn passed(command: &mut Command) -> Result<Option<Skipped>> {
@@ -157,6 +164,21 @@ fn packages(setup: &Setup) -> Result<Option<Skipped>> {
     passed(&mut ignored("packages"))
 }
 
+/// Builds the peers where they are not; the network itself is the stories' own.
+fn lightning(setup: &Setup) -> Result<Option<Skipped>> {
+    if devnet::missing_tool().is_some() && setup.install {
+        apt(&["bash", "curl", "jq"])?;
+    }
+    if devnet::missing_tool().is_some() {
+        let (why, command) = ("curl or jq is missing", "cargo xtask test lightning --install (apt, as root)");
+        return Ok(Some(Skipped { why, command }));
+    }
+    if let Peers::NoGo = peers::ensure(peers::NETWORK)? {
+        return Ok(Some(Skipped { why: peers::GO, command: "cargo xtask test lightning" }));
+    }
+    passed(ignored("lightning").arg("--test-threads=1"))
+}
+
 /// A test that is left out unless it is asked for.
 fn ignored(test: &str) -> Command {
     repo::cargo(["test", "--package", "satstile-tests", "--test", test, "--", "--ignored", "--nocapture"])
@@ -166,11 +188,16 @@ fn ignored(test: &str) -> Command {
 fn chromium(setup: &Setup) -> Result<bool> {
     let there = || std::path::Path::new("/usr/bin/chromium").exists();
     if !there() && setup.install {
-        repo::run(Command::new("apt-get").args(["update", "-q"]))?;
-        let packages = ["install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-dejavu-core"];
-        repo::run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(packages))?;
+        apt(&["chromium", "fonts-dejavu-core"])?;
     }
     Ok(there())
+}
+
+fn apt(packages: &[&str]) -> Result<()> {
+    repo::run(Command::new("apt-get").args(["update", "-q"]))?;
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "-q", "--no-install-recommends"]);
+    repo::run(install.args(packages))
 }
 
 fn deny(setup: &Setup) -> Result<Option<Skipped>> {

@@ -12,7 +12,7 @@
 use l402::{PaymentHash, Preimage};
 use serde_json::{Value, json};
 
-use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
+use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
@@ -128,6 +128,10 @@ impl Backend for Lnd {
             _ => return Err(BackendFault::Unreadable),
         };
         Ok(Step::Done(status))
+    }
+
+    fn push(&self) -> Option<Push<'_>> {
+        Some(Push::Lnd(self))
     }
 }
 

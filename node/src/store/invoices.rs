@@ -2,16 +2,21 @@
 
 use l402::relay::{InvoiceState, InvoiceStatus};
 use l402::{Msat, PaymentHash, Preimage, UnixTime};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::settlements;
 
 /// An invoice as it is kept.
+#[derive(Clone)]
 pub(crate) struct Invoice {
     pub(crate) payment_hash: PaymentHash,
     pub(crate) request_id: String,
+    /// Which back end made it, and what that one knows it by.
+    pub(crate) backend: String,
+    pub(crate) reference: String,
     pub(crate) bolt11: String,
-    pub(crate) preimage: Preimage,
+    /// The dev node's from the start; of a real node only what it told with the settlement.
+    pub(crate) preimage: Option<Preimage>,
     pub(crate) amount: Msat,
     pub(crate) service: String,
     pub(crate) purpose: String,
@@ -49,48 +54,55 @@ impl Invoice {
         InvoiceStatus {
             status,
             amount_msat: Some(self.amount.0),
-            preimage: (status == InvoiceState::Settled).then_some(self.preimage),
+            preimage: self.preimage.filter(|_| status == InvoiceState::Settled),
             settled_at: self.settled_at,
         }
     }
 
-    pub(super) const COLUMNS: &str = "invoices.payment_hash, request_id, bolt11, preimage, amount_msat, service, \
-        purpose, created_at, expires_at, settled_at";
+    pub(super) const COLUMNS: &str = "invoices.payment_hash, request_id, backend, reference, bolt11, preimage, \
+        amount_msat, service, purpose, created_at, expires_at, settled_at";
 
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             payment_hash: PaymentHash(row.get(0)?),
             request_id: row.get(1)?,
-            bolt11: row.get(2)?,
-            preimage: Preimage::new(row.get(3)?),
-            amount: Msat(row.get(4)?),
-            service: row.get(5)?,
-            purpose: row.get(6)?,
-            created_at: UnixTime(row.get(7)?),
-            expires_at: UnixTime(row.get(8)?),
-            settled_at: row.get::<_, Option<u64>>(9)?.map(UnixTime),
+            backend: row.get(2)?,
+            reference: row.get(3)?,
+            bolt11: row.get(4)?,
+            preimage: row.get::<_, Option<[u8; 32]>>(5)?.map(Preimage::new),
+            amount: Msat(row.get(6)?),
+            service: row.get(7)?,
+            purpose: row.get(8)?,
+            created_at: UnixTime(row.get(9)?),
+            expires_at: UnixTime(row.get(10)?),
+            settled_at: row.get::<_, Option<u64>>(11)?.map(UnixTime),
         })
     }
 }
 
-/// Keeps a new invoice; a payment hash that is there already is an error, and rolls all back (T21).
-pub(crate) fn insert(transaction: &Transaction<'_>, invoice: &Invoice) -> rusqlite::Result<()> {
-    transaction.execute(
-        "INSERT INTO invoices (payment_hash, request_id, bolt11, preimage, amount_msat, service, purpose, created_at,
-            expires_at, settled_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        params![
+/// Keeps a new invoice; a payment hash that is there already is an error, and rolls all back (T21). `next_look_ms` is
+/// when its back end is to be asked about it, if it does not tell by itself.
+pub(crate) fn insert(books: &Connection, invoice: &Invoice, next_look_ms: Option<u64>) -> rusqlite::Result<()> {
+    books
+        .prepare_cached(
+            "INSERT INTO invoices (payment_hash, request_id, backend, reference, bolt11, preimage, amount_msat,
+                service, purpose, created_at, expires_at, next_look_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute(params![
             invoice.payment_hash.0,
             invoice.request_id,
+            invoice.backend,
+            invoice.reference,
             invoice.bolt11,
-            invoice.preimage.expose(),
+            invoice.preimage.as_ref().map(Preimage::expose),
             invoice.amount.0,
             invoice.service,
             invoice.purpose,
             invoice.created_at.0,
             invoice.expires_at.0,
-            invoice.settled_at.map(|at| at.0),
-        ],
-    )?;
+            next_look_ms,
+        ])?;
     Ok(())
 }
 
@@ -100,14 +112,9 @@ pub(crate) fn find(connection: &Connection, hash: PaymentHash) -> rusqlite::Resu
     connection.prepare_cached(&sql)?.query_row([hash.0], Invoice::from_row).optional()
 }
 
-/// Pays an invoice, and notes in the same transaction that the worker must hear of it (T67, T74).
-pub(crate) fn pay(
-    transaction: &Transaction<'_>,
-    hash: PaymentHash,
-    now: UnixTime,
-    now_ms: u64,
-) -> rusqlite::Result<Payment> {
-    let Some(invoice) = find(transaction, hash)? else {
+/// The dev wallet pays an invoice of the dev node.
+pub(crate) fn pay(books: &Connection, hash: PaymentHash, now: UnixTime, now_ms: u64) -> rusqlite::Result<Payment> {
+    let Some(invoice) = find(books, hash)? else {
         return Ok(Payment::Unknown);
     };
     match invoice.state(now) {
@@ -115,7 +122,58 @@ pub(crate) fn pay(
         InvoiceState::Expired | InvoiceState::Canceled | InvoiceState::NotFound => return Ok(Payment::Expired),
         InvoiceState::Pending => {}
     }
-    settlements::insert(transaction, hash, now_ms)?; // the unique key first (T72)
-    transaction.execute("UPDATE invoices SET settled_at = ?2 WHERE payment_hash = ?1", params![hash.0, now.0])?;
-    Ok(Payment::Settled(invoice.preimage))
+    // Another node's invoice has no preimage here, and is none of the dev wallet's business.
+    let Some(preimage) = invoice.preimage else { return Ok(Payment::Unknown) };
+    let paid = Settled { hash, received: invoice.amount, preimage: Some(preimage.clone()), at: now };
+    settle(books, &paid, now_ms)?;
+    Ok(Payment::Settled(preimage))
+}
+
+/// A settlement, as a node told it and as it was checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled {
+    pub(crate) hash: PaymentHash,
+    pub(crate) received: Msat,
+    pub(crate) preimage: Option<Preimage>,
+    pub(crate) at: UnixTime,
+}
+
+/// Writes a settlement down, and notes in the same transaction that the worker must hear of it (T67, T74). Whether it
+/// is news: the second time, and for an invoice that was not made here, it is not.
+pub(crate) fn settle(books: &Connection, paid: &Settled, now_ms: u64) -> rusqlite::Result<bool> {
+    let changed = books
+        .prepare_cached(
+            "UPDATE invoices SET settled_at = ?2, received_msat = ?3, preimage = ?4, next_look_ms = NULL
+             WHERE payment_hash = ?1 AND settled_at IS NULL",
+        )?
+        .execute(params![paid.hash.0, paid.at.0, paid.received.0, paid.preimage.as_ref().map(Preimage::expose)])?;
+    if changed == 1 {
+        settlements::insert(books, paid.hash, now_ms)?;
+    }
+    Ok(changed == 1)
+}
+
+/// Invoices of a back end whose turn it is to be asked about, the one that waits longest first.
+pub(crate) fn to_look_at(
+    connection: &Connection,
+    backend: &str,
+    now_ms: u64,
+    limit: u32,
+) -> rusqlite::Result<Vec<(Invoice, u32)>> {
+    let sql = format!(
+        "SELECT {}, looks FROM invoices WHERE next_look_ms <= ?1 AND backend = ?2 ORDER BY next_look_ms LIMIT ?3",
+        Invoice::COLUMNS
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params![now_ms, backend, limit], |row| Ok((Invoice::from_row(row)?, row.get(12)?)))?;
+    rows.collect()
+}
+
+/// When to ask about it again; `None` for never.
+pub(crate) fn look_again(books: &Connection, hash: PaymentHash, at_ms: Option<u64>) -> rusqlite::Result<()> {
+    books
+        .prepare_cached("UPDATE invoices SET next_look_ms = ?2, looks = looks + 1 WHERE payment_hash = ?1")?
+        .execute(params![hash.0, at_ms])?;
+    Ok(())
 }

@@ -55,7 +55,7 @@ impl World {
     }
 
     pub fn wallet(&self) -> SocketAddr {
-        self.node.wallet()
+        self.node.wallet().unwrap()
     }
 
     pub fn password(&self) -> String {
@@ -97,7 +97,7 @@ fn config(dir: &tempfile::TempDir, arguments: &str) -> Config {
     let state = dir.path().to_str().unwrap();
     let fixed = ["satstile-node", "--listen", "127.0.0.1:0", "--wallet-listen", "127.0.0.1:0", "--state", state];
     let cli = Cli::parse_from(fixed.into_iter().chain(arguments.split_whitespace()));
-    Config::new(cli, Some(SECRET)).unwrap()
+    Config::new(cli, Some(SECRET), None).unwrap()
 }
 
 /// The worker asks for 21 sats.

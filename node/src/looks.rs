@@ -1,0 +1,71 @@
+//! Asks a back end what became of an invoice, and writes down what it hears. Every settlement of a real node comes
+//! through here, whoever gave the hint: a stream, a timer or the worker (T54, T67).
+
+use std::sync::Arc;
+
+use l402::PaymentHash;
+use satstile_lightning::{BackendFault, Status, Watched};
+use tokio::sync::Notify;
+
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::remote::Remote;
+use crate::store::Store;
+use crate::store::invoices::{self, Invoice, Settled};
+
+/// What a look needs.
+#[derive(Clone)]
+pub(crate) struct Looks {
+    pub(crate) store: Arc<Store>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Rung after a settlement, for the push.
+    pub(crate) bell: Arc<Notify>,
+}
+
+/// Why it is not known what became of an invoice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// The back end's fault.
+    Backend(BackendFault),
+    /// Our own database's.
+    Store,
+}
+
+impl Looks {
+    /// What the back end says of this invoice now.
+    pub(crate) async fn look(&self, remote: &Remote, invoice: &Invoice) -> Result<Status, Unknown> {
+        let (hash, asked) = (invoice.payment_hash, invoice.amount);
+        let watched = Watched { payment_hash: hash, amount: asked, reference: &invoice.reference };
+        let status = remote.status(&watched, &self.metrics).await.map_err(|fault| {
+            match fault {
+                BackendFault::WrongPreimage | BackendFault::Underpaid | BackendFault::WrongInvoice => {
+                    tracing::error!(backend = remote.name, hash = %hash.short(), %fault, "a settlement is not believed");
+                }
+                fault => tracing::warn!(backend = remote.name, hash = %hash.short(), %fault, "no word of an invoice"),
+            }
+            Unknown::Backend(fault)
+        })?;
+        if let Status::Settled { amount, preimage, at } = &status {
+            let at = at.unwrap_or_else(clock::now);
+            let settled = Settled { hash, received: *amount, preimage: preimage.clone(), at };
+            let write = self.store.write(move |books| invoices::settle(books, &settled, clock::now_ms()));
+            let is_news = write.await.ok_or(Unknown::Store)?;
+            if is_news {
+                tracing::info!(backend = remote.name, hash = %hash.short(), amount_msat = amount.0, "invoice paid");
+                self.metrics.settled(&remote.name, amount.0);
+                self.bell.notify_one();
+            }
+        }
+        Ok(status)
+    }
+
+    /// The same for a hash that a back end named: nothing is asked about what was not made here.
+    pub(crate) async fn look_at_hash(&self, remote: &Remote, hash: PaymentHash) -> Result<(), Unknown> {
+        match self.store.read(|books| invoices::find(books, hash)).ok_or(Unknown::Store)? {
+            Some(invoice) if invoice.settled_at.is_none() && invoice.backend == remote.name => {
+                self.look(remote, &invoice).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A Lightning network of the test's own: btcd and two lnd nodes, by `tests/peers/devnet.sh`. Alice takes invoices, bob
+//! pays them, and the channel between them is open.
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::binaries::{self, private_directory};
+use crate::lnd::Lnd;
+use crate::loopback;
+
+/// From the port base: btcd, alice, bob.
+const PORTS: [u16; 8] = [0, 1, 10, 11, 12, 20, 21, 22];
+const PORTS_BETWEEN: u16 = 32;
+/// Below the ports that the kernel gives away by itself.
+const FIRST_BASE: u16 = 12_000;
+const BASES: u16 = 600;
+
+/// A running network; about 15 s to start. It ends with its value, and when the test process dies without dropping it.
+pub struct Devnet {
+    alice: Lnd,
+    bob: Lnd,
+    base: u16,
+    /// Runs `devnet.sh down --wipe` when our end of its stdin closes.
+    end: Child,
+    directory: TempDir,
+}
+
+/// An invoice of alice.
+#[derive(Clone, Debug)]
+pub struct LndInvoice {
+    /// To be paid.
+    pub bolt11: String,
+    /// Hex.
+    pub payment_hash: String,
+}
+
+impl Devnet {
+    /// The network of this test process, started by the first who asks.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Devnet> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// One of its own.
+    pub fn start() -> Self {
+        for peer in ["btcd", "lnd"] {
+            let path = binaries::peers_directory().join(peer);
+            assert!(path.is_file(), "{} is not built: run `cargo xtask test lightning`", path.display());
+        }
+        let directory = private_directory("satstile-devnet-");
+        let base = free_base();
+        let mut script = script(directory.path(), base);
+        // In a group of its own, so that Ctrl-C in a terminal does not keep it from tidying up.
+        let end = Command::new("bash")
+            .process_group(0)
+            .args(["-c", r#"read -r _; exec bash "$0" down --wipe"#])
+            .arg(script_file())
+            .envs(variables(directory.path(), base))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("cannot start bash");
+        // Before the network is up: what fails half-way is tidied up, too.
+        let node = |name: &str, rest: u16| Lnd::new(base + rest, directory.path().join(name));
+        let devnet = Self { alice: node("alice", 12), bob: node("bob", 22), base, end, directory };
+        let status = script.arg("up").stdout(Stdio::null()).status().expect("cannot run bash");
+        assert!(status.success(), "the network did not come up; it said why above");
+        devnet
+    }
+
+    /// Takes invoices.
+    pub fn alice(&self) -> &Lnd {
+        &self.alice
+    }
+
+    /// Pays.
+    pub fn bob(&self) -> &Lnd {
+        &self.bob
+    }
+
+    /// Where its data is, for scripts that work on it.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A fresh invoice of alice.
+    #[track_caller]
+    pub fn invoice(&self, amount_msat: u64, description: &str) -> LndInvoice {
+        let order = json!({ "value_msat": amount_msat.to_string(), "memo": description });
+        let reply = self.alice.call("POST", "/v1/invoices", Some(&order));
+        let payment_hash = hex::encode(base64_bytes(&reply["r_hash"]));
+        LndInvoice { bolt11: text(&reply["payment_request"]), payment_hash }
+    }
+
+    /// Pays from bob, and gives the preimage in hex.
+    #[track_caller]
+    pub fn pay(&self, bolt11: &str) -> String {
+        self.try_pay(bolt11).unwrap_or_else(|why| panic!("bob did not pay: {why}"))
+    }
+
+    /// The same, or lnd's reason.
+    ///
+    /// # Errors
+    /// What lnd says, such as `FAILED FAILURE_REASON_INCORRECT_PAYMENT_DETAILS`.
+    pub fn try_pay(&self, bolt11: &str) -> Result<String, String> {
+        let order = json!({
+            "payment_request": bolt11, "timeout_seconds": 30, "fee_limit_sat": "100", "no_inflight_updates": true,
+        });
+        let reply = self.bob.try_call("POST", "/v2/router/send", Some(&order))?;
+        let reply = &reply["result"];
+        match reply["status"].as_str() {
+            Some("SUCCEEDED") => Ok(text(&reply["payment_preimage"])),
+            status => Err(format!("{} {}", status.unwrap_or("no status"), text(&reply["failure_reason"]))),
+        }
+    }
+
+    /// An invoice of alice for this payment hash (hex), which she does not settle by herself: the payer waits.
+    #[track_caller]
+    pub fn hold_invoice(&self, amount_msat: u64, payment_hash: &str) -> LndInvoice {
+        let order = json!({ "value_msat": amount_msat.to_string(), "hash": base64_of(payment_hash) });
+        let reply = self.alice.call("POST", "/v2/invoices/hodl", Some(&order));
+        LndInvoice { bolt11: text(&reply["payment_request"]), payment_hash: payment_hash.to_owned() }
+    }
+
+    /// Alice takes the payment that is held.
+    #[track_caller]
+    pub fn settle_hold(&self, preimage: &str) {
+        self.alice.call("POST", "/v2/invoices/settle", Some(&json!({ "preimage": base64_of(preimage) })));
+    }
+
+    /// Alice gives it back, or withdraws an invoice that nobody has paid.
+    #[track_caller]
+    pub fn cancel(&self, payment_hash: &str) {
+        self.alice.call("POST", "/v2/invoices/cancel", Some(&json!({ "payment_hash": base64_of(payment_hash) })));
+    }
+
+    /// More blocks.
+    pub fn mine(&self, blocks: u32) {
+        let mut command = script(self.directory.path(), self.base);
+        let status = command.args(["mine", &blocks.to_string()]).status().expect("cannot run bash");
+        assert!(status.success(), "btcd did not mine");
+    }
+}
+
+impl Drop for Devnet {
+    fn drop(&mut self) {
+        drop(self.end.stdin.take());
+        let _ = self.end.wait();
+    }
+}
+
+fn script_file() -> PathBuf {
+    binaries::root().join("tests/peers/devnet.sh")
+}
+
+fn script(directory: &Path, base: u16) -> Command {
+    let mut command = Command::new("bash");
+    command.arg(script_file()).envs(variables(directory, base)).stdin(Stdio::null());
+    command
+}
+
+fn variables(directory: &Path, base: u16) -> [(&'static str, PathBuf); 3] {
+    let base = PathBuf::from(base.to_string());
+    [("DEVNET_DIR", directory.into()), ("DEVNET_BIN", binaries::peers_directory()), ("DEVNET_PORT_BASE", base)]
+}
+
+/// One whose ports are all free now.
+fn free_base() -> u16 {
+    let is_free = |base: &u16| PORTS.iter().all(|port| TcpListener::bind(loopback(base + port)).is_ok());
+    let mut random = [0; 2];
+    getrandom::fill(&mut random).expect("the system has randomness");
+    let first = u16::from_le_bytes(random) % BASES;
+    let mut bases = (0..BASES).map(|n| FIRST_BASE + (first + n) % BASES * PORTS_BETWEEN);
+    bases.find(is_free).expect("no eight free ports in a row of 600")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+#[track_caller]
+fn base64_bytes(value: &Value) -> Vec<u8> {
+    STANDARD.decode(text(value)).unwrap_or_else(|e| panic!("lnd gave no base64: {e}"))
+}
+
+#[track_caller]
+fn base64_of(hex: &str) -> String {
+    STANDARD.encode(hex::decode(hex).unwrap_or_else(|e| panic!("not hex: {e}")))
+}

@@ -1,0 +1,126 @@
+//! One lnd of the [`Devnet`](crate::Devnet): where it is, what lets us in, and its REST interface.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Makes an invoice.
+pub const ADD_INVOICE: &str = "/lnrpc.Lightning/AddInvoice";
+/// Reads one.
+pub const LOOKUP_INVOICE: &str = "/lnrpc.Lightning/LookupInvoice";
+/// Tells of those that were paid.
+pub const SUBSCRIBE_INVOICES: &str = "/lnrpc.Lightning/SubscribeInvoices";
+/// All that a merchant's edge needs.
+pub const INVOICES_ONLY: &[&str] = &[ADD_INVOICE, LOOKUP_INVOICE, SUBSCRIBE_INVOICES];
+
+/// A node, with the keys to all of it.
+#[derive(Debug)]
+pub struct Lnd {
+    port: u16,
+    directory: PathBuf,
+}
+
+impl Lnd {
+    pub(crate) fn new(port: u16, directory: PathBuf) -> Self {
+        Self { port, directory }
+    }
+
+    /// `https://127.0.0.1:…`, without a trailing slash.
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Its certificate, signed by itself; PEM.
+    pub fn tls_cert(&self) -> PathBuf {
+        self.directory.join("tls.cert")
+    }
+
+    /// SHA-256 of the certificate (DER), in hex.
+    pub fn thumbprint(&self) -> String {
+        let pem = fs::read_to_string(self.tls_cert()).unwrap_or_else(|e| panic!("lnd has no certificate: {e}"));
+        let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+        let der = STANDARD.decode(base64).unwrap_or_else(|e| panic!("lnd's certificate is not PEM: {e}"));
+        hex::encode(Sha256::digest(der))
+    }
+
+    /// The macaroon that may do everything, in hex.
+    pub fn macaroon(&self) -> String {
+        let file = self.directory.join("data/chain/bitcoin/regtest/admin.macaroon");
+        hex::encode(fs::read(&file).unwrap_or_else(|e| panic!("cannot read {}: {e}", file.display())))
+    }
+
+    /// A macaroon for these calls and no others, such as [`INVOICES_ONLY`]; hex.
+    #[track_caller]
+    pub fn bake(&self, uris: &[&str]) -> String {
+        self.bake_of(uris.iter().map(|uri| json!({ "entity": "uri", "action": uri })).collect())
+    }
+
+    /// The same by entity and action, such as `("invoices", "read")`.
+    #[track_caller]
+    pub fn bake_entities(&self, permissions: &[(&str, &str)]) -> String {
+        self.bake_of(permissions.iter().map(|(entity, action)| json!({ "entity": entity, "action": action })).collect())
+    }
+
+    #[track_caller]
+    fn bake_of(&self, permissions: Vec<Value>) -> String {
+        let reply = self.call("POST", "/v1/macaroon", Some(&json!({ "permissions": permissions })));
+        reply["macaroon"].as_str().unwrap_or_else(|| panic!("lnd bakes no macaroon: {reply}")).to_owned()
+    }
+
+    /// A connection string for satstile-node, with a macaroon for invoices only.
+    #[track_caller]
+    pub fn connection(&self) -> String {
+        let (url, macaroon, thumbprint) = (self.url(), self.bake(INVOICES_ONLY), self.thumbprint());
+        format!("type=lnd-rest;server={url};macaroon={macaroon};certthumbprint={thumbprint}")
+    }
+
+    /// Asks it, as its owner.
+    #[track_caller]
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        self.try_call(method, path, body).unwrap_or_else(|why| panic!("lnd refused {method} {path}: {why}"))
+    }
+
+    /// The same, or what it said.
+    ///
+    /// # Errors
+    /// lnd's own words, or curl's when nobody answers.
+    pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let reply = curl(&self.tls_cert(), &self.macaroon(), method, &format!("{}{path}", self.url()), body)?;
+        let reply: Value = serde_json::from_str(&reply).map_err(|e| format!("not JSON ({e}): {reply}"))?;
+        let refusal = reply.get("error").unwrap_or(&reply);
+        match (refusal.get("code"), refusal["message"].as_str()) {
+            (Some(_), Some(message)) => Err(message.to_owned()),
+            _ => Ok(reply),
+        }
+    }
+}
+
+/// With curl: the harness has no TLS of its own. What is secret goes through its stdin.
+fn curl(certificate: &Path, macaroon: &str, method: &str, url: &str, body: Option<&Value>) -> Result<String, String> {
+    let mut config = format!("request = {method}\nurl = \"{url}\"\nheader = \"Grpc-Metadata-macaroon: {macaroon}\"\n");
+    if let Some(body) = body {
+        let quoted = body.to_string().replace('\\', "\\\\").replace('"', "\\\"");
+        config.push_str(&format!("header = \"Content-Type: application/json\"\ndata-raw = \"{quoted}\"\n"));
+    }
+    let mut child = Command::new("curl")
+        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "60", "--config", "-", "--cacert"])
+        .arg(certificate)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cannot run curl: {e}"))?;
+    let mut stdin = child.stdin.take().expect("stdin was asked to be a pipe");
+    stdin.write_all(config.as_bytes()).map_err(|e| format!("curl does not listen: {e}"))?;
+    drop(stdin);
+    let out = child.wait_with_output().map_err(|e| format!("curl is gone: {e}"))?;
+    if !out.status.success() {
+        return Err(String::from_utf8_lossy(&out.stderr).trim().to_owned());
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
