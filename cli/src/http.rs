@@ -2,6 +2,7 @@
 //! followed, no proxy asked: what answers is what was typed.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -73,6 +74,13 @@ impl Url {
         let query = self.uri.query().map_or_else(|| more.to_owned(), |query| format!("{query}&{more}"));
         let uri = format!("{}{}?{query}", self.origin, self.path).parse().ok()?;
         Some(Self { uri, ..self.clone() })
+    }
+}
+
+/// Without the query, which may hold anything.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin, self.path)
     }
 }
 

@@ -32,8 +32,8 @@ pub fn run(command: Command, say: &Say) -> Result<Exit, Fault> {
     }
 }
 
-/// A token from the command line, or with `-` from stdin, where it is in no shell history.
-fn given(token: &str) -> Result<String, Fault> {
+/// A secret from the command line, or with `-` from stdin, where it is in no shell history.
+pub fn given(token: &str) -> Result<String, Fault> {
     if token != "-" {
         return Ok(token.to_owned());
     }

@@ -120,7 +120,9 @@ fn caveats(args: &Args, view: &View, now: UnixTime) -> Result<Result<String, Str
         Err(Denial::MissingCaveat) => {
             return Ok(match view.valid_until() {
                 Some(until) if until <= now => Err(Denial::Expired.to_string()),
-                _ => Err("lacks caveats that every token of a Satstile has; is it another seller's?".to_owned()),
+                _ if args.keys_env.is_some() => Err(Denial::MissingCaveat.to_string()),
+                Some(until) => Ok(format!("another seller's than a Satstile; ends {}", moment(now, until))),
+                None => Ok("another seller's than a Satstile; names no end that is read here".to_owned()),
             });
         }
         Err(denial) => return Ok(Err(denial.to_string())),
