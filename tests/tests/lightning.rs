@@ -41,7 +41,7 @@ fn a_held_payment_is_settled_by_its_preimage_only() {
     std::thread::scope(|scope| {
         let payment = scope.spawn(|| devnet.pay(&invoice.bolt11));
         while state() == "OPEN" {
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(state(), "ACCEPTED");
         devnet.settle_hold(&preimage);
