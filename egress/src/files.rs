@@ -27,7 +27,10 @@ pub fn load(text: &str) -> Result<Connection> {
 }
 
 /// The same string with the contents in the place of the files.
-fn expanded(text: &str) -> Result<String> {
+///
+/// # Errors
+/// What is wrong, by the name of the key; never a value.
+pub fn expanded(text: &str) -> Result<String> {
     let pairs = text.trim().split(';').map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = name.trim().to_ascii_lowercase();

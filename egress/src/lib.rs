@@ -14,4 +14,4 @@ pub mod nwc;
 mod pin;
 
 pub use client::{Client, Lines};
-pub use files::load;
+pub use files::{expanded, load};

@@ -9,6 +9,7 @@ use core::fmt;
 
 use bech32::primitives::checksum::Checksum;
 use bech32::primitives::decode::CheckedHrpstring;
+use sha2::{Digest, Sha256};
 
 use crate::amount::Msat;
 use crate::preimage::PaymentHash;
@@ -87,6 +88,8 @@ pub struct Invoice {
     pub expiry_s: u64,
     /// What it is for (`d`); `None` when only the hash of a description is given (`h`). Text from outside: escape it.
     pub description: Option<String>,
+    /// SHA-256 of what it is for (`h`), when the text itself would be too long to be in it.
+    pub description_hash: Option<[u8; 32]>,
     /// The node id that `n` claims, a compressed public key. Not checked against the signature.
     pub payee: Option<[u8; 33]>,
 }
@@ -207,7 +210,7 @@ impl Invoice {
         let timestamp = UnixTime(fields::number(timestamp).ok_or(Bolt11Fault::Truncated)?);
         let fields = fields::Fields::walk(tagged)?;
 
-        if fields.description.is_none() && !fields.has_description_hash {
+        if fields.description.is_none() && fields.description_hash.is_none() {
             return Err(Bolt11Fault::Missing('d'));
         }
         Ok(Self {
@@ -218,6 +221,7 @@ impl Invoice {
             timestamp,
             expiry_s: fields.expiry_s.unwrap_or(DEFAULT_EXPIRY_S),
             description: fields.description,
+            description_hash: fields.description_hash,
             payee: fields.payee,
         })
     }
@@ -226,6 +230,12 @@ impl Invoice {
     #[must_use]
     pub const fn expires_at(&self) -> UnixTime {
         self.timestamp.plus(self.expiry_s)
+    }
+
+    /// Whether its `h` is the hash of this text (LUD-06, step 6). Yes without an `h`: then nothing was promised.
+    #[must_use]
+    pub fn may_be_for(&self, description: &str) -> bool {
+        self.description_hash.is_none_or(|hash| Sha256::digest(description).as_slice() == hash)
     }
 
     /// Whether this is the invoice that was asked for (C8, T55, T56). The signature stays the node's business.
@@ -286,6 +296,7 @@ mod tests {
             timestamp: NOW,
             expiry_s: 600,
             description: None,
+            description_hash: None,
             payee: None,
         }
     }
@@ -333,6 +344,15 @@ mod tests {
     fn a_node_clock_may_run_ahead_a_minute_but_no_more() {
         check(|i| i.timestamp.0 += CLOCK_SKEW_S, Ok(()));
         check(|i| i.timestamp.0 += CLOCK_SKEW_S + 1, Err(Bolt11Fault::ExpiresTooLate));
+    }
+
+    #[test]
+    fn a_description_hash_fits_one_text_only() {
+        let mut invoice = invoice();
+        assert!(invoice.may_be_for("anything"));
+        invoice.description_hash = Some(Sha256::digest("an article").into());
+        assert!(invoice.may_be_for("an article"));
+        assert!(!invoice.may_be_for("an article ") && !invoice.may_be_for(""));
     }
 
     #[test]

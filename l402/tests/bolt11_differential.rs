@@ -32,9 +32,9 @@ fn oracle(text: &str) -> Result<Invoice, ParseOrSemanticError> {
     ours.has_payment_secret = true;
     ours.timestamp = UnixTime(theirs.duration_since_epoch().as_secs());
     ours.expiry_s = theirs.expiry_time().as_secs();
-    ours.description = match theirs.description() {
-        Bolt11InvoiceDescriptionRef::Direct(text) => Some(text.as_inner().0.clone()),
-        Bolt11InvoiceDescriptionRef::Hash(_) => None,
+    (ours.description, ours.description_hash) = match theirs.description() {
+        Bolt11InvoiceDescriptionRef::Direct(text) => (Some(text.as_inner().0.clone()), None),
+        Bolt11InvoiceDescriptionRef::Hash(hash) => (None, Some(hash.0.to_byte_array())),
     };
     ours.payee = theirs.payee_pub_key().map(PublicKey::serialize);
     Ok(ours)

@@ -6,7 +6,7 @@ use l402::bolt11;
 use l402::secret::fingerprint;
 use l402::{Msat, PaymentHash, Preimage, UnixTime};
 
-use crate::backend::lnd::Lnd;
+use crate::backend::{cln, lnd, phoenixd};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 
@@ -21,11 +21,6 @@ pub trait Backend: fmt::Debug {
     /// Whether it tells the preimage of a settled invoice.
     fn preimages(&self) -> Preimages;
 
-    /// How it tells of settlements by itself.
-    fn news(&self) -> News<'_> {
-        News::WhenAsked
-    }
-
     /// Makes an invoice.
     ///
     /// # Errors
@@ -37,6 +32,22 @@ pub trait Backend: fmt::Debug {
     /// # Errors
     /// The [`BackendFault`] that ends the call; never "not paid", which is a [`Status`].
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault>;
+
+    /// How it tells of payments by itself, if it does. What it tells is a hint: [`Backend::status`] decides (T54).
+    fn push(&self) -> Option<Push<'_>> {
+        None
+    }
+}
+
+/// A back end that tells of payments by itself; each in its own way.
+#[derive(Clone, Copy, Debug)]
+pub enum Push<'a> {
+    /// A stream of lines: [`lnd::Lnd::subscribe`].
+    Lnd(&'a lnd::Lnd),
+    /// A reply that waits for the next payment: [`cln::Cln::wait_any`].
+    Cln(&'a cln::Cln),
+    /// A WebSocket: [`phoenixd::Phoenixd::websocket`].
+    Phoenixd(&'a phoenixd::Phoenixd),
 }
 
 /// What a call needs next, or gives.
@@ -46,15 +57,6 @@ pub enum Step<T> {
     Ask(HttpRequest),
     /// The result.
     Done(T),
-}
-
-/// How a back end tells of settlements. Whatever comes is a hint: [`Backend::status`] decides (T54).
-#[derive(Clone, Copy, Debug)]
-pub enum News<'a> {
-    /// LND's stream of invoices.
-    LndStream(&'a Lnd),
-    /// Not at all: it has to be asked.
-    WhenAsked,
 }
 
 /// Whether a back end tells the preimage of an invoice that was paid.
@@ -79,6 +81,23 @@ pub struct Order<'a> {
     pub expiry_s: u64,
     /// Names the order: unique, `[A-Za-z0-9_.-]`, at most 256 characters. Where a back end takes a label, this is it.
     pub label: &'a str,
+}
+
+impl Order<'_> {
+    /// The amount for a back end that takes whole satoshi only.
+    pub(crate) fn sats(&self) -> Result<u64, BackendFault> {
+        if self.amount.0.is_multiple_of(1_000) { Ok(self.amount.0 / 1_000) } else { Err(BackendFault::SubSatoshi) }
+    }
+
+    /// Its life in whole minutes, rounded down, but one at least.
+    pub(crate) fn expiry_minutes(&self) -> u64 {
+        (self.expiry_s / 60).max(1)
+    }
+
+    /// The beginning of the description, for a back end that refuses long ones.
+    pub(crate) fn description(&self, chars_max: usize) -> String {
+        self.description.chars().take(chars_max).collect()
+    }
 }
 
 /// An invoice that a back end made. Readable, of the amount ordered and of the hash it names; its signature is not

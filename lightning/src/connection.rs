@@ -74,7 +74,7 @@ impl Connection {
 }
 
 /// As tools print it: hex digits, with or without colons.
-fn certificate_pin(thumbprint: &str) -> Result<[u8; 32], ConnectionFault> {
+pub(crate) fn certificate_pin(thumbprint: &str) -> Result<[u8; 32], ConnectionFault> {
     let digits: String = thumbprint.chars().filter(|c| *c != ':').collect();
     let bytes = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
     bytes.ok_or(ConnectionFault::Value("certthumbprint", "must be the certificate's SHA-256: 64 hex digits"))

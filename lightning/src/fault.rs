@@ -34,6 +34,8 @@ pub enum BackendFault {
     OutOfRange,
     /// An address in the reply is not of the host that was configured (T97).
     ForeignHost,
+    /// Its service answers without `verify` (LUD-21), so nobody could tell whether an invoice was paid.
+    NoVerify,
     /// It cannot be reached at all. Said by the shell that sends.
     Unreachable,
 }
@@ -58,6 +60,7 @@ impl BackendFault {
             Self::Underpaid => "underpaid",
             Self::SubSatoshi | Self::OutOfRange => "amount",
             Self::ForeignHost => "foreign_host",
+            Self::NoVerify => "no_verify",
             Self::Unreachable => "unreachable",
         }
     }
@@ -79,6 +82,9 @@ impl fmt::Display for BackendFault {
             Self::SubSatoshi => f.write_str("it takes whole satoshi only"),
             Self::OutOfRange => f.write_str("it does not take this amount"),
             Self::ForeignHost => f.write_str("it names an address on another host; that is not followed"),
+            Self::NoVerify => {
+                f.write_str("its service has no `verify` (LUD-21), so a payment cannot be seen; use another address")
+            }
             Self::Unreachable => f.write_str("it cannot be reached"),
         }
     }

@@ -38,6 +38,11 @@ pub(crate) fn required<'v>(value: &'v Value, pointer: &str) -> Result<&'v str, B
     text(value, pointer).ok_or(BackendFault::Unreadable)
 }
 
+/// True or false.
+pub(crate) fn flag(value: &Value, pointer: &str) -> Option<bool> {
+    value.pointer(pointer)?.as_bool()
+}
+
 /// A whole number from 0, or its decimal text.
 pub(crate) fn number(value: &Value, pointer: &str) -> Option<u64> {
     match value.pointer(pointer)? {
@@ -72,6 +77,28 @@ pub(crate) fn preimage(value: &Value, pointer: &str) -> Option<Preimage> {
     Preimage::from_hex(text(value, pointer)?)
 }
 
+/// The preimage of a settled invoice, from where a back end tells it: nothing, null and an empty text mean that it does
+/// not; anything else has to be one. 64 zeros are one, too, and fit no payment hash: nobody is let in by them.
+pub(crate) fn told(value: &Value, pointer: &str) -> Result<Option<Preimage>, BackendFault> {
+    match value.pointer(pointer) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(_) => preimage(value, pointer).map(Some).ok_or(BackendFault::WrongPreimage),
+    }
+}
+
+/// A back end's own name for an invoice, from a reply.
+pub(crate) fn id(value: &Value, pointer: &str) -> Result<String, BackendFault> {
+    in_path(required(value, pointer)?).map(str::to_owned)
+}
+
+/// A name that becomes a part of a URL: `[A-Za-z0-9_-]{1,128}`, so it stays where it is put.
+pub(crate) fn in_path(unverified_id: &str) -> Result<&str, BackendFault> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let fits = (1..=128).contains(&unverified_id.len()) && unverified_id.bytes().all(plain);
+    if fits { Ok(unverified_id) } else { Err(BackendFault::Unreadable) }
+}
+
 /// 32 bytes in base64.
 pub(crate) fn base64_32(value: &Value, pointer: &str) -> Option<[u8; 32]> {
     encoding::base64_any(text(value, pointer)?)?.try_into().ok()
@@ -97,6 +124,14 @@ mod tests {
         assert_eq!((read("7"), read("\"7\""), read("\"18446744073709551615\"")), (Some(7), Some(7), Some(u64::MAX)));
         for odd in ["-7", "7.0", "\"+7\"", "\"-7\"", "\" 7\"", "\"7e0\"", "\"\"", "\"18446744073709551616\"", "null"] {
             assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_a_url_stays_where_it_is_put() {
+        assert_eq!(in_path("a-B_9"), Ok("a-B_9"));
+        for odd in ["", ".", "..", "a/b", "a?b", "a%2fb", "a b", "\u{e4}", &"a".repeat(129)] {
+            assert_eq!(in_path(odd), Err(BackendFault::Unreadable), "{odd}");
         }
     }
 

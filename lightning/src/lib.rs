@@ -24,6 +24,7 @@
 //! | why was it of no use? | [`fault`] |
 //! | how does *this* back end say it? | [`backend`], a module each |
 //! | … and a wallet behind a Nostr relay? | `nwc`, with the feature of that name |
+//! | who pays, on the other side? | [`wallet`], a module each |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
@@ -36,8 +37,9 @@ pub mod http;
 mod json;
 #[cfg(feature = "nwc")]
 pub mod nwc;
+pub mod wallet;
 
-pub use call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
+pub use call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
 pub use connection::Connection;
 pub use fault::BackendFault;
 pub use http::{HttpReply, HttpRequest, Method};

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::remote::Remote;
+use crate::store::Store;
 use crate::store::invoices::{self, Invoice, Settled};
-use crate::store::{Store, blocking};
 
 /// What a look needs.
 #[derive(Clone)]
@@ -48,9 +48,8 @@ impl Looks {
         if let Status::Settled { amount, preimage, at } = &status {
             let at = at.unwrap_or_else(clock::now);
             let settled = Settled { hash, received: *amount, preimage: preimage.clone(), at };
-            let write =
-                move |store: &Store| store.transaction(|books| invoices::settle(books, &settled, clock::now_ms()));
-            let is_news = blocking(&self.store, write).await.ok_or(Unknown::Store)?;
+            let write = self.store.write(move |books| invoices::settle(books, &settled, clock::now_ms()));
+            let is_news = write.await.ok_or(Unknown::Store)?;
             if is_news {
                 tracing::info!(backend = remote.name, hash = %hash.short(), amount_msat = amount.0, "invoice paid");
                 self.metrics.settled(&remote.name, amount.0);
@@ -62,8 +61,7 @@ impl Looks {
 
     /// The same for a hash that a back end named: nothing is asked about what was not made here.
     pub(crate) async fn look_at_hash(&self, remote: &Remote, hash: PaymentHash) -> Result<(), Unknown> {
-        let find = move |store: &Store| store.read(|books| invoices::find(books, hash));
-        match blocking(&self.store, find).await.ok_or(Unknown::Store)? {
+        match self.store.read(|books| invoices::find(books, hash)).ok_or(Unknown::Store)? {
             Some(invoice) if invoice.settled_at.is_none() && invoice.backend == remote.name => {
                 self.look(remote, &invoice).await.map(drop)
             }

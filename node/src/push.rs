@@ -21,8 +21,8 @@ use tokio::sync::{Notify, watch};
 use crate::clock;
 use crate::looks::Looks;
 use crate::metrics::Metrics;
+use crate::store::Store;
 use crate::store::settlements::{self, Due};
-use crate::store::{Store, blocking};
 
 /// The worker's answer must begin within this time (T59).
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -86,7 +86,7 @@ impl Pusher {
 
     async fn push_for_ever(&self) {
         loop {
-            match blocking(&self.store, |store| store.read(settlements::next)).await {
+            match self.store.read(settlements::next) {
                 Some(Some(due)) if is_due(due.at_ms, clock::now_ms()) => self.push(due).await,
                 Some(Some(due)) => {
                     let wait = Duration::from_millis(due.at_ms.saturating_sub(clock::now_ms()));
@@ -105,16 +105,13 @@ impl Pusher {
         let kept = match outcome {
             Outcome::Delivered => {
                 tracing::info!(hash = %hash.short(), "the worker knows of the settlement");
-                let write =
-                    move |store: &Store| store.transaction(|books| settlements::pushed(books, hash, clock::now()));
-                blocking(&self.store, write).await
+                self.store.write(move |books| settlements::pushed(books, hash, clock::now())).await
             }
             Outcome::Away | Outcome::Refused(_) => {
                 let delay_ms = delay_ms(outcome, attempts);
                 tracing::warn!(hash = %hash.short(), ?outcome, delay_ms, "the worker did not take a settlement; kept");
                 let at_ms = clock::now_ms().saturating_add(delay_ms);
-                let write = move |store: &Store| store.transaction(|books| settlements::postpone(books, hash, at_ms));
-                blocking(&self.store, write).await
+                self.store.write(move |books| settlements::postpone(books, hash, at_ms)).await
             }
         };
         if kept.is_none() {

@@ -26,7 +26,7 @@ use crate::order::Made;
 use crate::problem::Problem;
 use crate::store::invoices::Invoice;
 use crate::store::replies::{Reply, Seen};
-use crate::store::{Store, blocking, invoices, replies};
+use crate::store::{invoices, replies};
 use crate::turns::Turns;
 use crate::watch;
 
@@ -105,11 +105,7 @@ impl Relay {
         };
         let asked: [u8; 32] = Sha256::digest(body).into();
         let _turn = self.turns.enter(id).await;
-        let seen = {
-            let id = id.to_owned();
-            move |store: &Store| store.transaction(|books| replies::seen(books, &id, &asked, now))
-        };
-        match blocking(&self.looks.store, seen).await {
+        match self.looks.store.read(|books| replies::seen(books, id, &asked, now)) {
             Some(Seen::Answered(reply)) => return reply,
             Some(Seen::ForAnother) => return Problem::IdReused.into(),
             Some(Seen::Never) => {}
@@ -130,18 +126,14 @@ impl Relay {
         if reply.status >= 500 {
             return reply;
         }
-        let keep = {
-            let (id, reply) = (id.to_owned(), reply.clone());
-            move |store: &Store| {
-                store.transaction(|books| {
-                    if let Some((invoice, next_look_ms)) = &made {
-                        invoices::insert(books, invoice, *next_look_ms)?;
-                    }
-                    replies::keep(books, &id, &asked, &reply, now)
-                })
+        let (id, kept) = (id.to_owned(), reply.clone());
+        let write = self.looks.store.write(move |books| {
+            if let Some((invoice, next_look_ms)) = &made {
+                invoices::insert(books, invoice, *next_look_ms)?;
             }
-        };
-        blocking(&self.looks.store, keep).await.map_or_else(|| Problem::Unavailable.into(), |()| reply)
+            replies::keep(books, &id, &asked, &kept, now)
+        });
+        write.await.map_or_else(|| Problem::Unavailable.into(), |()| reply)
     }
 
     /// The invoice as it is kept, and when its back end is asked about it.
@@ -170,8 +162,8 @@ impl Relay {
 
     /// What became of an invoice of ours: what is written down, or else the word of the node that made it.
     async fn lookup(&self, hash: PaymentHash, now: UnixTime) -> Reply {
-        let find = move |store: &Store| store.read(|books| invoices::find(books, hash));
-        let Some(found) = blocking(&self.looks.store, find).await else { return Problem::Unavailable.into() };
+        let found = self.looks.store.read(|books| invoices::find(books, hash));
+        let Some(found) = found else { return Problem::Unavailable.into() };
         let unknown =
             InvoiceStatus { status: InvoiceState::NotFound, amount_msat: None, preimage: None, settled_at: None };
         let Some(invoice) = found else { return ok(&unknown) };
@@ -210,11 +202,11 @@ fn created(made: &Made) -> Reply {
 
 /// Whether invoices can be made: for a load balancer, without a word on where or for whom (T128).
 async fn health(State(relay): State<Arc<Relay>>) -> Response {
-    let probe = |store: &Store| store.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())));
     let remotes = relay.maker.remotes();
     let resting = remotes.iter().filter(|remote| remote.is_resting()).count();
     let is_up = remotes.is_empty() || resting < remotes.len();
-    if blocking(&relay.looks.store, probe).await.is_none() || !is_up {
+    let can_write = relay.looks.store.write(|books| books.query_row("SELECT 1", [], |_| Ok(()))).await.is_some();
+    if !can_write || !is_up {
         return unsigned(Problem::Unavailable);
     }
     Json(json!({"status": "ok", "backends": remotes.len().max(1), "resting": resting})).into_response()

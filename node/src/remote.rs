@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use satstile_egress::Client;
-use satstile_lightning::call::News;
 use satstile_lightning::{
-    Backend, BackendFault, Connection, HttpReply, Invoice, Order, Preimages, Status, Step, Watched,
+    Backend, BackendFault, Connection, HttpReply, Invoice, Order, Preimages, Push, Status, Step, Watched,
 };
 
 use crate::clock;
@@ -51,8 +50,8 @@ impl Remote {
     }
 
     /// How it tells of settlements by itself.
-    pub(crate) fn news(&self) -> News<'_> {
-        self.backend.news()
+    pub(crate) fn push(&self) -> Option<Push<'_>> {
+        self.backend.push()
     }
 
     /// Makes an invoice.

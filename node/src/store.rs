@@ -1,14 +1,14 @@
 //! What must not be forgotten: invoices, answers that were given, settlements that the worker has yet to hear of.
 //!
-//! One SQLite file, one connection behind a lock, every change in one `BEGIN IMMEDIATE` transaction. Calls take a few
-//! milliseconds and block: come here from `spawn_blocking`.
+//! One SQLite file. One thread writes, all that queued up in one commit; every job of it is all or nothing. Reads go by a
+//! connection of their own and take some microseconds.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::ensure;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 pub(crate) mod invoices;
 pub(crate) mod marks;
@@ -81,62 +81,94 @@ const FROM_1_ROWS: &str = "
     DROP TABLE invoices_1;
 ";
 
-/// The database.
-pub(crate) struct Store(Mutex<Connection>);
+/// The most that one commit holds.
+const BATCH: usize = 64;
+
+/// The database: a thread that writes, and a connection to read by.
+pub(crate) struct Store {
+    jobs: mpsc::Sender<Job>,
+    reader: Mutex<Connection>,
+}
+
+/// Work inside the transaction; what it returns is called once it is known whether all was committed.
+type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(bool)>;
 
 impl Store {
     /// Opens the file, and makes the tables at the first start.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        // A settlement that was acknowledged survives a power cut (T74).
-        connection.pragma_update(None, "synchronous", "full")?;
-        migrate(&mut connection)?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        Ok(Self(Mutex::new(connection)))
+        let mut writer = connect(path)?;
+        migrate(&mut writer)?;
+        writer.pragma_update(None, "foreign_keys", true)?;
+        let reader = Mutex::new(connect(path)?);
+        let (jobs, queue) = mpsc::channel();
+        // It ends when the store is dropped, after the last job.
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || write_all(writer, &queue))?;
+        Ok(Self { jobs, reader })
     }
 
-    /// Runs `work` in one transaction: all of it is kept, or none.
-    pub(crate) fn transaction<T>(
+    /// Runs `work` all or not at all, and returns once it is on the disk. `None` when it failed, which the log tells.
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&transaction)?;
-        transaction.commit()?;
-        Ok(result)
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Option<T> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        self.send(work, move |result| drop(tell.send(result)));
+        told.await.ok().and_then(logged)
     }
 
     /// Runs `work` that only looks.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-        work(&self.lock())
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
+        // A panic elsewhere left the connection as it was: it is only ever read by.
+        logged(work(&self.reader.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// A panic elsewhere has rolled its transaction back, so the connection is still good.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn send<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        tell: impl FnOnce(rusqlite::Result<T>) + Send + 'static,
+    ) {
+        let job: Job = Box::new(move |books| {
+            let result = books.execute_batch("SAVEPOINT job").and_then(|()| work(books));
+            let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+            let result = books.execute_batch(end).and(result);
+            Box::new(move |committed| {
+                tell(if committed { result } else { result.and(Err(rusqlite::Error::InvalidQuery)) });
+            })
+        });
+        // The writer is there as long as the store is; were it not, the answer is never told, which is a failure, too.
+        let _ = self.jobs.send(job);
     }
 }
 
-/// Runs `work` where it may block. `None` when it failed, which the log then tells.
-pub(crate) async fn blocking<T: Send + 'static>(
-    store: &Arc<Store>,
-    work: impl FnOnce(&Store) -> rusqlite::Result<T> + Send + 'static,
-) -> Option<T> {
-    let store = Arc::clone(store);
-    match tokio::task::spawn_blocking(move || work(&store)).await {
-        Ok(Ok(result)) => Some(result),
-        Ok(Err(error)) => {
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A settlement that was acknowledged survives a power cut (T74).
+    connection.pragma_update(None, "synchronous", "full")?;
+    Ok(connection)
+}
+
+/// Takes what has queued up while the disk was busy, and commits it at once: a slow disk is waited for once for all.
+fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let jobs = std::iter::once(first).chain(queue.try_iter().take(BATCH - 1));
+        let Ok(transaction) = connection.transaction_with_behavior(TransactionBehavior::Immediate) else {
+            tracing::error!("the database cannot be written to");
+            continue; // dropping the jobs fails them
+        };
+        let answers: Vec<Answer> = jobs.map(|job| job(&transaction)).collect();
+        let committed = transaction.commit();
+        if let Err(error) = &committed {
             tracing::error!(%error, "the database failed");
-            None
         }
-        Err(error) => {
-            tracing::error!(%error, "work with the database was not finished");
-            None
-        }
+        answers.into_iter().for_each(|answer| answer(committed.is_ok()));
     }
+}
+
+fn logged<T>(result: rusqlite::Result<T>) -> Option<T> {
+    result.map_err(|error| tracing::error!(%error, "the database failed")).ok()
 }
 
 /// Brings the file to this version, whole or not at all. A newer one is left alone: it was written by a newer program.

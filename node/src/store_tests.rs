@@ -41,13 +41,24 @@ fn invoice(seed: u8) -> Invoice {
 }
 
 impl Books {
+    /// As [`Store::write`], for those who wait.
+    fn transaction<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> rusqlite::Result<T> {
+        let (tell, told) = mpsc::channel();
+        self.store.send(work, move |result| tell.send(result).unwrap());
+        told.recv().unwrap()
+    }
+
     fn with(self, invoice: &Invoice) -> Self {
-        self.store.transaction(|tx| invoices::insert(tx, invoice, None)).unwrap();
+        let invoice = invoice.clone();
+        self.transaction(move |tx| invoices::insert(tx, &invoice, None)).unwrap();
         self
     }
 
     fn pay(&self, hash: PaymentHash, now: UnixTime) -> Payment {
-        self.store.transaction(|tx| invoices::pay(tx, hash, now, now.0 * 1_000)).unwrap()
+        self.transaction(move |tx| invoices::pay(tx, hash, now, now.0 * 1_000)).unwrap()
     }
 
     fn status(&self, hash: PaymentHash, now: UnixTime) -> InvoiceStatus {
@@ -64,12 +75,12 @@ fn a_payment_hash_names_one_invoice_for_ever() {
     // T21: the second is refused, and whatever else was in its transaction did not happen.
     let books = books().with(&invoice(1));
     let reply = Reply { status: 200, body: b"{}".to_vec() };
-    let again = books.store.transaction(|tx| {
+    let again = books.transaction(move |tx| {
         replies::keep(tx, "req_other", &[7; 32], &reply, NOW)?;
         invoices::insert(tx, &Invoice { request_id: "req_other".into(), ..invoice(1) }, None)
     });
     assert!(again.is_err());
-    let seen = books.store.transaction(|tx| replies::seen(tx, "req_other", &[7; 32], NOW)).unwrap();
+    let seen = books.transaction(move |tx| replies::seen(tx, "req_other", &[7; 32], NOW)).unwrap();
     assert_eq!(seen, Seen::Never);
 }
 
@@ -104,7 +115,7 @@ fn an_invoice_is_paid_once_and_pushed_once() {
     let due = books.due().unwrap();
     assert_eq!((due.settled.payment_hash, due.settled.settled_at, due.attempts), (hash, NOW, 0));
     assert_eq!(due.settled.request_id, "req_1");
-    books.store.transaction(|tx| settlements::pushed(tx, hash, NOW)).unwrap();
+    books.transaction(move |tx| settlements::pushed(tx, hash, NOW)).unwrap();
     assert!(books.due().is_none());
     assert_eq!(books.pay(hash, NOW.plus(2)), Payment::AlreadyPaid);
     assert!(books.due().is_none());
@@ -124,8 +135,9 @@ fn an_expired_invoice_cannot_be_paid() {
 fn an_answer_is_kept_for_a_day() {
     let books = books();
     let reply = Reply { status: 200, body: b"{\"a\":1}".to_vec() };
-    books.store.transaction(|tx| replies::keep(tx, "req_1", &[7; 32], &reply, NOW)).unwrap();
-    let seen = |asked: [u8; 32], now| books.store.transaction(|tx| replies::seen(tx, "req_1", &asked, now)).unwrap();
+    let kept = reply.clone();
+    books.transaction(move |tx| replies::keep(tx, "req_1", &[7; 32], &kept, NOW)).unwrap();
+    let seen = |asked: [u8; 32], now| books.transaction(move |tx| replies::seen(tx, "req_1", &asked, now)).unwrap();
     assert_eq!(seen([7; 32], NOW.plus(86_400)), Seen::Answered(reply));
     assert_eq!(seen([8; 32], NOW.plus(86_400)), Seen::ForAnother);
     assert_eq!(seen([7; 32], NOW.plus(86_401)), Seen::Never);
@@ -137,9 +149,9 @@ fn settlements_wait_their_turn_and_survive_a_restart() {
     let (one, two) = (invoice(1).payment_hash, invoice(2).payment_hash);
     books.pay(one, NOW);
     books.pay(two, NOW.plus(1));
-    books.store.transaction(|tx| settlements::postpone(tx, one, NOW_MS + 5_000)).unwrap();
+    books.transaction(move |tx| settlements::postpone(tx, one, NOW_MS + 5_000)).unwrap();
     assert_eq!(books.due().unwrap().settled.payment_hash, two);
-    books.store.transaction(|tx| settlements::pushed(tx, two, NOW)).unwrap();
+    books.transaction(move |tx| settlements::pushed(tx, two, NOW)).unwrap();
 
     let Books { dir, store } = books;
     drop(store);
@@ -155,16 +167,16 @@ fn a_settlement_that_comes_late_or_twice_is_one_settlement() {
     let books = books().with(&Invoice { preimage: None, backend: "lnd-rest".into(), ..invoice(1) });
     let hash = invoice(1).payment_hash;
     let paid = invoices::Settled { hash, received: Msat(21_007), preimage: invoice(1).preimage, at: NOW.plus(700) };
-    let settle = |paid: &invoices::Settled| books.store.transaction(|tx| invoices::settle(tx, paid, NOW_MS)).unwrap();
-    assert!(settle(&paid));
-    assert!(!settle(&invoices::Settled { at: NOW.plus(900), ..paid.clone() }));
+    let settle = |paid: invoices::Settled| books.transaction(move |tx| invoices::settle(tx, &paid, NOW_MS)).unwrap();
+    assert!(settle(paid.clone()));
+    assert!(!settle(invoices::Settled { at: NOW.plus(900), ..paid.clone() }));
     let status = books.status(hash, NOW.plus(9_999));
     assert_eq!((status.status, status.amount_msat), (InvoiceState::Settled, Some(21_000)));
     assert_eq!((status.preimage, status.settled_at), (invoice(1).preimage, Some(NOW.plus(700))));
-    books.store.transaction(|tx| settlements::pushed(tx, hash, NOW)).unwrap();
+    books.transaction(move |tx| settlements::pushed(tx, hash, NOW)).unwrap();
     assert!(books.due().is_none());
     // Somebody else's invoice at the same node is none of ours.
-    assert!(!settle(&invoices::Settled { hash: PaymentHash([9; 32]), ..paid }));
+    assert!(!settle(invoices::Settled { hash: PaymentHash([9; 32]), ..paid }));
 }
 
 #[test]
@@ -172,7 +184,7 @@ fn a_mark_moves_on_and_never_back() {
     let books = books();
     assert_eq!(books.store.read(|books| marks::get(books, "lnd-rest")).unwrap(), 0);
     for mark in [7, 9, 8] {
-        books.store.transaction(|tx| marks::set(tx, "lnd-rest", mark)).unwrap();
+        books.transaction(move |tx| marks::set(tx, "lnd-rest", mark)).unwrap();
     }
     assert_eq!(books.store.read(|books| marks::get(books, "lnd-rest")).unwrap(), 9);
     assert_eq!(books.store.read(|books| marks::get(books, "clnrest")).unwrap(), 0);
@@ -183,7 +195,7 @@ fn invoices_are_looked_at_in_turn_until_they_are_paid_or_given_up() {
     let books = books();
     for (seed, at) in [(1, 3_000), (2, 1_000), (3, 9_000)] {
         let invoice = Invoice { preimage: None, backend: "strike".into(), ..invoice(seed) };
-        books.store.transaction(|tx| invoices::insert(tx, &invoice, Some(at))).unwrap();
+        books.transaction(move |tx| invoices::insert(tx, &invoice, Some(at))).unwrap();
     }
     let due = |backend, now_ms| {
         let due = books.store.read(|books| invoices::to_look_at(books, backend, now_ms, 10)).unwrap();
@@ -191,7 +203,7 @@ fn invoices_are_looked_at_in_turn_until_they_are_paid_or_given_up() {
     };
     assert_eq!(due("strike", 5_000), [("req_2".to_owned(), 0), ("req_1".to_owned(), 0)]);
     assert_eq!(due("lnd-rest", 5_000), []);
-    let look = |seed: u8, at| books.store.transaction(|tx| invoices::look_again(tx, invoice(seed).payment_hash, at));
+    let look = |seed: u8, at| books.transaction(move |tx| invoices::look_again(tx, invoice(seed).payment_hash, at));
     look(2, Some(4_000)).unwrap();
     look(1, None).unwrap();
     assert_eq!(due("strike", 5_000), [("req_2".to_owned(), 1)]);
@@ -231,4 +243,24 @@ fn a_database_of_the_first_version_is_carried_over() {
     let newer = Connection::open(&path).unwrap();
     newer.pragma_update(None, "user_version", 3).unwrap();
     assert!(Store::open(&path).is_err());
+}
+
+#[test]
+fn of_jobs_in_one_commit_the_one_that_fails_takes_nobody_along() {
+    let books = books();
+    let (tell, told) = mpsc::channel();
+    let (held, hold) = mpsc::channel::<()>();
+    // The first one holds the writer up until the others have queued behind it.
+    books.store.send(move |_| Ok(hold.recv().unwrap()), |_| ());
+    for seed in [1, 2, 1, 3] {
+        let (tell, invoice) = (tell.clone(), invoice(seed));
+        let insert = move |tx: &Connection| invoices::insert(tx, &invoice, None);
+        books.store.send(insert, move |result| tell.send(result.is_ok()).unwrap());
+    }
+    held.send(()).unwrap();
+    let outcomes: Vec<bool> = told.iter().take(4).collect();
+    assert_eq!(outcomes, [true, true, false, true], "T21: the second invoice of one hash is refused");
+    for seed in [1, 2, 3] {
+        assert_eq!(books.status(invoice(seed).payment_hash, NOW).status, InvoiceState::Pending);
+    }
 }

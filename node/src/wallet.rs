@@ -14,6 +14,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 use l402::{Msat, PaymentHash, Preimage};
 use lightning_invoice::Bolt11Invoice;
+use rusqlite::Connection;
 
 use crate::clock;
 use crate::dev;
@@ -120,47 +121,32 @@ impl Wallet {
     async fn pay(self: &Arc<Self>, text: &str) -> Result<Paid, Unpaid> {
         let offer = Offer::read(text)?;
         let payment_hash = offer.payment_hash();
-        let wallet = Arc::clone(self);
-        let paid = tokio::task::spawn_blocking(move || wallet.settle(&offer)).await;
-        let paid = match paid {
-            Ok(Ok(paid)) => paid,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the database failed");
-                Err(Unpaid::Unavailable)
-            }
-            Err(error) => {
-                tracing::error!(%error, "a payment was not finished");
-                Err(Unpaid::Unavailable)
-            }
-        };
+        let paid = self.looks.store.write(move |books| settle(books, &offer)).await.unwrap_or(Err(Unpaid::Unavailable));
+        if let Ok(paid) = &paid {
+            self.looks.metrics.settled(dev::BACKEND, paid.amount.0);
+            self.looks.bell.notify_one();
+        }
         match &paid {
             Ok(paid) => tracing::info!(hash = %payment_hash.short(), amount_msat = paid.amount.0, "invoice paid"),
             Err(unpaid) => tracing::info!(hash = %payment_hash.short(), reason = unpaid.reason(), "nothing was paid"),
         }
         paid
     }
+}
 
-    /// The same in one transaction of the store, and then the bell.
-    fn settle(&self, offer: &Offer) -> rusqlite::Result<Result<Paid, Unpaid>> {
-        let payment_hash = offer.payment_hash();
-        let paid = self.looks.store.transaction(|transaction| {
-            // The text must be the one made here: another invoice could name the same hash with another amount.
-            let Some(kept) = invoices::find(transaction, payment_hash)?.filter(|kept| kept.bolt11 == offer.text) else {
-                return Ok(Err(Unpaid::Foreign(payment_hash)));
-            };
-            Ok(match invoices::pay(transaction, payment_hash, clock::now(), clock::now_ms())? {
-                Payment::Settled(preimage) => Ok(Paid { amount: kept.amount, payment_hash, preimage }),
-                Payment::AlreadyPaid => Err(Unpaid::AlreadyPaid(payment_hash)),
-                Payment::Expired => Err(Unpaid::Expired(payment_hash)),
-                Payment::Unknown => Err(Unpaid::Foreign(payment_hash)),
-            })
-        })?;
-        if let Ok(paid) = &paid {
-            self.looks.metrics.settled(dev::BACKEND, paid.amount.0);
-            self.looks.bell.notify_one();
-        }
-        Ok(paid)
-    }
+/// Pays, in one transaction of the store.
+fn settle(books: &Connection, offer: &Offer) -> rusqlite::Result<Result<Paid, Unpaid>> {
+    let payment_hash = offer.payment_hash();
+    // The text must be the one made here: another invoice could name the same hash with another amount.
+    let Some(kept) = invoices::find(books, payment_hash)?.filter(|kept| kept.bolt11 == offer.text) else {
+        return Ok(Err(Unpaid::Foreign(payment_hash)));
+    };
+    Ok(match invoices::pay(books, payment_hash, clock::now(), clock::now_ms())? {
+        Payment::Settled(preimage) => Ok(Paid { amount: kept.amount, payment_hash, preimage }),
+        Payment::AlreadyPaid => Err(Unpaid::AlreadyPaid(payment_hash)),
+        Payment::Expired => Err(Unpaid::Expired(payment_hash)),
+        Payment::Unknown => Err(Unpaid::Foreign(payment_hash)),
+    })
 }
 
 /// The wallet's routes; WebLN's among them if pages of some origin may use them.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use satstile_lightning::call::News;
+use satstile_lightning::Push;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
@@ -21,9 +21,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Starts the watchers of one back end.
 pub(crate) fn start(tasks: &mut JoinSet<()>, remote: &Arc<Remote>, looks: &Looks, stop: &Receiver<bool>) {
     spawn(tasks, stop, poll::run(Arc::clone(remote), looks.clone()));
-    match remote.news() {
-        News::LndStream(node) => spawn(tasks, stop, lnd::run(node.clone(), Arc::clone(remote), looks.clone())),
-        News::WhenAsked => {}
+    match remote.push() {
+        Some(Push::Lnd(node)) => spawn(tasks, stop, lnd::run(node.clone(), Arc::clone(remote), looks.clone())),
+        _ => {}
     }
 }
 

@@ -86,6 +86,11 @@ impl Devnet {
         &self.bob
     }
 
+    /// Where its data is, for scripts that work on it.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// A fresh invoice of alice.
     #[track_caller]
     pub fn invoice(&self, amount_msat: u64, description: &str) -> LndInvoice {

@@ -1,4 +1,4 @@
-//! The node webhook with its embedded dev node and dev wallet.
+//! The node webhook, with its embedded dev node and dev wallet or on real back ends.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,6 +20,8 @@ pub struct Node {
     port: u16,
     wallet_port: u16,
     webln_origins: Vec<String>,
+    /// Connection strings, a line each; empty for the dev node.
+    backends: String,
     state: TempDir,
     past_log: Vec<String>,
 }
@@ -32,6 +34,15 @@ impl Node {
 
     /// The same, with a wallet that pages of these origins may pay with (WebLN).
     pub fn start_for_pages(worker_url: &str, relay_secrets: &str, webln_origins: &[String]) -> Self {
+        Self::start_all(worker_url, relay_secrets, webln_origins, "")
+    }
+
+    /// On these back ends, a connection string a line.
+    pub fn start_on(backends: &str, worker_url: &str, relay_secrets: &str) -> Self {
+        Self::start_all(worker_url, relay_secrets, &[], backends)
+    }
+
+    fn start_all(worker_url: &str, relay_secrets: &str, webln_origins: &[String], backends: &str) -> Self {
         let mut node = Self {
             process: None,
             relay_secrets: relay_secrets.to_owned(),
@@ -39,6 +50,7 @@ impl Node {
             port: free_port(),
             wallet_port: free_port(),
             webln_origins: webln_origins.to_vec(),
+            backends: backends.to_owned(),
             state: private_directory("satstile-node-"),
             past_log: Vec::new(),
         };
@@ -98,6 +110,11 @@ impl Node {
         http::post(&url, &headers, format!("invoice={bolt11}").as_bytes())
     }
 
+    /// Other back ends from the next start on.
+    pub fn set_backends(&mut self, backends: &str) {
+        backends.clone_into(&mut self.backends);
+    }
+
     /// Stops it; the worker then finds nobody.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -125,10 +142,13 @@ impl Node {
             .arg("--state")
             .arg(self.state.path())
             .args(self.webln_origins.iter().flat_map(|origin| ["--webln-origin", origin]))
-            .env("RELAY_SECRETS", &self.relay_secrets);
+            .env("RELAY_SECRETS", &self.relay_secrets)
+            .env("BACKENDS", &self.backends);
         let mut process = Process::spawn("satstile-node", &mut command);
         process.wait_for_listener(loopback(self.port), START_LIMIT);
-        process.wait_for_listener(loopback(self.wallet_port), START_LIMIT);
+        if self.backends.is_empty() {
+            process.wait_for_listener(loopback(self.wallet_port), START_LIMIT);
+        }
         self.process = Some(process);
     }
 }

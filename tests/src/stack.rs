@@ -18,11 +18,13 @@ pub struct StackOptions {
     /// For a real browser: the edge's name is `localhost`, because Chromium keeps `Secure` cookies of plain http for no
     /// other; the origin's pages know the dev wallet, which takes their payments; and a friend has a blog.
     pub pages: bool,
+    /// What the node webhook asks for invoices, a connection string a line; the dev node when empty.
+    pub backends: String,
 }
 
 impl Default for StackOptions {
     fn default() -> Self {
-        Self { policy: json!({}), vars: json!({}), node: true, pages: false }
+        Self { policy: json!({}), vars: json!({}), node: true, pages: false, backends: String::new() }
     }
 }
 
@@ -47,13 +49,19 @@ pub struct Stack {
 impl Stack {
     /// Starts all three with secrets of their own.
     pub fn start(options: StackOptions) -> Self {
-        let StackOptions { policy: policy_patch, vars: vars_patch, node: with_node, pages } = options;
+        let StackOptions { policy: policy_patch, vars: vars_patch, node: with_node, pages, backends } = options;
         let (secrets, port) = (Secrets::random(), free_port());
         let address = format!("http://{}", loopback(port));
         let public_url = if pages { format!("http://localhost:{port}") } else { address.clone() };
         let blog = loopback(free_port());
         let payers = if pages { vec![public_url.clone(), format!("http://{blog}")] } else { Vec::new() };
-        let node = with_node.then(|| Node::start_for_pages(&address, &secrets.relay_secrets, &payers));
+        let node = with_node.then(|| {
+            if backends.is_empty() {
+                Node::start_for_pages(&address, &secrets.relay_secrets, &payers)
+            } else {
+                Node::start_on(&backends, &address, &secrets.relay_secrets)
+            }
+        });
         let pages = node.as_ref().filter(|_| pages).map(|node| Pages {
             wallet_url: format!("http://{}", node.wallet_address()),
             blog,

@@ -1,6 +1,7 @@
 //! May another invoice be asked for? Per client, altogether, and at the same time (T58, T129, C13).
 
 use core::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use l402::decide::Place;
 use l402::policy::Policy;
@@ -10,17 +11,27 @@ use worker::{Date, Env, Request};
 use crate::objects::{Lease, Leased, ask, binding};
 use crate::{client, log};
 
-/// How many of the global budget an isolate takes at a time.
+/// How many of a budget an isolate takes at a time, at most.
 const BLOCK: u32 = 20;
+/// Of a smaller budget, this part: what an isolate holds and does not use is lost to the others.
+const BLOCK_PART: u32 = 12;
 /// How long an isolate may keep what it took, in milliseconds.
 const BLOCK_MS: u64 = 10_000;
+/// How many budgets an isolate holds some of.
+const HELD: usize = 1_000;
 /// Longer than any deadline of the relay, in milliseconds.
 const STALE_MS: u64 = 15_000;
 
 thread_local! {
-    static LEFT: Cell<(u32, u64)> = const { Cell::new((0, 0)) };
+    static LEFT: RefCell<BTreeMap<String, Block>> = RefCell::default();
     static IN_FLIGHT: RefCell<Vec<(u64, u64)>> = const { RefCell::new(Vec::new()) };
     static NEXT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What an isolate took of a budget and has not used.
+struct Block {
+    left: u32,
+    until_ms: u64,
 }
 
 /// Permission to ask for one invoice; held while the node works on it.
@@ -53,30 +64,44 @@ impl Drop for Permit {
 pub async fn take(env: &Env, policy: &Policy, place: &Place, request: &Request) -> Result<Permit, Refusal<'static>> {
     let limits = policy.budgets;
     let client = format!("client:{}", client::key(policy, request));
-    let mine = lease(env, &client, Lease { per_minute: limits.per_client_per_min, want: 1 }).await?;
-    if mine.granted == 0 {
-        return Err(Refusal::TooManyInvoices(mine.retry_after_s.max(1)));
-    }
+    take_one(env, client, limits.per_client_per_min).await?.map_err(Refusal::TooManyInvoices)?;
     if let Some(name) = foreign_site(place, request) {
-        let theirs = lease(env, &name, Lease { per_minute: limits.per_origin_per_min, want: 1 }).await?;
-        if theirs.granted == 0 {
-            return Err(Refusal::TooManyInvoices(theirs.retry_after_s.max(1)));
-        }
+        take_one(env, name, limits.per_origin_per_min).await?.map_err(Refusal::TooManyInvoices)?;
     }
     // After the client's own budget, or one client in a hurry would take all the places.
     let permit = Permit::take(limits.in_flight).ok_or(Refusal::Unavailable(1))?;
-    let now_ms = Date::now().as_millis();
-    let (left, until_ms) = LEFT.get();
-    if left > 0 && now_ms < until_ms {
-        LEFT.set((left - 1, until_ms));
-        return Ok(permit);
-    }
-    let all = lease(env, "global", Lease { per_minute: limits.global_per_min, want: BLOCK }).await?;
-    if all.granted == 0 {
-        return Err(Refusal::Unavailable(all.retry_after_s.max(1)));
-    }
-    LEFT.set((all.granted - 1, now_ms + BLOCK_MS));
+    take_one(env, "global".to_owned(), limits.global_per_min).await?.map_err(Refusal::Unavailable)?;
     Ok(permit)
+}
+
+/// One of a budget, out of the block that this isolate holds, or of a new one; or the seconds until there may be one.
+async fn take_one(env: &Env, name: String, per_minute: u32) -> Result<Result<(), u64>, Refusal<'static>> {
+    let now_ms = Date::now().as_millis();
+    let is_held = LEFT.with_borrow_mut(|held| {
+        let block = held.get_mut(&name).filter(|block| block.left > 0 && now_ms < block.until_ms);
+        block.map(|block| block.left -= 1).is_some()
+    });
+    if is_held {
+        return Ok(Ok(()));
+    }
+    let want = (per_minute / BLOCK_PART).clamp(1, BLOCK);
+    let leased: Leased =
+        ask(env, binding::MINT_BUDGET, &name, "lease", &Lease { per_minute, want }).await.map_err(|error| {
+            log::failed("mint budget", &error.to_string());
+            Refusal::Unavailable(1)
+        })?;
+    let Some(left) = leased.granted.checked_sub(1) else { return Ok(Err(leased.retry_after_s.max(1))) };
+    if left > 0 {
+        LEFT.with_borrow_mut(|held| {
+            if held.len() >= HELD {
+                held.retain(|_, block| block.left > 0 && now_ms < block.until_ms);
+            }
+            if held.len() < HELD {
+                held.insert(name, Block { left, until_ms: now_ms + BLOCK_MS });
+            }
+        });
+    }
+    Ok(Ok(()))
 }
 
 /// The bucket of another site whose page asks through all of its visitors (T119).
@@ -92,11 +117,4 @@ fn foreign_site(place: &Place, request: &Request) -> Option<String> {
             is_embedded.then(|| "origin:none".to_owned())
         }
     }
-}
-
-async fn lease(env: &Env, name: &str, lease: Lease) -> Result<Leased, Refusal<'static>> {
-    ask(env, binding::MINT_BUDGET, name, "lease", &lease).await.map_err(|error| {
-        log::failed("mint budget", &error.to_string());
-        Refusal::Unavailable(1)
-    })
 }

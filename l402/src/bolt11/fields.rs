@@ -43,7 +43,7 @@ pub(super) struct Fields {
     pub(super) payment_hash: Option<[u8; 32]>,
     pub(super) payment_secret: Option<[u8; 32]>,
     pub(super) description: Option<String>,
-    pub(super) has_description_hash: bool,
+    pub(super) description_hash: Option<[u8; 32]>,
     pub(super) expiry_s: Option<u64>,
     pub(super) payee: Option<[u8; 33]>,
 }
@@ -71,17 +71,13 @@ impl Fields {
                 key @ [2 | 3, ..] => once(&mut self.payee, 'n', key),
                 _ => Err(Bolt11Fault::Content('n')),
             },
-            (13, _) if self.has_description_hash => Err(Bolt11Fault::Repeated('d')),
+            (13, _) if self.description_hash.is_some() => Err(Bolt11Fault::Repeated('d')),
             (13, _) => {
                 let text = String::from_utf8(unpack('d', data)?).map_err(|_| Bolt11Fault::Content('d'))?;
                 once(&mut self.description, 'd', text)
             }
-            (23, 52) if self.has_description_hash || self.description.is_some() => Err(Bolt11Fault::Repeated('h')),
-            (23, 52) => {
-                bytes::<32>('h', data)?;
-                self.has_description_hash = true;
-                Ok(())
-            }
+            (23, 52) if self.description.is_some() => Err(Bolt11Fault::Repeated('h')),
+            (23, 52) => once(&mut self.description_hash, 'h', bytes('h', data)?),
             (5, _) => known_features(data),
             _ => Ok(()), // BOLT 11: a reader MUST skip over unknown fields.
         }

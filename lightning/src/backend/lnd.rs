@@ -12,7 +12,7 @@
 use l402::{PaymentHash, Preimage};
 use serde_json::{Value, json};
 
-use crate::call::{Backend, Invoice, News, Order, Preimages, Status, Step, Watched};
+use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
@@ -87,10 +87,6 @@ impl Backend for Lnd {
         Preimages::Told
     }
 
-    fn news(&self) -> News<'_> {
-        News::LndStream(self)
-    }
-
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
             let body = json!({
@@ -132,6 +128,10 @@ impl Backend for Lnd {
             _ => return Err(BackendFault::Unreadable),
         };
         Ok(Step::Done(status))
+    }
+
+    fn push(&self) -> Option<Push<'_>> {
+        Some(Push::Lnd(self))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use l402::relay::{InvoiceState, InvoiceStatus};
 use l402::{Msat, PaymentHash, Preimage, UnixTime};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::settlements;
 
 /// An invoice as it is kept.
+#[derive(Clone)]
 pub(crate) struct Invoice {
     pub(crate) payment_hash: PaymentHash,
     pub(crate) request_id: String,
@@ -81,12 +82,8 @@ impl Invoice {
 
 /// Keeps a new invoice; a payment hash that is there already is an error, and rolls all back (T21). `next_look_ms` is
 /// when its back end is to be asked about it, if it does not tell by itself.
-pub(crate) fn insert(
-    transaction: &Transaction<'_>,
-    invoice: &Invoice,
-    next_look_ms: Option<u64>,
-) -> rusqlite::Result<()> {
-    transaction
+pub(crate) fn insert(books: &Connection, invoice: &Invoice, next_look_ms: Option<u64>) -> rusqlite::Result<()> {
+    books
         .prepare_cached(
             "INSERT INTO invoices (payment_hash, request_id, backend, reference, bolt11, preimage, amount_msat,
                 service, purpose, created_at, expires_at, next_look_ms)
@@ -116,13 +113,8 @@ pub(crate) fn find(connection: &Connection, hash: PaymentHash) -> rusqlite::Resu
 }
 
 /// The dev wallet pays an invoice of the dev node.
-pub(crate) fn pay(
-    transaction: &Transaction<'_>,
-    hash: PaymentHash,
-    now: UnixTime,
-    now_ms: u64,
-) -> rusqlite::Result<Payment> {
-    let Some(invoice) = find(transaction, hash)? else {
+pub(crate) fn pay(books: &Connection, hash: PaymentHash, now: UnixTime, now_ms: u64) -> rusqlite::Result<Payment> {
+    let Some(invoice) = find(books, hash)? else {
         return Ok(Payment::Unknown);
     };
     match invoice.state(now) {
@@ -133,7 +125,7 @@ pub(crate) fn pay(
     // Another node's invoice has no preimage here, and is none of the dev wallet's business.
     let Some(preimage) = invoice.preimage else { return Ok(Payment::Unknown) };
     let paid = Settled { hash, received: invoice.amount, preimage: Some(preimage.clone()), at: now };
-    settle(transaction, &paid, now_ms)?;
+    settle(books, &paid, now_ms)?;
     Ok(Payment::Settled(preimage))
 }
 
@@ -148,15 +140,15 @@ pub(crate) struct Settled {
 
 /// Writes a settlement down, and notes in the same transaction that the worker must hear of it (T67, T74). Whether it
 /// is news: the second time, and for an invoice that was not made here, it is not.
-pub(crate) fn settle(transaction: &Transaction<'_>, paid: &Settled, now_ms: u64) -> rusqlite::Result<bool> {
-    let changed = transaction
+pub(crate) fn settle(books: &Connection, paid: &Settled, now_ms: u64) -> rusqlite::Result<bool> {
+    let changed = books
         .prepare_cached(
             "UPDATE invoices SET settled_at = ?2, received_msat = ?3, preimage = ?4, next_look_ms = NULL
              WHERE payment_hash = ?1 AND settled_at IS NULL",
         )?
         .execute(params![paid.hash.0, paid.at.0, paid.received.0, paid.preimage.as_ref().map(Preimage::expose)])?;
     if changed == 1 {
-        settlements::insert(transaction, paid.hash, now_ms)?;
+        settlements::insert(books, paid.hash, now_ms)?;
     }
     Ok(changed == 1)
 }
@@ -179,8 +171,8 @@ pub(crate) fn to_look_at(
 }
 
 /// When to ask about it again; `None` for never.
-pub(crate) fn look_again(transaction: &Transaction<'_>, hash: PaymentHash, at_ms: Option<u64>) -> rusqlite::Result<()> {
-    transaction
+pub(crate) fn look_again(books: &Connection, hash: PaymentHash, at_ms: Option<u64>) -> rusqlite::Result<()> {
+    books
         .prepare_cached("UPDATE invoices SET next_look_ms = ?2, looks = looks + 1 WHERE payment_hash = ?1")?
         .execute(params![hash.0, at_ms])?;
     Ok(())

@@ -3,7 +3,7 @@
 
 use l402::relay::InvoiceSettled;
 use l402::{PaymentHash, UnixTime};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::invoices::Invoice;
 
@@ -18,8 +18,8 @@ pub(crate) struct Due {
 }
 
 /// Notes that the worker must hear of a settlement, at once.
-pub(super) fn insert(transaction: &Transaction<'_>, hash: PaymentHash, now_ms: u64) -> rusqlite::Result<()> {
-    transaction
+pub(super) fn insert(books: &Connection, hash: PaymentHash, now_ms: u64) -> rusqlite::Result<()> {
+    books
         .execute("INSERT INTO settlements (payment_hash, next_attempt_ms) VALUES (?1, ?2)", params![hash.0, now_ms])?;
     Ok(())
 }

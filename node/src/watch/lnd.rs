@@ -7,7 +7,7 @@ use satstile_lightning::backend::lnd::Lnd;
 
 use crate::looks::Looks;
 use crate::remote::Remote;
-use crate::store::{Store, blocking, marks};
+use crate::store::marks;
 
 use super::Pause;
 
@@ -27,8 +27,7 @@ pub(crate) async fn run(node: Lnd, remote: Arc<Remote>, looks: Looks) {
 /// Follows the stream until it ends; how many settlements it told. The mark moves on only when a settlement is written
 /// down, so a broken look-up is told again.
 async fn follow(node: &Lnd, remote: &Remote, looks: &Looks) -> Result<u64, BackendFault> {
-    let name = remote.name.clone();
-    let mark = blocking(&looks.store, move |store: &Store| store.read(|books| marks::get(books, &name))).await;
+    let mark = looks.store.read(|books| marks::get(books, &remote.name));
     let mut lines = remote.client.open(&node.subscribe(mark.unwrap_or(0))).await?;
     let mut heard = 0;
     while let Some(line) = lines.next().await? {
@@ -40,8 +39,7 @@ async fn follow(node: &Lnd, remote: &Remote, looks: &Looks) -> Result<u64, Backe
             return Ok(heard);
         }
         let (name, mark) = (remote.name.clone(), settlement.settle_index);
-        let moved = move |store: &Store| store.transaction(|books| marks::set(books, &name, mark));
-        if blocking(&looks.store, moved).await.is_none() {
+        if looks.store.write(move |books| marks::set(books, &name, mark)).await.is_none() {
             return Ok(heard);
         }
         heard += 1;

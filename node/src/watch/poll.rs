@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use l402::UnixTime;
 use satstile_lightning::Status;
-use satstile_lightning::call::News;
 
 use crate::clock;
 use crate::looks::{Looks, Unknown};
 use crate::remote::Remote;
 use crate::store::invoices::{self, Invoice};
-use crate::store::{Store, blocking};
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
@@ -28,22 +26,20 @@ pub(crate) fn first_look_ms(remote: &Remote, now_ms: u64) -> u64 {
 }
 
 fn tells(remote: &Remote) -> bool {
-    !matches!(remote.news(), News::WhenAsked)
+    remote.push().is_some()
 }
 
 /// Runs for ever.
 pub(crate) async fn run(remote: Arc<Remote>, looks: Looks) {
     loop {
         tokio::time::sleep(ROUND).await;
-        let name = remote.name.clone();
-        let due =
-            move |store: &Store| store.read(|books| invoices::to_look_at(books, &name, clock::now_ms(), QUESTIONS));
-        for (invoice, asked_before) in blocking(&looks.store, due).await.unwrap_or_default() {
+        let due = looks.store.read(|books| invoices::to_look_at(books, &remote.name, clock::now_ms(), QUESTIONS));
+        for (invoice, asked_before) in due.unwrap_or_default() {
             let outcome = looks.look(&remote, &invoice).await;
             let at_ms = next_look_ms(tells(&remote), &outcome, &invoice, asked_before, clock::now());
             let hash = invoice.payment_hash;
-            let write = move |store: &Store| store.transaction(|books| invoices::look_again(books, hash, at_ms));
-            let _ = blocking(&looks.store, write).await; // else it is asked about again at once, which does no harm
+            let write = looks.store.write(move |books| invoices::look_again(books, hash, at_ms));
+            let _ = write.await; // else it is asked about again at once, which does no harm
         }
     }
 }

@@ -146,10 +146,7 @@ async fn a_hash_that_was_never_made_here_is_not_found() {
 async fn health_says_whether_invoices_can_be_made_and_nothing_of_whom() {
     let world = World::new("").await;
     let answer = http(world.relay(), "GET /health", "", b"").await;
-    assert_eq!(
-        (answer.status, answer.text().as_str()),
-        (200, r#"{"backends":1,"resting":0,"status":"ok"}"#)
-    );
+    assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"backends":1,"resting":0,"status":"ok"}"#));
     assert_eq!(http(world.relay(), "GET /relay", "", b"").await.status, 405);
     world.stop().await;
 }

@@ -33,9 +33,12 @@ struct Args {
     /// Connections kept open
     #[arg(long, default_value_t = 16)]
     connections: usize,
-    /// Leave aperture out (building it and lnd takes up to 30 minutes once)
+    /// Leave lnd and aperture out (building them takes up to 30 minutes once); invoices are the dev node's then
     #[arg(long)]
     no_peers: bool,
+    /// Only the lines with this in their names
+    #[arg(long)]
+    only: Option<String>,
 }
 
 fn main() -> Result<()> {
@@ -45,14 +48,21 @@ fn main() -> Result<()> {
 
     // The load comes from one client: its invoice budgets would be what is measured.
     let budgets = json!({ "per_client_per_min": 10_000_000, "global_per_min": 10_000_000, "in_flight": 1024 });
-    let stack = Stack::start(StackOptions::policy(json!({ "budgets": budgets })));
+    let network = peers::Network::start(!args.no_peers);
+    let options = StackOptions::policy(json!({ "budgets": budgets }));
+    let backends = network.devnet().map(|devnet| devnet.alice().connection()).unwrap_or_default();
+    let stack = Stack::start(StackOptions { backends, ..options });
     let bare = bare::Bare::start(&stack.origin.url());
-    let peers = if args.no_peers { peers::Peers::skipped("--no-peers") } else { peers::Peers::start(&stack.origin)? };
+    let aperture = network.devnet().map(|devnet| peers::Aperture::start(devnet, &stack.origin)).transpose()?;
 
-    let mut scenarios = scenario::satstile(&stack)?;
+    let mut scenarios = scenario::satstile(&stack, network.devnet())?;
     scenarios.insert(0, Scenario::bare_forward(&bare));
-    if let Some(aperture) = peers.aperture() {
+    if let Some(aperture) = &aperture {
         scenarios.extend(scenario::aperture(aperture)?);
+    }
+    if let Some(only) = &args.only {
+        scenarios.retain(|scenario| scenario.name.contains(only.as_str()));
+        ensure!(!scenarios.is_empty(), "no line has `{only}` in its name");
     }
 
     let each = Duration::from_secs(args.seconds);
@@ -77,7 +87,7 @@ fn main() -> Result<()> {
     println!("what the worker keeps, before and after each round (a 402 and a paid request store nothing):");
     println!("  storage {} kB", over_time(|k| k.storage_bytes / 1000));
     println!("  memory  {} MB", over_time(|k| k.memory_bytes / 1_000_000));
-    if let Some(why) = peers.why_skipped() {
+    if let Some(why) = network.why_skipped() {
         println!("aperture: not measured ({why})");
     }
     Ok(())

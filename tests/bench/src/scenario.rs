@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use satstile_tests::{Stack, http};
+use satstile_tests::{Devnet, Stack, http};
 
 use crate::bare::Bare;
 use crate::peers::Aperture;
@@ -14,11 +14,11 @@ pub mod name {
     pub const BARE: &str = "bare forward in workerd";
     pub const FREE: &str = "satstile, free route";
     pub const PAID: &str = "satstile, paid request";
-    pub const CHALLENGE: &str = "satstile, new 402 (dev node)";
+    pub const CHALLENGE: &str = "satstile, new 402";
     pub const JUNK: &str = "satstile, junk credential";
     pub const APERTURE_FREE: &str = "aperture, auth off";
     pub const APERTURE_PAID: &str = "aperture, L402 check";
-    pub const APERTURE_CHALLENGE: &str = "aperture, new 402 (lnd)";
+    pub const APERTURE_CHALLENGE: &str = "aperture, new 402";
     pub const APERTURE_JUNK: &str = "aperture, junk credential";
 }
 
@@ -42,12 +42,13 @@ impl Scenario {
 }
 
 /// Buys a token at the edge, and measures with it and around it.
-pub fn satstile(stack: &Stack) -> Result<Vec<Scenario>> {
+pub fn satstile(stack: &Stack, devnet: Option<&Devnet>) -> Result<Vec<Scenario>> {
     let challenge = http::get(&stack.url("/api/echo"), &[]);
     ensure!(challenge.status == 402, "the worker answers {} instead of 402: {}", challenge.status, challenge.text());
     let body = challenge.json();
     let macaroon = body["macaroon"].as_str().context("the 402 has no macaroon")?;
-    let preimage = stack.node().pay(body["invoice"].as_str().context("the 402 has no invoice")?);
+    let invoice = body["invoice"].as_str().context("the 402 has no invoice")?;
+    let preimage = devnet.map_or_else(|| stack.node().pay(invoice), |devnet| devnet.pay(invoice));
     let (address, pid) = (stack.workerd.address(), stack.workerd.pid());
     let one = |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status };
     Ok(vec![
@@ -59,14 +60,14 @@ pub fn satstile(stack: &Stack) -> Result<Vec<Scenario>> {
 }
 
 /// The same with aperture, which answers junk with a new invoice.
-pub fn aperture(aperture: &Aperture) -> Result<Vec<Scenario>> {
+pub fn aperture(aperture: &Aperture<'_>) -> Result<Vec<Scenario>> {
     let challenge = http::get(&format!("http://{}/api/echo", aperture.address), &[]);
     ensure!(challenge.status == 402, "aperture answers {}: {}", challenge.status, challenge.text());
     let lines = challenge.all("www-authenticate");
     let line = lines.iter().find(|l| l.starts_with("L402 ")).context("aperture's 402 has no L402 challenge")?;
     let parameter = |name: &str| line.split(&format!("{name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
     let macaroon = parameter("macaroon").context("aperture's challenge has no macaroon")?;
-    let preimage = aperture.pay(parameter("invoice").context("aperture's challenge has no invoice")?)?;
+    let preimage = aperture.pay(parameter("invoice").context("aperture's challenge has no invoice")?);
     let (address, pid) = (aperture.address, aperture.pid);
     let one = |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status };
     Ok(vec![

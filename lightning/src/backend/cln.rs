@@ -1,0 +1,152 @@
+//! Core Lightning over its own REST plugin, clnrest (`plugins/rest-plugin`, `doc/schemas/*.json` of v24.11 and later).
+//!
+//! `type=clnrest;server=https://127.0.0.1:3010;rune=…;certthumbprint=<sha-256>`, and with `private-route-hints=true` for
+//! a node that has private channels only. The plugin is off until `clnrest-port` is set.
+//!
+//! Least privilege: `lightning-cli createrune restrictions='[["method=invoice","method=listinvoices",
+//! "method=waitanyinvoice"],["rate=120"]]'`.
+//!
+//! Habits: every call is a `POST`, and its success is 201; an error of the node is 500 with a `code`; a label that was
+//! used before is error 900. Amounts are plain numbers since v23.11; `"1000msat"` of older ones is not read. A preimage
+//! is shown once an invoice is paid, not before.
+
+use l402::PaymentHash;
+use serde_json::{Value, json};
+
+use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
+use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::fault::BackendFault;
+use crate::http::{HttpReply, HttpRequest};
+use crate::json;
+
+/// Its `type`.
+pub const KIND: &str = "clnrest";
+
+/// How long the node keeps [`Cln::wait_any`] waiting, in seconds; who sends it has to wait a little longer.
+pub const WAIT_S: u64 = 60;
+
+/// `waitanyinvoice` heard of no payment in time (`doc/schemas/waitanyinvoice.json`).
+const TIMEOUT: u64 = 904;
+
+/// A Core Lightning node.
+#[derive(Clone, Debug)]
+pub struct Cln {
+    server: Server,
+    rune: Credential,
+    private_route_hints: bool,
+}
+
+/// A payment out of [`Cln::wait_any`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which invoice.
+    pub payment_hash: PaymentHash,
+    /// Where to go on.
+    pub pay_index: u64,
+}
+
+impl Cln {
+    pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
+        let server = parameters.server(None)?;
+        let rune = parameters.credential("rune")?;
+        let private_route_hints = parameters.flag("private-route-hints")?;
+        let place = server.place.clone();
+        Ok((Self { server, rune, private_route_hints }, place))
+    }
+
+    /// Waits for the first payment after `lastpay_index`, at most [`WAIT_S`]; 0 stands before the first of all.
+    #[must_use]
+    pub fn wait_any(&self, lastpay_index: u64) -> HttpRequest {
+        self.call("waitanyinvoice", &json!({ "lastpay_index": lastpay_index, "timeout": WAIT_S }))
+    }
+
+    /// The reply to [`Cln::wait_any`]: `Ok(None)` when nobody paid in time.
+    ///
+    /// # Errors
+    /// The [`BackendFault`] that the reply is.
+    pub fn parse_wait(reply: &HttpReply) -> Result<Option<Settlement>, BackendFault> {
+        let timeout = |error: &Value| json::number(error, "/code") == Some(TIMEOUT);
+        if reply.status == 500 && json::parse(reply).as_ref().is_ok_and(timeout) {
+            return Ok(None);
+        }
+        let reply = success(reply)?;
+        if json::required(&reply, "/status")? != "paid" {
+            return Err(BackendFault::Unreadable);
+        }
+        let payment_hash = json::hash(&reply, "/payment_hash").ok_or(BackendFault::Unreadable)?;
+        let pay_index = json::number(&reply, "/pay_index").ok_or(BackendFault::Unreadable)?;
+        Ok(Some(Settlement { payment_hash, pay_index }))
+    }
+
+    fn call(&self, method: &str, parameters: &Value) -> HttpRequest {
+        let url = self.server.at(&format!("/v1/{method}"));
+        HttpRequest::post_json(url, parameters).with("rune", self.rune.expose())
+    }
+}
+
+impl Backend for Cln {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn preimages(&self) -> Preimages {
+        Preimages::Told
+    }
+
+    fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
+        let [reply, ..] = replies else {
+            let mut parameters = json!({
+                "amount_msat": order.amount.0,
+                "label": order.label,
+                "description": order.description,
+                "expiry": order.expiry_s,
+            });
+            // Said only to say yes: `false` would forbid what the node does by itself when all its channels are private.
+            if let (true, Some(parameters)) = (self.private_route_hints, parameters.as_object_mut()) {
+                parameters.insert("exposeprivatechannels".to_owned(), Value::Bool(true));
+            }
+            return Ok(Step::Ask(self.call("invoice", &parameters)));
+        };
+        let reply = success(reply)?;
+        let named = json::hash(&reply, "/payment_hash").ok_or(BackendFault::Unreadable)?;
+        let bolt11 = json::required(&reply, "/bolt11")?;
+        Invoice::read(bolt11, Some(named), order, String::new()).map(Step::Done)
+    }
+
+    fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
+        let [reply, ..] = replies else {
+            let parameters = json!({ "payment_hash": watched.payment_hash.to_string() });
+            return Ok(Step::Ask(self.call("listinvoices", &parameters)));
+        };
+        let reply = success(reply)?;
+        let invoices = reply.get("invoices").and_then(Value::as_array).ok_or(BackendFault::Unreadable)?;
+        let Some(invoice) = invoices.first() else { return Ok(Step::Done(Status::NotFound)) };
+        if json::hash(invoice, "/payment_hash") != Some(watched.payment_hash) {
+            return Err(BackendFault::WrongInvoice);
+        }
+        let status = match json::required(invoice, "/status")? {
+            "unpaid" => Status::Pending,
+            "expired" => Status::Expired,
+            "paid" => {
+                let preimage = json::preimage(invoice, "/payment_preimage").ok_or(BackendFault::WrongPreimage)?;
+                let received = json::msat(invoice, "/amount_received_msat").ok_or(BackendFault::Unreadable)?;
+                Status::settled(watched, Some(received), Some(preimage), json::time(invoice, "/paid_at"))?
+            }
+            _ => return Err(BackendFault::Unreadable),
+        };
+        Ok(Step::Done(status))
+    }
+
+    fn push(&self) -> Option<Push<'_>> {
+        Some(Push::Cln(self))
+    }
+}
+
+/// A 500 with a code is the node's "no" to this very call, and no sign that it is busy.
+fn success(reply: &HttpReply) -> Result<Value, BackendFault> {
+    let refused = |error: &Value| error.get("code").is_some_and(Value::is_number);
+    if reply.status == 500 && json::parse(reply).as_ref().is_ok_and(refused) {
+        return Err(BackendFault::Refused(reply.status));
+    }
+    json::of_success(reply)
+}

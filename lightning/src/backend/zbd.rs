@@ -1,0 +1,96 @@
+//! ZBD (API v0): a custodian; a *charge* with a Lightning invoice in it.
+//!
+//! `type=zbd;api-key=…`; `server` may be left out.
+//!
+//! Least privilege: the key of a project that holds nothing; ZBD has one kind of key, and it can pay out.
+//!
+//! Habits: amounts are texts in millisatoshi. The preimage of a charge that is `completed` is told by some accounts, in
+//! `invoice.preimage`. Who calls us back does not sign, so we ask (T54).
+
+use serde_json::{Value, json};
+
+use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
+use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::fault::BackendFault;
+use crate::http::{HttpReply, HttpRequest};
+use crate::json;
+
+/// Its `type`.
+pub const KIND: &str = "zbd";
+
+/// A project at ZBD.
+#[derive(Clone, Debug)]
+pub struct Zbd {
+    server: Server,
+    api_key: Credential,
+}
+
+impl Zbd {
+    pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
+        let server = parameters.server(Some("https://api.zebedee.io"))?;
+        let api_key = parameters.credential("api-key")?;
+        let place = server.place.clone();
+        Ok((Self { server, api_key }, place))
+    }
+
+    fn signed(&self, request: HttpRequest) -> HttpRequest {
+        request.with("apikey", self.api_key.expose())
+    }
+}
+
+impl Backend for Zbd {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn preimages(&self) -> Preimages {
+        Preimages::Sometimes
+    }
+
+    fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
+        let [reply, ..] = replies else {
+            let body = json!({
+                "amount": order.amount.0.to_string(),
+                "description": order.description,
+                "expiresIn": order.expiry_s,
+                "internalId": order.label,
+            });
+            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v0/charges"), &body))));
+        };
+        let reply = success(reply)?;
+        let bolt11 = json::required(&reply, "/data/invoice/request")?;
+        Invoice::read(bolt11, None, order, json::id(&reply, "/data/id")?).map(Step::Done)
+    }
+
+    fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
+        let [reply, ..] = replies else {
+            let url = self.server.at(&format!("/v0/charges/{}", json::in_path(watched.reference)?));
+            return Ok(Step::Ask(self.signed(HttpRequest::get(url))));
+        };
+        if reply.status == 404 {
+            return Ok(Step::Done(Status::NotFound));
+        }
+        let reply = success(reply)?;
+        if json::required(&reply, "/data/id")? != watched.reference {
+            return Err(BackendFault::WrongInvoice);
+        }
+        let status = match json::required(&reply, "/data/status")? {
+            "pending" => Status::Pending,
+            "expired" => Status::Expired,
+            "error" => Status::Canceled,
+            "completed" => {
+                let received = json::msat(&reply, "/data/amount").ok_or(BackendFault::Unreadable)?;
+                Status::settled(watched, Some(received), json::told(&reply, "/data/invoice/preimage")?, None)?
+            }
+            _ => return Err(BackendFault::Unreadable),
+        };
+        Ok(Step::Done(status))
+    }
+}
+
+/// A "no" comes with a status of its own mostly; `success` says it once more.
+fn success(reply: &HttpReply) -> Result<Value, BackendFault> {
+    let status = reply.status;
+    let reply = json::of_success(reply)?;
+    if json::flag(&reply, "/success") == Some(false) { Err(BackendFault::Refused(status)) } else { Ok(reply) }
+}
