@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use l402::{PaymentHash, UnixTime};
-use satstile_lightning::nwc::{Call, Chance, Heard, Info, NwcConnection, Payment, Relay, Reply, Request};
+use satstile_lightning::nwc::{Call, Chance, Heard, Info, NwcConnection, Relay, Reply, Request};
+use satstile_lightning::wallet::Outcome;
 use satstile_lightning::{BackendFault, Invoice, Order, Status, Watched};
 use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -76,13 +77,13 @@ impl NwcClient {
     ///
     /// # Errors
     /// A [`BackendFault`] says that nothing was paid, except for [`BackendFault::WrongPreimage`].
-    pub async fn pay(&self, bolt11: &str, hash: PaymentHash) -> Result<Payment, BackendFault> {
+    pub async fn pay(&self, bolt11: &str, hash: PaymentHash) -> Result<Outcome, BackendFault> {
         let request = self.request(&Call::PayInvoice(bolt11))?;
         // A new one: what is written into a socket that has died unnoticed is neither sent nor refused.
         let mut socket = timeout(self.deadline, self.open(0)).await.unwrap_or(Err(BackendFault::Unreachable))?;
         match timeout(self.deadline, self.exchange(&mut socket, &request)).await {
             Ok(Ok(reply)) => reply.payment(hash),
-            Ok(Err(_)) | Err(_) => Ok(Payment::Unknown),
+            Ok(Err(_)) | Err(_) => Ok(Outcome::Unknown),
         }
     }
 

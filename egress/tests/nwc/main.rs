@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use l402::{Msat, UnixTime};
 use satstile_egress::nwc::NwcClient;
-use satstile_lightning::nwc::{NwcConnection, Payment};
+use satstile_lightning::nwc::NwcConnection;
+use satstile_lightning::wallet::Outcome;
 use satstile_lightning::{BackendFault, Order, Status, Watched};
 use wallet::{Manners, World, bolt11, preimage};
 
@@ -97,12 +98,12 @@ async fn a_wallet_that_is_away_takes_no_longer_than_the_deadline() {
 async fn a_payment_is_sent_once_and_unknown_without_a_reply() {
     let good = World::start(Manners::Good).await;
     let paid = client(&good).pay(&bolt11(), preimage().payment_hash()).await;
-    assert_eq!(paid, Ok(Payment::Paid { preimage: preimage(), fee: None }));
+    assert_eq!(paid, Ok(Outcome::Paid { preimage: preimage(), fee: None }));
 
     for manners in [Manners::Silent, Manners::DropsFirst, Manners::Refuses] {
         let world = World::start(manners).await;
         let client = client_within(&world.key(), Duration::from_millis(500));
-        assert_eq!(client.pay(&bolt11(), preimage().payment_hash()).await, Ok(Payment::Unknown));
+        assert_eq!(client.pay(&bolt11(), preimage().payment_hash()).await, Ok(Outcome::Unknown));
         assert!(world.heard().len() <= 1 && world.connections() == 1);
     }
 }
