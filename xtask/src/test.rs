@@ -126,7 +126,9 @@ fn clippy_wasm(setup: &Setup) -> Result<Option<Skipped>> {
 
 fn unit(_: &Setup) -> Result<Option<Skipped>> {
     let elsewhere = ["satstile-node", "satstile-tests", "satstile-bench", "satstile-fuzz"];
-    let args = ["test", "--workspace", "--features", NATIVE].into_iter().chain(elsewhere.into_iter().flat_map(|p| ["--exclude", p]));
+    let args = ["test", "--workspace", "--features", NATIVE]
+        .into_iter()
+        .chain(elsewhere.into_iter().flat_map(|p| ["--exclude", p]));
     passed(&mut repo::cargo(args))
 }
 
