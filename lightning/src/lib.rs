@@ -23,8 +23,8 @@
 //! | what goes over the wire? | [`http`] |
 //! | why was it of no use? | [`fault`] |
 //! | how does *this* back end say it? | [`backend`], a module each |
-//! | who pays, on the other side? | [`wallet`], a module each |
 //! | … and a wallet behind a Nostr relay? | `nwc`, with the feature of that name |
+//! | who pays, on the other side? | [`wallet`], a module each |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]

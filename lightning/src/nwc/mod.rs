@@ -24,7 +24,7 @@ mod reply;
 mod request;
 
 pub use connection::{NwcConnection, Relay};
-pub use reply::{Heard, Info, Payment, Reply};
+pub use reply::{Heard, Info, Reply};
 pub use request::{Call, Chance, Request};
 
 /// Its `type` in connection strings.

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use l402::secret::fingerprint;
-use l402::{Msat, PaymentHash, Preimage, encoding};
+use l402::{PaymentHash, encoding};
 use nostr::event::Event;
 use nostr::nips::nip44::v2;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::call::{Invoice, Order, Status, Watched};
 use crate::fault::BackendFault;
 use crate::http::HttpReply;
 use crate::json;
+use crate::wallet::Outcome;
 
 /// What a frame means to whoever waits for a reply.
 #[derive(Debug)]
@@ -33,22 +34,6 @@ enum Refusal {
     Code(String),
     /// Encrypted in another way, or not what the method is answered with.
     Unreadable,
-}
-
-/// What became of a payment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payment {
-    /// It arrived.
-    Paid {
-        /// The proof, checked.
-        preimage: Preimage,
-        /// What the way cost, where the wallet tells it.
-        fee: Option<Msat>,
-    },
-    /// It did not, and never will: the wallet's own word.
-    Failed(String),
-    /// It may be under way.
-    Unknown,
 }
 
 /// What a wallet says that it can do.
@@ -206,26 +191,21 @@ impl Reply {
     /// # Errors
     /// A [`BackendFault`] says that nothing was paid, except for [`BackendFault::WrongPreimage`]: it says "paid", and
     /// cannot prove it.
-    pub fn payment(&self, hash: PaymentHash) -> Result<Payment, BackendFault> {
+    pub fn payment(&self, hash: PaymentHash) -> Result<Outcome, BackendFault> {
         let value = match &self.0 {
             Ok(value) => value,
             Err(Refusal::Code(code)) => match code.as_str() {
                 "PAYMENT_FAILED" | "INSUFFICIENT_BALANCE" | "QUOTA_EXCEEDED" => {
-                    return Ok(Payment::Failed(code.clone()));
+                    return Ok(Outcome::failed(code));
                 }
                 "RATE_LIMITED" | "NOT_IMPLEMENTED" | "RESTRICTED" | "UNAUTHORIZED" | "UNSUPPORTED_ENCRYPTION" => {
                     return Err(Refusal::Code(code.clone()).fault());
                 }
-                _ => return Ok(Payment::Unknown),
+                _ => return Ok(Outcome::Unknown),
             },
-            Err(Refusal::Unreadable) => return Ok(Payment::Unknown),
+            Err(Refusal::Unreadable) => return Ok(Outcome::Unknown),
         };
-        match json::preimage(value, "/preimage") {
-            Some(preimage) if preimage.payment_hash() == hash => {
-                Ok(Payment::Paid { preimage, fee: json::msat(value, "/fees_paid") })
-            }
-            _ => Err(BackendFault::WrongPreimage),
-        }
+        Outcome::paid(hash, json::preimage(value, "/preimage"), json::msat(value, "/fees_paid"))
     }
 }
 

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::call::{Order, Status, Watched};
 use crate::fault::BackendFault;
+use crate::wallet::Outcome;
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
 const CHANCE: Chance = Chance { nonce: [5; 32], auxiliary: [6; 32] };
@@ -220,7 +221,7 @@ fn a_reply_that_cannot_be_opened_is_unreadable_nip_04_among_them() {
         let frame = signed_plain(&wallet(), RESPONSE, vec![Tag::event(request.id)], content);
         let Heard::Reply(reply) = connection.read(&frame, &request) else { panic!("{content}") };
         assert_eq!(reply.status(&watched()), Err(BackendFault::Unreadable));
-        assert_eq!(reply.payment(preimage().payment_hash()), Ok(Payment::Unknown));
+        assert_eq!(reply.payment(preimage().payment_hash()), Ok(Outcome::Unknown));
     }
     let other = reply(&request, &json!({ "result_type": "get_balance", "result": { "state": "settled" } }));
     assert_eq!(other.status(&watched()), Err(BackendFault::Unreadable));
@@ -244,12 +245,12 @@ fn a_payment_is_failed_only_by_the_wallets_word_t93() {
     let paid =
         |proof: &str| said(json!({ "result_type": "pay_invoice", "result": { "preimage": proof, "fees_paid": 3 } }));
     let no = |code: &str| said(json!({ "result_type": "pay_invoice", "error": { "code": code, "message": "hush" } }));
-    assert_eq!(paid(&preimage().expose_hex()), Ok(Payment::Paid { preimage: preimage(), fee: Some(Msat(3)) }));
+    assert_eq!(paid(&preimage().expose_hex()), Ok(Outcome::Paid { preimage: preimage(), fee: Some(Msat(3)) }));
     assert_eq!(paid(&"08".repeat(32)), Err(BackendFault::WrongPreimage));
-    assert_eq!(no("PAYMENT_FAILED"), Ok(Payment::Failed("PAYMENT_FAILED".to_owned())));
+    assert_eq!(no("PAYMENT_FAILED"), Ok(Outcome::Failed("PAYMENT_FAILED".to_owned())));
     assert_eq!(no("RESTRICTED"), Err(BackendFault::Unauthorized));
     for code in ["INTERNAL", "OTHER", "something new"] {
-        assert_eq!(no(code), Ok(Payment::Unknown), "{code}");
+        assert_eq!(no(code), Ok(Outcome::Unknown), "{code}");
     }
 }
 
