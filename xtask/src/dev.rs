@@ -51,9 +51,8 @@ pub fn run() -> Result<()> {
         children.start("origin", &mut origin())?;
         children.start("node", node(&state).env("RELAY_SECRETS", dev_vars::get(&vars, "RELAY_SECRETS")?))?;
         children.start("worker", &mut wrangler(&tools, &state))?;
-        let up = || {
-            [NODE, ORIGIN, BLOG].into_iter().all(listens) && (on_own_node() || listens(WALLET)) && worker_answers()
-        };
+        let up =
+            || [NODE, ORIGIN, BLOG].into_iter().all(listens) && (on_own_node() || listens(WALLET)) && worker_answers();
         Ok(children.wait_until(START_LIMIT, up))
     })?;
     if let Woken::Ready = woken {
