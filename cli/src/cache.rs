@@ -173,11 +173,6 @@ impl Cache {
         Ok(Self { file: cache.join("satstile").join("tokens") })
     }
 
-    /// The file.
-    pub fn file(&self) -> &Path {
-        &self.file
-    }
-
     /// Reads the book; an empty one where there is none.
     pub fn read(&self) -> Result<Book, Fault> {
         let text = match fs::read_to_string(&self.file) {
@@ -305,7 +300,7 @@ mod tests {
         assert_eq!(cache.read().unwrap().tokens[0].paths, ["/api/", "/api/2"]);
         #[cfg(unix)]
         {
-            let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(cache.file()).unwrap());
+            let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&cache.file).unwrap());
             assert_eq!(mode & 0o777, 0o600);
         }
         assert!(!format!("{:?}", cache.read().unwrap().tokens).contains("hush"));
@@ -315,8 +310,8 @@ mod tests {
     fn a_strange_book_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache { file: folder.path().join("tokens") };
-        fs::write(cache.file(), "{\"version\":2}").unwrap();
+        fs::write(&cache.file, "{\"version\":2}").unwrap();
         assert!(cache.change(|book| book.tokens.clear()).is_err());
-        assert_eq!(fs::read_to_string(cache.file()).unwrap(), "{\"version\":2}");
+        assert_eq!(fs::read_to_string(&cache.file).unwrap(), "{\"version\":2}");
     }
 }

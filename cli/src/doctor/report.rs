@@ -147,16 +147,6 @@ impl Report {
 }
 
 #[cfg(test)]
-impl Report {
-    /// The level of a check; for tests.
-    #[track_caller]
-    pub fn level(&self, id: &str) -> Level {
-        let line = self.lines.iter().find(|line| line.id == id);
-        line.unwrap_or_else(|| panic!("no line {id} in {:#?}", self.lines)).level
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
