@@ -4,10 +4,11 @@
 mod common;
 
 use std::collections::HashSet;
+use std::process::Command;
 use std::time::Duration;
 
 use common::{API, Offer, Purchase, ask, eventually, get, get_with, is_charged, opens, plenty, total};
-use satstile_tests::{Devnet, Lnbits, Stack, StackOptions, free_port, http, loopback};
+use satstile_tests::{Devnet, Lnbits, Stack, StackOptions, binaries, free_port, http, loopback};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -204,6 +205,32 @@ fn a_node_with_another_certificate_is_not_asked() {
     let backends = devnet.alice().connection().replace(&devnet.alice().thumbprint(), &devnet.bob().thumbprint());
     let stack = Stack::start(StackOptions { backends, ..plenty(json!({})) });
     assert_eq!(get(&stack, API).status, 503);
+}
+
+#[test]
+#[ignore = "needs btcd and lnd: cargo xtask test lightning"]
+fn satstile_pays_through_bobs_lnd_prints_the_article_and_pays_no_more_than_it_may() {
+    let devnet = Devnet::shared();
+    let stack = Stack::start(on_alice(devnet));
+    let bob = devnet.bob();
+    let wallet =
+        format!("type=lnd-rest;server={};macaroon={};certthumbprint={}", bob.url(), bob.macaroon(), bob.thumbprint());
+    let pay = |max_sats: &str| {
+        Command::new(binaries::workspace_binary("satstile", "SATSTILE_BIN"))
+            .args(["pay", &stack.url("/articles/1"), "--no-cache", "--max-sats", max_sats])
+            .env("SATSTILE_WALLET", &wallet)
+            .output()
+            .expect("satstile runs")
+    };
+    // T115: an article costs 21 sats.
+    assert_eq!(pay("20").status.code(), Some(3));
+    assert_eq!(stack.origin.seen().len(), 0);
+    let paid = pay("21");
+    let said = String::from_utf8_lossy(&paid.stderr).into_owned();
+    assert_eq!(paid.status.code(), Some(0), "{said}");
+    assert!(String::from_utf8_lossy(&paid.stdout).contains("<h1"), "no article came");
+    assert!(!said.contains(&bob.macaroon()), "the wallet's macaroon was printed");
+    total(&stack, "articles", "settled", 1);
 }
 
 #[test]

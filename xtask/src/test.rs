@@ -69,8 +69,9 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
     worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
-    steps.run("node webhook and demo origin: cargo build", || {
-        repo::run(&mut repo::cargo(["build", "--package", "satstile-node", "--package", "satstile-demo-origin"]))
+    steps.run("node webhook, demo origin and satstile: cargo build", || {
+        let packages = ["satstile-node", "satstile-demo-origin", "satstile-cli"];
+        repo::run(&mut repo::cargo(["build"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]))))
     })?;
 
     let setup = Setup { toolchain, tools, install };

@@ -145,3 +145,23 @@ impl Report {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_no_failure_and_a_failure_is() {
+        let mut report = Report::new("x".to_owned());
+        report.section("A");
+        report.good("a.good", "fine");
+        report.warn("a.warn", "so so", "mend it");
+        assert_eq!(
+            (report.exit(), report.summary()),
+            (Exit::Ok, "x: 1 ok, 1 to look at, 0 wrong: it works; look at the warnings".to_owned())
+        );
+        report.fail("a.fail", "broken", "repair it");
+        assert_eq!(report.exit(), Exit::NotGood);
+        assert_eq!(report.document()["lines"][2]["todo"], "repair it");
+    }
+}
