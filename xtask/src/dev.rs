@@ -161,7 +161,7 @@ Satstile is up, on your own node. Ctrl-C stops it.
   demo origin  http://localhost:{ORIGIN}    the same content without the paywall
   node webhook http://localhost:{NODE}    invoices of the back ends in BACKENDS
 
-  satstile pay http://localhost:{WORKER}/articles/1 --wallet 'type=lnd-rest;server=…;macaroon=…'
+  satstile pay http://localhost:{WORKER}/articles/1 --network NETWORK --wallet 'type=lnd-rest;server=…;macaroon=…'
 "
     )
 }
