@@ -74,9 +74,9 @@ impl Wallet for LndWallet {
 }
 
 fn outcome(hash: PaymentHash, reply: &HttpReply) -> Result<Outcome, BackendFault> {
-    let lines = reply.unverified_body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let mut lines = reply.unverified_body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     // A line that was cut off says nothing; the payment went out all the same.
-    let last = lines.last().and_then(|line| json::parse(&HttpReply::new(200, line)).ok());
+    let last = lines.next_back().and_then(|line| json::parse(&HttpReply::new(200, line)).ok());
     let Some(last) = last else { return of_status(reply.status) };
     if let Some(error) = last.get("error").or(last.get("message").map(|_| &last)) {
         return of_error(error, reply.status);
