@@ -61,6 +61,12 @@ impl Client {
         Ok(Self { hyper, deadline })
     }
 
+    /// The same client for requests that are answered late.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
     /// Sends, and reads the whole reply.
     ///
     /// # Errors

@@ -10,8 +10,11 @@ use rustls::pki_types::pem::PemObject;
 use satstile_lightning::Connection;
 use sha2::{Digest, Sha256};
 
+/// What a file holds, as a connection string says it.
+type Read = fn(&Path) -> Result<String>;
+
 /// A key that names a file, the key that stands for its content, and how the one becomes the other.
-const FILES: [(&str, &str, fn(&Path) -> Result<String>); 4] = [
+const FILES: [(&str, &str, Read); 4] = [
     ("macaroonfilepath", "macaroon", as_hex),
     ("certfilepath", "certthumbprint", certificate_sha256),
     ("runefilepath", "rune", as_line),

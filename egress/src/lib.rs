@@ -9,6 +9,8 @@
 
 mod client;
 mod files;
+#[cfg(feature = "nwc")]
+pub mod nwc;
 mod pin;
 
 pub use client::{Client, Lines};

@@ -56,12 +56,17 @@ impl HttpRequest {
     /// `POST url` with `name=value&…`, percent-encoded.
     #[must_use]
     pub fn post_form(url: String, fields: &[(&str, &str)]) -> Self {
-        let pairs: Vec<String> = fields
-            .iter()
-            .map(|(name, value)| format!("{}={}", percent_encoded(name), percent_encoded(value)))
-            .collect();
+        let mut body = String::new();
+        for (name, value) in fields {
+            if !body.is_empty() {
+                body.push('&');
+            }
+            body.push_str(&percent_encoded(name));
+            body.push('=');
+            body.push_str(&percent_encoded(value));
+        }
         let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
-        Self { method: Method::Post, url, headers, body: Some(pairs.join("&")) }
+        Self { method: Method::Post, url, headers, body: Some(body) }
     }
 
     /// The same with one more header field.
@@ -109,7 +114,10 @@ pub fn percent_encoded(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            _ => {
+                out.push('%');
+                out.push_str(&hex::encode_upper([byte]));
+            }
         }
     }
     out

@@ -1,7 +1,7 @@
 //! Reading replies: every number may also be a string (LND's 64-bit ones are), and nothing is repaired.
 
 use l402::{Msat, PaymentHash, Preimage, UnixTime, encoding};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fault::BackendFault;
 use crate::http::HttpReply;
@@ -26,6 +26,33 @@ pub(crate) const fn of_status(status: u16) -> BackendFault {
         429 | 500..=599 => BackendFault::Busy(status),
         _ => BackendFault::Refused(status),
     }
+}
+
+/// What stands under a name in a body that we write. `json!` unfolds into code at each use; these are laid out as data.
+#[derive(Clone, Copy)]
+pub(crate) enum Field<'a> {
+    Text(&'a str),
+    Number(u64),
+    /// As a text of digits.
+    Digits(u64),
+    Flag(bool),
+    Object(&'a [(&'static str, Field<'a>)]),
+}
+
+/// An object to be sent. Field by field: collecting brings a sort along.
+pub(crate) fn object(fields: &[(&'static str, Field<'_>)]) -> Value {
+    let mut object = Map::new();
+    for (name, field) in fields {
+        let value = match *field {
+            Field::Text(text) => Value::String(text.to_owned()),
+            Field::Number(number) => Value::from(number),
+            Field::Digits(number) => Value::String(number.to_string()),
+            Field::Flag(flag) => Value::Bool(flag),
+            Field::Object(fields) => self::object(fields),
+        };
+        object.insert((*name).to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// A text under a JSON pointer (RFC 6901), such as `/data/id`.

@@ -23,6 +23,7 @@
 //! | what goes over the wire? | [`http`] |
 //! | why was it of no use? | [`fault`] |
 //! | how does *this* back end say it? | [`backend`], a module each |
+//! | … and a wallet behind a Nostr relay? | `nwc`, with the feature of that name |
 //! | who pays, on the other side? | [`wallet`], a module each |
 
 #![forbid(unsafe_code)]
@@ -34,6 +35,8 @@ pub mod connection;
 pub mod fault;
 pub mod http;
 mod json;
+#[cfg(feature = "nwc")]
+pub mod nwc;
 pub mod wallet;
 
 pub use call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};

@@ -30,7 +30,7 @@ pub(crate) async fn greet(remote: Arc<Remote>, metrics: Arc<Metrics>) {
     if remote.preimages() == Preimages::Withheld {
         tracing::warn!(
             backend = remote.name,
-            "this back end never tells a preimage: browsers unlock only where the policy says allow_attested = true"
+            "this back end never tells a preimage: only payers who hold it themselves get in, and no browser does"
         );
     }
 }

@@ -251,7 +251,11 @@ fn of_jobs_in_one_commit_the_one_that_fails_takes_nobody_along() {
     let (tell, told) = mpsc::channel();
     let (held, hold) = mpsc::channel::<()>();
     // The first one holds the writer up until the others have queued behind it.
-    books.store.send(move |_| Ok(hold.recv().unwrap()), |_| ());
+    let wait = move |_: &Connection| {
+        hold.recv().unwrap();
+        Ok(())
+    };
+    books.store.send(wait, |_| ());
     for seed in [1, 2, 1, 3] {
         let (tell, invoice) = (tell.clone(), invoice(seed));
         let insert = move |tx: &Connection| invoices::insert(tx, &invoice, None);

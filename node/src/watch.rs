@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::looks::Looks;
 use crate::remote::Remote;
 
+mod cln;
 mod lnd;
 mod poll;
 
@@ -23,7 +24,9 @@ pub(crate) fn start(tasks: &mut JoinSet<()>, remote: &Arc<Remote>, looks: &Looks
     spawn(tasks, stop, poll::run(Arc::clone(remote), looks.clone()));
     match remote.push() {
         Some(Push::Lnd(node)) => spawn(tasks, stop, lnd::run(node.clone(), Arc::clone(remote), looks.clone())),
-        _ => {}
+        Some(Push::Cln(node)) => spawn(tasks, stop, cln::run(node.clone(), Arc::clone(remote), looks.clone())),
+        // phoenixd's WebSocket is not listened to yet: it is asked, as those are that tell nothing.
+        Some(Push::Phoenixd(_)) | None => {}
     }
 }
 

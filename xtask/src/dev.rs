@@ -51,11 +51,12 @@ pub fn run() -> Result<()> {
         children.start("origin", &mut origin())?;
         children.start("node", node(&state).env("RELAY_SECRETS", dev_vars::get(&vars, "RELAY_SECRETS")?))?;
         children.start("worker", &mut wrangler(&tools, &state))?;
-        let up = || [NODE, ORIGIN, BLOG, WALLET].into_iter().all(listens) && worker_answers();
+        let up =
+            || [NODE, ORIGIN, BLOG].into_iter().all(listens) && (on_own_node() || listens(WALLET)) && worker_answers();
         Ok(children.wait_until(START_LIMIT, up))
     })?;
     if let Woken::Ready = woken {
-        println!("{}", welcome(&wallet_password(&state)?));
+        println!("{}", if on_own_node() { welcome_on_own_node() } else { welcome(&wallet_password(&state)?) });
         return finish(&children.wait_until(Duration::MAX, || false));
     }
     finish(&woken)
@@ -86,6 +87,9 @@ fn node(state: &Path) -> Command {
     command.args(["--listen", &local(NODE), "--wallet-listen", &local(WALLET)]);
     command.args(["--worker-url", &format!("http://{}", local(WORKER))]);
     command.arg("--state").arg(state);
+    if on_own_node() {
+        return command;
+    }
     // The demo's pages, under both names of this machine: a browser there has a wallet.
     for port in [WORKER, BLOG] {
         for host in ["localhost", "127.0.0.1"] {
@@ -141,6 +145,25 @@ fn wallet_password(state: &Path) -> Result<String> {
     let file = state.join("wallet-password");
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(text.trim().to_owned())
+}
+
+/// Whether invoices are to come from a node of one's own: the node webhook takes BACKENDS from our environment.
+fn on_own_node() -> bool {
+    std::env::var_os("BACKENDS").is_some_and(|backends| !backends.is_empty())
+}
+
+fn welcome_on_own_node() -> String {
+    format!(
+        "
+Satstile is up, on your own node. Ctrl-C stops it.
+
+  paywall      http://localhost:{WORKER}    a browser gets pages, curl gets JSON
+  demo origin  http://localhost:{ORIGIN}    the same content without the paywall
+  node webhook http://localhost:{NODE}    invoices of the back ends in BACKENDS
+
+  satstile pay http://localhost:{WORKER}/articles/1 --wallet 'type=lnd-rest;server=…;macaroon=…'
+"
+    )
 }
 
 fn local(port: u16) -> String {

@@ -12,6 +12,9 @@ use crate::steps::{Steps, seconds};
 use crate::wasm_target::{self, TARGET, Toolchain};
 use crate::{devnet, dist, repo, smoke, wasm, worker};
 
+/// What is left out of wasm builds, and so off by default.
+const NATIVE: &str = "satstile-egress/nwc";
+
 /// What lanes work with.
 struct Setup {
     toolchain: Toolchain,
@@ -66,8 +69,9 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
     worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
-    steps.run("node webhook and demo origin: cargo build", || {
-        repo::run(&mut repo::cargo(["build", "--package", "satstile-node", "--package", "satstile-demo-origin"]))
+    steps.run("node webhook, demo origin and satstile: cargo build", || {
+        let packages = ["satstile-node", "satstile-demo-origin", "satstile-cli"];
+        repo::run(&mut repo::cargo(["build"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]))))
     })?;
 
     let setup = Setup { toolchain, tools, install };
@@ -109,7 +113,7 @@ fn fmt(_: &Setup) -> Result<Option<Skipped>> {
 }
 
 fn clippy(_: &Setup) -> Result<Option<Skipped>> {
-    passed(&mut repo::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    passed(&mut repo::cargo(["clippy", "--workspace", "--all-targets", "--features", NATIVE, "--", "-D", "warnings"]))
 }
 
 fn clippy_wasm(setup: &Setup) -> Result<Option<Skipped>> {
@@ -123,7 +127,9 @@ fn clippy_wasm(setup: &Setup) -> Result<Option<Skipped>> {
 
 fn unit(_: &Setup) -> Result<Option<Skipped>> {
     let elsewhere = ["satstile-node", "satstile-tests", "satstile-bench", "satstile-fuzz"];
-    let args = ["test", "--workspace"].into_iter().chain(elsewhere.into_iter().flat_map(|p| ["--exclude", p]));
+    let args = ["test", "--workspace", "--features", NATIVE]
+        .into_iter()
+        .chain(elsewhere.into_iter().flat_map(|p| ["--exclude", p]));
     passed(&mut repo::cargo(args))
 }
 

@@ -17,8 +17,11 @@ pub struct Form {
     pub macaroon_invoice: bool,
 }
 
+/// Whether a client takes a challenge of this form.
+type Takes = fn(Form) -> bool;
+
 /// A client, and what it insists on.
-const CLIENTS: [(&str, fn(Form) -> bool); 9] = [
+const CLIENTS: [(&str, Takes); 9] = [
     ("lnget", |f| f.macaroon_invoice && !f.payment_first),
     ("l402-requests (Python)", |f| f.macaroon_invoice),
     ("L402sdk", |f| f.first && f.capitals && f.macaroon),

@@ -7,13 +7,13 @@
 //! Habits: an order is in whole satoshi and whole minutes; a fault comes with status 200, as `errors` at the top or
 //! beside the invoice. Who receives is never told a preimage, so who pays has to bring it, or what we saw has to do.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
-use crate::json;
+use crate::json::{self, Field};
 
 /// Its `type`.
 pub const KIND: &str = "blink";
@@ -43,8 +43,9 @@ impl Blink {
         Ok((Self { server, api_key, wallet_id }, place))
     }
 
-    fn ask(&self, query: &str, input: &Value) -> HttpRequest {
-        let body = json!({ "query": query, "variables": { "input": input } });
+    fn ask(&self, query: &str, input: &[(&'static str, Field<'_>)]) -> HttpRequest {
+        let variables = [("input", Field::Object(input))];
+        let body = json::object(&[("query", Field::Text(query)), ("variables", Field::Object(&variables))]);
         HttpRequest::post_json(self.server.url.clone(), &body).with("x-api-key", self.api_key.expose())
     }
 }
@@ -60,12 +61,12 @@ impl Backend for Blink {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
-            let input = json!({
-                "walletId": self.wallet_id,
-                "amount": order.sats()?,
-                "memo": order.description,
-                "expiresIn": order.expiry_minutes(),
-            });
+            let input = [
+                ("walletId", Field::Text(&self.wallet_id)),
+                ("amount", Field::Number(order.sats()?)),
+                ("memo", Field::Text(order.description)),
+                ("expiresIn", Field::Number(order.expiry_minutes())),
+            ];
             return Ok(Step::Ask(self.ask(CREATE, &input)));
         };
         let reply = json::of_success(reply)?;
@@ -81,8 +82,8 @@ impl Backend for Blink {
 
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
-            let input = json!({ "paymentHash": watched.payment_hash.to_string() });
-            return Ok(Step::Ask(self.ask(STATUS, &input)));
+            let hash = watched.payment_hash.to_string();
+            return Ok(Step::Ask(self.ask(STATUS, &[("paymentHash", Field::Text(&hash))])));
         };
         let reply = json::of_success(reply)?;
         if json::text(&reply, "/errors/0/extensions/code") == Some("NOT_FOUND") {

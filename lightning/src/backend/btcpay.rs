@@ -11,13 +11,11 @@
 //! payment hash with some nodes and a random name with others. The preimage is told once it is paid, where
 //! the node tells it to BTCPay; without, the payment counts all the same.
 
-use serde_json::json;
-
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
-use crate::json;
+use crate::json::{self, Field};
 
 /// Its `type`.
 pub const KIND: &str = "btcpay";
@@ -59,12 +57,12 @@ impl Backend for BtcPay {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
-            let body = json!({
-                "amount": order.amount.0.to_string(),
-                "description": order.description,
-                "expiry": order.expiry_s,
-                "privateRouteHints": self.private_route_hints,
-            });
+            let body = json::object(&[
+                ("amount", Field::Digits(order.amount.0)),
+                ("description", Field::Text(order.description)),
+                ("expiry", Field::Number(order.expiry_s)),
+                ("privateRouteHints", Field::Flag(self.private_route_hints)),
+            ]);
             return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.url.clone(), &body))));
         };
         let reply = json::of_success(reply)?;

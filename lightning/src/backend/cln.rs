@@ -11,13 +11,13 @@
 //! is shown once an invoice is paid, not before.
 
 use l402::PaymentHash;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
-use crate::json;
+use crate::json::{self, Field};
 
 /// Its `type`.
 pub const KIND: &str = "clnrest";
@@ -57,7 +57,8 @@ impl Cln {
     /// Waits for the first payment after `lastpay_index`, at most [`WAIT_S`]; 0 stands before the first of all.
     #[must_use]
     pub fn wait_any(&self, lastpay_index: u64) -> HttpRequest {
-        self.call("waitanyinvoice", &json!({ "lastpay_index": lastpay_index, "timeout": WAIT_S }))
+        let fields = [("lastpay_index", Field::Number(lastpay_index)), ("timeout", Field::Number(WAIT_S))];
+        self.call("waitanyinvoice", &fields)
     }
 
     /// The reply to [`Cln::wait_any`]: `Ok(None)` when nobody paid in time.
@@ -78,9 +79,9 @@ impl Cln {
         Ok(Some(Settlement { payment_hash, pay_index }))
     }
 
-    fn call(&self, method: &str, parameters: &Value) -> HttpRequest {
+    fn call(&self, method: &str, parameters: &[(&'static str, Field<'_>)]) -> HttpRequest {
         let url = self.server.at(&format!("/v1/{method}"));
-        HttpRequest::post_json(url, parameters).with("rune", self.rune.expose())
+        HttpRequest::post_json(url, &json::object(parameters)).with("rune", self.rune.expose())
     }
 }
 
@@ -95,15 +96,15 @@ impl Backend for Cln {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
-            let mut parameters = json!({
-                "amount_msat": order.amount.0,
-                "label": order.label,
-                "description": order.description,
-                "expiry": order.expiry_s,
-            });
+            let mut parameters = vec![
+                ("amount_msat", Field::Number(order.amount.0)),
+                ("label", Field::Text(order.label)),
+                ("description", Field::Text(order.description)),
+                ("expiry", Field::Number(order.expiry_s)),
+            ];
             // Said only to say yes: `false` would forbid what the node does by itself when all its channels are private.
-            if let (true, Some(parameters)) = (self.private_route_hints, parameters.as_object_mut()) {
-                parameters.insert("exposeprivatechannels".to_owned(), Value::Bool(true));
+            if self.private_route_hints {
+                parameters.push(("exposeprivatechannels", Field::Flag(true)));
             }
             return Ok(Step::Ask(self.call("invoice", &parameters)));
         };
@@ -115,8 +116,8 @@ impl Backend for Cln {
 
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
-            let parameters = json!({ "payment_hash": watched.payment_hash.to_string() });
-            return Ok(Step::Ask(self.call("listinvoices", &parameters)));
+            let hash = watched.payment_hash.to_string();
+            return Ok(Step::Ask(self.call("listinvoices", &[("payment_hash", Field::Text(&hash))])));
         };
         let reply = success(reply)?;
         let invoices = reply.get("invoices").and_then(Value::as_array).ok_or(BackendFault::Unreadable)?;

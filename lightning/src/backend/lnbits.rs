@@ -17,13 +17,11 @@
 //!   fault at all, and the reply has no `details`.
 //! - A funding source that fails is 520.
 
-use serde_json::json;
-
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
-use crate::json;
+use crate::json::{self, Field};
 
 /// Its `type`.
 pub const KIND: &str = "lnbits";
@@ -59,14 +57,14 @@ impl Backend for LnBits {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
-            let body = json!({
-                "out": false,
-                "amount": order.sats()?,
-                "unit": "sat",
-                "memo": order.description,
-                "expiry": order.expiry_s,
-                "extra": { "label": order.label },
-            });
+            let body = json::object(&[
+                ("out", Field::Flag(false)),
+                ("amount", Field::Number(order.sats()?)),
+                ("unit", Field::Text("sat")),
+                ("memo", Field::Text(order.description)),
+                ("expiry", Field::Number(order.expiry_s)),
+                ("extra", Field::Object(&[("label", Field::Text(order.label))])),
+            ]);
             return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/api/v1/payments"), &body))));
         };
         if reply.status == 404 {

@@ -10,13 +10,13 @@
 //! held payment, which may still fail.
 
 use l402::{PaymentHash, Preimage};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
-use crate::json;
+use crate::json::{self, Field};
 
 /// Its `type`.
 pub const KIND: &str = "lnd-rest";
@@ -89,12 +89,12 @@ impl Backend for Lnd {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
-            let body = json!({
-                "value_msat": order.amount.0.to_string(),
-                "memo": order.description,
-                "expiry": order.expiry_s.to_string(),
-                "private": self.private_route_hints,
-            });
+            let body = json::object(&[
+                ("value_msat", Field::Digits(order.amount.0)),
+                ("memo", Field::Text(order.description)),
+                ("expiry", Field::Digits(order.expiry_s)),
+                ("private", Field::Flag(self.private_route_hints)),
+            ]);
             return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v1/invoices"), &body))));
         };
         let reply = success(reply)?;

@@ -8,13 +8,11 @@
 //! paid on chain as well: `processing` is such a payment without a block yet, `underpaid` waits for the rest, `refunded`
 //! went back. No preimage is told.
 
-use serde_json::json;
-
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
-use crate::json;
+use crate::json::{self, Field};
 
 /// Its `type`.
 pub const KIND: &str = "opennode";
@@ -50,12 +48,12 @@ impl Backend for OpenNode {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
-            let body = json!({
-                "amount": order.sats()?,
-                "description": order.description,
-                "order_id": order.label,
-                "ttl": order.expiry_minutes(),
-            });
+            let body = json::object(&[
+                ("amount", Field::Number(order.sats()?)),
+                ("description", Field::Text(order.description)),
+                ("order_id", Field::Text(order.label)),
+                ("ttl", Field::Number(order.expiry_minutes())),
+            ]);
             return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v1/charges"), &body))));
         };
         let reply = json::of_success(reply)?;

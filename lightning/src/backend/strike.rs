@@ -8,13 +8,11 @@
 //! long a quote lives is Strike's affair (an hour in bitcoin, half a minute in other money, which is why only bitcoin is
 //! asked for). Amounts are decimal texts of eight places. No preimage is told.
 
-use serde_json::json;
-
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
-use crate::json;
+use crate::json::{self, Field};
 
 /// Its `type`.
 pub const KIND: &str = "strike";
@@ -57,16 +55,18 @@ impl Backend for Strike {
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [invoice, quote @ ..] = replies else {
             let sats = order.sats()?;
-            let body = json!({
-                "description": order.description(DESCRIPTION_CHARS_MAX),
-                "amount": { "currency": "BTC", "amount": format!("{}.{:08}", sats / BITCOIN, sats % BITCOIN) },
-            });
-            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/invoices"), &body))));
+            let decimal = format!("{}.{:08}", sats / BITCOIN, sats % BITCOIN);
+            let amount = [("currency", Field::Text("BTC")), ("amount", Field::Text(&decimal))];
+            let description = order.description(DESCRIPTION_CHARS_MAX);
+            let body = [("description", Field::Text(&description)), ("amount", Field::Object(&amount))];
+            return Ok(Step::Ask(
+                self.signed(HttpRequest::post_json(self.server.at("/invoices"), &json::object(&body))),
+            ));
         };
         let id = json::id(&json::of_success(invoice)?, "/invoiceId")?;
         let [quote, ..] = quote else {
             let url = self.server.at(&format!("/invoices/{id}/quote"));
-            return Ok(Step::Ask(self.signed(HttpRequest::post_json(url, &json!({})))));
+            return Ok(Step::Ask(self.signed(HttpRequest::post_json(url, &json::object(&[])))));
         };
         let quote = json::of_success(quote)?;
         Invoice::read(json::required(&quote, "/lnInvoice")?, None, order, id).map(Step::Done)

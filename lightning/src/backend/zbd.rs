@@ -7,13 +7,13 @@
 //! Habits: amounts are texts in millisatoshi. The preimage of a charge that is `completed` is told by some accounts, in
 //! `invoice.preimage`. Who calls us back does not sign, so we ask (T54).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
 use crate::connection::{ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
-use crate::json;
+use crate::json::{self, Field};
 
 /// Its `type`.
 pub const KIND: &str = "zbd";
@@ -49,12 +49,12 @@ impl Backend for Zbd {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
-            let body = json!({
-                "amount": order.amount.0.to_string(),
-                "description": order.description,
-                "expiresIn": order.expiry_s,
-                "internalId": order.label,
-            });
+            let body = json::object(&[
+                ("amount", Field::Digits(order.amount.0)),
+                ("description", Field::Text(order.description)),
+                ("expiresIn", Field::Number(order.expiry_s)),
+                ("internalId", Field::Text(order.label)),
+            ]);
             return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v0/charges"), &body))));
         };
         let reply = success(reply)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use l402::UnixTime;
-use satstile_lightning::Status;
+use satstile_lightning::{Push, Status};
 
 use crate::clock;
 use crate::looks::{Looks, Unknown};
@@ -26,7 +26,7 @@ pub(crate) fn first_look_ms(remote: &Remote, now_ms: u64) -> u64 {
 }
 
 fn tells(remote: &Remote) -> bool {
-    remote.push().is_some()
+    matches!(remote.push(), Some(Push::Lnd(_) | Push::Cln(_)))
 }
 
 /// Runs for ever.
