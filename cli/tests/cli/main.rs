@@ -1,0 +1,7 @@
+//! The binary against sellers, wallets and files in this process: what it sends, what it pays, how it ends.
+
+mod doctor;
+mod http;
+mod offline;
+mod pay;
+mod world;
