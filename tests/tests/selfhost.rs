@@ -166,6 +166,7 @@ fn without_a_secret_nothing_is_sold_and_nothing_is_given_away() {
     assert_eq!(machine.get("/.well-known/satstile/health", "203.0.113.1", "").json()["status"], "not-ready");
     assert!(machine.workerd.log().iter().any(|line| line.contains("MASTER_KEYS")), "{:?}", machine.workerd.log());
     assert_eq!(machine.seen(), [""; 0]);
+    machine.is_whole();
 }
 
 /// T47, C13: the proxy appends the address that it saw. Each has a budget; what a client writes before it changes nothing.
