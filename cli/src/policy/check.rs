@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(policies(&file).len(), 1);
         assert!(Policy::from_value(&file).is_ok());
         assert_eq!(parsed("x", "{\"a\": 1}").unwrap(), parsed("x", "a = 1").unwrap());
-        assert!(parsed("x", "{\"a\": 1").unwrap_err().to_string().contains("x is not JSON"));
+        assert!(parsed("x", "{\"a\": 1").is_err());
     }
 
     #[test]
