@@ -16,7 +16,7 @@ use crate::gate::Gate;
 use crate::objects::{Take, Taken, ask, binding};
 use crate::relay::NodeFault;
 use crate::wait::{self, Waited};
-use crate::{budget, client, crypto, http, invoice, log, page, totals, verdict};
+use crate::{budget, client, crypto, http, invoice, log, page, pool, totals, verdict};
 
 /// Seconds after which a client may ask again when the node is silent.
 const NODE_RETRY_S: u64 = 5;
@@ -56,13 +56,17 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
         Ok(permit) => permit,
         Err(refusal) => return Ok(Admission::refuse(&refusal, false)),
     };
-    let made = invoice::create(gate, quote.service, &quote.place.host).await;
+    let made = match pool::take(quote.service, &quote.place.host, gate.policy.invoice_expiry_s) {
+        Some(ready) => Ok(ready),
+        None => invoice::create(gate, quote.service, &quote.place.host).await,
+    };
     drop(permit);
     let (bolt11, invoice) = match made {
         Ok(made) => made,
         Err(NodeFault::Silent) => return Ok(Admission::refuse(&Refusal::Unavailable(NODE_RETRY_S), false)),
         Err(NodeFault::Wrong) => return Ok(Admission::refuse(&Refusal::BadInvoice, false)),
     };
+    pool::refill(ctx, quote.service, &quote.place.host);
     // (4) The token that this invoice pays for.
     let identifier = Identifier::new(invoice.payment_hash, gate.keys.minting_id(), crypto::random()?);
     let valid_until = invoice.expires_at().plus(quote.service.valid_s);

@@ -27,6 +27,7 @@ mod open;
 mod own;
 mod page;
 mod pass;
+mod pool;
 mod receipts;
 mod relay;
 mod settle;

@@ -54,7 +54,7 @@ const BUDGETS: [&str; 4] = ["per_client_per_min", "per_origin_per_min", "global_
 const TIMEOUTS: [&str; 3] = ["first_byte_s", "idle_s", "total_s"];
 const ROUTE: [&str; 2] = ["path", "methods"];
 const ALLOWANCE: [&str; 2] = ["count", "window_s"];
-const SERVICE: [&str; 11] = [
+const SERVICE: [&str; 12] = [
     "price_msat",
     "valid_s",
     "uses",
@@ -66,6 +66,7 @@ const SERVICE: [&str; 11] = [
     "description",
     "allow_attested",
     "payee",
+    "pool",
 ];
 
 impl Policy {
@@ -222,6 +223,7 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         Some(free) => Some(FreeAllowance { count: free.count("count", 1)?, window_s: free.count("window_s", 86_400)? }),
         None => None,
     };
+    let pool = table.number("pool", 1, 200)?;
     Ok(Service {
         id: id.to_owned(),
         // Wallets and the Payment scheme count in sats: what is asked for is whole, and never less (T56).
@@ -235,6 +237,7 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         payment_first: table.flag("payment_first")?,
         description: description.map(str::to_owned),
         payee,
+        pool,
     })
 }
 
@@ -352,6 +355,17 @@ mod tests {
         assert!(!Policy::from_json(&policy.to_string()).unwrap().services[0].ranges);
         policy["services"]["api"]["ranges"] = true.into();
         assert!(Policy::from_json(&policy.to_string()).unwrap().services[0].ranges);
+    }
+
+    #[test]
+    fn a_pool_is_off_unless_it_is_asked_for_and_bounded_t21() {
+        let mut policy = demo();
+        assert_eq!(Policy::from_json(&policy.to_string()).unwrap().services[0].pool, None);
+        policy["services"]["api"]["pool"] = 200.into();
+        assert_eq!(Policy::from_json(&policy.to_string()).unwrap().services[0].pool, Some(200));
+        for size in [serde_json::json!(0), serde_json::json!(201), serde_json::json!(-1), serde_json::json!("9")] {
+            refused(|p| p["services"]["api"]["pool"] = size, "services.api.pool");
+        }
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub struct Service {
     pub description: Option<String>,
     /// Public key, in lower-case hex, that must have signed the invoices; checked by the node webhook.
     pub payee: Option<String>,
+    /// How many invoices the edge keeps made ahead, 1 to 200; `None` for none.
+    pub pool: Option<u64>,
 }
 
 /// Requests that are given away (C14).

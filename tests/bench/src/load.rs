@@ -1,7 +1,9 @@
-//! The load: so many connections kept open, each with one request on its way at a time, on loopback and for a
-//! bounded time.
+//! The load: so many connections kept open, each with one request on its way at a time, on loopback, for a bounded time
+//! or in bursts of so many requests.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -24,12 +26,49 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// One request; a proxy that hangs must not hang us.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
-/// Runs one line for `each` and says what it took.
+/// Of a line in bursts: how many a round, and the quiet before each, in which a pool fills up.
+const BURSTS: u32 = 5;
+const QUIET: Duration = Duration::from_secs(2);
+
+/// When a connection stops asking.
+#[derive(Clone)]
+enum Until {
+    Time(Instant),
+    /// All connections together have asked for so many.
+    NoneLeft(Arc<AtomicUsize>),
+}
+
+impl Until {
+    fn of(scenario: &Scenario, each: Duration) -> Self {
+        match scenario.burst {
+            None => Self::Time(Instant::now() + each),
+            Some(count) => Self::NoneLeft(Arc::new(AtomicUsize::new(count))),
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        match self {
+            Self::Time(end) => Instant::now() < *end,
+            Self::NoneLeft(left) => {
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+            }
+        }
+    }
+}
+
+/// Runs one line for `each`, or in bursts, and says what it took.
 pub async fn measure(scenario: &Scenario, connections: usize, each: Duration) -> Result<Figures> {
-    run(scenario, connections, WARM_UP).await?;
-    let (cpu_before, start) = (cpu::used(scenario.pid)?, Instant::now());
-    let mut latencies = run(scenario, connections, each).await?;
-    let (took, cpu) = (start.elapsed(), cpu::used(scenario.pid)? - cpu_before);
+    run(scenario, connections, Until::of(scenario, WARM_UP)).await?;
+    let (mut took, mut cpu, mut latencies) = (Duration::ZERO, Duration::ZERO, Vec::new());
+    for _ in 0..if scenario.burst.is_some() { BURSTS } else { 1 } {
+        if scenario.burst.is_some() {
+            tokio::time::sleep(QUIET).await;
+        }
+        let (cpu_before, start) = (cpu::used(scenario.pid)?, Instant::now());
+        latencies.extend(run(scenario, connections, Until::of(scenario, each)).await?);
+        took += start.elapsed();
+        cpu += cpu::used(scenario.pid)? - cpu_before;
+    }
     ensure!(!latencies.is_empty(), "{}: not one answer", scenario.name);
     latencies.sort_unstable();
     let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e3;
@@ -43,12 +82,11 @@ pub async fn measure(scenario: &Scenario, connections: usize, each: Duration) ->
     })
 }
 
-/// Latencies of every answer until the time is over.
-async fn run(scenario: &Scenario, connections: usize, each: Duration) -> Result<Vec<Duration>> {
-    let end = Instant::now() + each;
+/// Latencies of every answer until the time is over, or the burst.
+async fn run(scenario: &Scenario, connections: usize, until: Until) -> Result<Vec<Duration>> {
     let mut running = JoinSet::new();
     for _ in 0..connections {
-        running.spawn(one_connection(Target::of(scenario)?, end));
+        running.spawn(one_connection(Target::of(scenario)?, until.clone()));
     }
     let mut latencies = Vec::new();
     while let Some(finished) = running.join_next().await {
@@ -88,10 +126,10 @@ impl Target {
     }
 }
 
-async fn one_connection(target: Target, end: Instant) -> Result<Vec<Duration>> {
+async fn one_connection(target: Target, until: Until) -> Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     let mut sender = connect(&target).await?;
-    while Instant::now() < end {
+    while until.goes_on() {
         let start = Instant::now();
         let answered = timeout(REQUEST_LIMIT, one_request(&mut sender, &target)).await;
         answered.context("no answer in 10 s")??;

@@ -49,13 +49,18 @@ fn main() -> Result<()> {
     // The load comes from one client: its invoice budgets would be what is measured.
     let budgets = json!({ "per_client_per_min": 10_000_000, "global_per_min": 10_000_000, "in_flight": 1024 });
     let network = peers::Network::start(!args.no_peers);
-    let options = StackOptions::policy(json!({ "budgets": budgets }));
+    let options = StackOptions::policy(json!({ "budgets": &budgets }));
     let backends = network.devnet().map(|devnet| devnet.alice().connection()).unwrap_or_default();
-    let stack = Stack::start(StackOptions { backends, ..options });
+    let stack = Stack::start(StackOptions { backends: backends.clone(), ..options });
     let bare = bare::Bare::start(&stack.origin.url());
     let aperture = network.devnet().map(|devnet| peers::Aperture::start(devnet, &stack.origin)).transpose()?;
 
+    let pooled =
+        StackOptions::policy(json!({ "budgets": budgets, "services": { "api": { "pool": scenario::BURST } } }));
+    let pooled = Stack::start(StackOptions { backends: backends.clone(), ..pooled });
+
     let mut scenarios = scenario::satstile(&stack, network.devnet())?;
+    scenarios.push(scenario::pool(&pooled));
     scenarios.insert(0, Scenario::bare_forward(&bare));
     if let Some(aperture) = &aperture {
         scenarios.extend(scenario::aperture(aperture)?);

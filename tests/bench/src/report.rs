@@ -63,6 +63,7 @@ pub fn aims(lines: &[(&str, Figures)]) -> String {
     };
     let (paid, free, peer) = (get(name::PAID), get(name::FREE), get(name::APERTURE_PAID));
     let (challenge, peer_challenge) = (get(name::CHALLENGE), get(name::APERTURE_CHALLENGE));
+    let (pool, peer_burst) = (get(name::POOL), get(name::APERTURE_BURST));
     let cpu = |f: Option<Figures>| f.map(|f| f.cpu_us);
     let rate = |f: Option<Figures>| f.map(|f| f.per_second);
     let late = |f: Option<Figures>| f.map(|f| f.p99_ms);
@@ -71,6 +72,7 @@ pub fn aims(lines: &[(&str, Figures)]) -> String {
     aim("paid request, req/s against aperture's", rate(paid), rate(peer), Limit::AtLeast(1.3));
     aim("paid request, p99 against aperture's", late(paid), late(peer), Limit::AtMost(0.6));
     aim("new 402, req/s against aperture's", rate(challenge), rate(peer_challenge), Limit::AtLeast(1.5));
+    aim("200 new 402s, req/s with a pool against aperture's", rate(pool), rate(peer_burst), Limit::AtLeast(5.0));
     out
 }
 

@@ -15,10 +15,12 @@ pub mod name {
     pub const FREE: &str = "satstile, free route";
     pub const PAID: &str = "satstile, paid request";
     pub const CHALLENGE: &str = "satstile, new 402";
+    pub const POOL: &str = "satstile, 200 new 402s, pool";
     pub const JUNK: &str = "satstile, junk credential";
     pub const APERTURE_FREE: &str = "aperture, auth off";
     pub const APERTURE_PAID: &str = "aperture, L402 check";
     pub const APERTURE_CHALLENGE: &str = "aperture, new 402";
+    pub const APERTURE_BURST: &str = "aperture, 200 new 402s";
     pub const APERTURE_JUNK: &str = "aperture, junk credential";
 }
 
@@ -31,13 +33,18 @@ pub struct Scenario {
     pub path: &'static str,
     pub authorization: Option<String>,
     pub status: u16,
+    /// So many requests at once and then a pause, instead of a steady load.
+    pub burst: Option<usize>,
 }
+
+/// As many invoices as a pool may hold.
+pub const BURST: usize = 200;
 
 impl Scenario {
     /// A worker of one line that only forwards: what workerd itself costs.
     pub fn bare_forward(bare: &Bare) -> Self {
         let (address, pid) = (bare.address(), bare.pid());
-        Self { name: name::BARE, address, pid, path: "/free/echo", authorization: None, status: 200 }
+        Self { name: name::BARE, address, pid, path: "/free/echo", authorization: None, status: 200, burst: None }
     }
 }
 
@@ -50,13 +57,21 @@ pub fn satstile(stack: &Stack, devnet: Option<&Devnet>) -> Result<Vec<Scenario>>
     let invoice = body["invoice"].as_str().context("the 402 has no invoice")?;
     let preimage = devnet.map_or_else(|| stack.node().pay(invoice), |devnet| devnet.pay(invoice));
     let (address, pid) = (stack.workerd.address(), stack.workerd.pid());
-    let one = |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status };
+    let one =
+        |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status, burst: None };
     Ok(vec![
         one(name::FREE, "/free/echo", None, 200),
         one(name::PAID, "/api/echo", Some(format!("L402 {macaroon}:{preimage}")), 200),
         one(name::CHALLENGE, "/api/echo", None, 402),
         one(name::JUNK, "/api/echo", Some(format!("L402 {}:{preimage}", spoiled(macaroon)?)), 401),
     ])
+}
+
+/// New 402s of an edge that keeps as many invoices made ahead.
+pub fn pool(stack: &Stack) -> Scenario {
+    let (address, pid) = (stack.workerd.address(), stack.workerd.pid());
+    let burst = Some(BURST);
+    Scenario { name: name::POOL, address, pid, path: "/api/echo", authorization: None, status: 402, burst }
 }
 
 /// The same with aperture, which answers junk with a new invoice.
@@ -69,11 +84,13 @@ pub fn aperture(aperture: &Aperture<'_>) -> Result<Vec<Scenario>> {
     let macaroon = parameter("macaroon").context("aperture's challenge has no macaroon")?;
     let preimage = aperture.pay(parameter("invoice").context("aperture's challenge has no invoice")?);
     let (address, pid) = (aperture.address, aperture.pid);
-    let one = |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status };
+    let one =
+        |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status, burst: None };
     Ok(vec![
         one(name::APERTURE_FREE, "/free/echo", None, 200),
         one(name::APERTURE_PAID, "/api/echo", Some(format!("L402 {macaroon}:{preimage}")), 200),
         one(name::APERTURE_CHALLENGE, "/api/echo", None, 402),
+        Scenario { burst: Some(BURST), ..one(name::APERTURE_BURST, "/api/echo", None, 402) },
         one(name::APERTURE_JUNK, "/api/echo", Some(format!("L402 {}:{preimage}", spoiled(macaroon)?)), 402),
     ])
 }

@@ -1,0 +1,110 @@
+//! Invoices made ahead, so that a 402 waits for no node (`pool` in the policy; off without it).
+//!
+//! They are in this isolate's memory and nowhere else: what is lost with it was shown to nobody, and runs out unpaid.
+//! Each is handed out once (T21). Whoever takes one sees to it that another comes, a moment later and after the answer,
+//! so a crowd is served first; the budgets are charged for what is handed out, and what lies here is bounded (T58).
+
+use core::time::Duration;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+use l402::UnixTime;
+use l402::bolt11::Invoice;
+use l402::policy::Service;
+use worker::{Context, Date, Delay};
+
+use crate::gate::{self, Setup};
+use crate::{http, invoice};
+
+/// How many are made for one that is taken, while there are too few.
+const AT_ONCE: usize = 4;
+/// How long after the answer they are made.
+const PAUSE: Duration = Duration::from_millis(250);
+/// When those that were to come are given up, in milliseconds: the runtime may end what runs after an answer.
+const STALE_MS: u64 = 30_000;
+/// How many pools an isolate has, one for each service and host.
+const POOLS_MAX: usize = 100;
+
+thread_local! {
+    static POOLS: RefCell<BTreeMap<String, Pool>> = RefCell::default();
+}
+
+/// Of one service at one host.
+#[derive(Default)]
+struct Pool {
+    /// The oldest first.
+    ready: VecDeque<(String, Invoice)>,
+    /// When how many were set off for.
+    coming: Vec<(u64, usize)>,
+}
+
+impl Pool {
+    /// Drops what a payer would have to hurry for: a half of the life that an invoice has must be left.
+    fn drop_old(&mut self, expiry_s: u64, now: UnixTime) {
+        while self.ready.front().is_some_and(|(_, invoice)| invoice.expires_at() < now.plus(expiry_s / 2)) {
+            self.ready.pop_front();
+        }
+    }
+
+    /// How many may be set off for now, and notes that they are.
+    fn set_off(&mut self, size: usize, now_ms: u64) -> usize {
+        self.coming.retain(|(since_ms, _)| now_ms.saturating_sub(*since_ms) < STALE_MS);
+        let coming: usize = self.coming.iter().map(|(_, count)| count).sum();
+        let count = size.saturating_sub(self.ready.len() + coming).min(AT_ONCE);
+        if count > 0 {
+            self.coming.push((now_ms, count));
+        }
+        count
+    }
+
+    fn arrived(&mut self, since_ms: u64, count: usize) {
+        if let Some(at) = self.coming.iter().position(|coming| *coming == (since_ms, count)) {
+            self.coming.swap_remove(at);
+        }
+    }
+}
+
+/// One that is ready.
+pub fn take(service: &Service, host: &str, expiry_s: u64) -> Option<(String, Invoice)> {
+    service.pool?;
+    POOLS.with_borrow_mut(|pools| {
+        let pool = pools.get_mut(&name(service, host))?;
+        pool.drop_old(expiry_s, http::now());
+        pool.ready.pop_front()
+    })
+}
+
+/// Sees to it that there will be enough.
+pub fn refill(ctx: &Context, service: &Service, host: &str) {
+    let Some(size) = service.pool else { return };
+    let (name, since_ms) = (name(service, host), Date::now().as_millis());
+    let count = POOLS.with_borrow_mut(|pools| {
+        if pools.len() >= POOLS_MAX && !pools.contains_key(&name) {
+            return 0;
+        }
+        pools.entry(name.clone()).or_default().set_off(usize::try_from(size).unwrap_or(0), since_ms)
+    });
+    if count == 0 {
+        return;
+    }
+    let (service, host) = (service.id.clone(), host.to_owned());
+    ctx.wait_until(async move {
+        Delay::from(PAUSE).await;
+        for _ in 0..count {
+            let Some(made) = make(&service, &host).await else { break };
+            POOLS.with_borrow_mut(|pools| pools.entry(name.clone()).or_default().ready.push_back(made));
+        }
+        POOLS.with_borrow_mut(|pools| pools.entry(name).or_default().arrived(since_ms, count));
+    });
+}
+
+async fn make(service: &str, host: &str) -> Option<(String, Invoice)> {
+    let setup = gate::current()?;
+    let Setup::Ready(gate) = &*setup else { return None };
+    invoice::create(gate, gate.policy.service_named(service)?, host).await.ok()
+}
+
+/// The memo of an invoice may name the host.
+fn name(service: &Service, host: &str) -> String {
+    format!("{} {host}", service.id)
+}
