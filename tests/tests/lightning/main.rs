@@ -7,8 +7,11 @@ mod common;
 
 mod back_ends;
 mod command;
+mod held;
+mod late;
 mod lnbits;
 mod network;
+mod proxy;
 mod purchases;
 mod settlements;
 
