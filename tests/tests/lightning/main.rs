@@ -9,6 +9,7 @@ mod back_ends;
 mod command;
 mod held;
 mod late;
+mod lies;
 mod lnbits;
 mod network;
 mod proxy;
