@@ -11,6 +11,7 @@ mod held;
 mod late;
 mod lies;
 mod lnbits;
+mod lnget;
 mod network;
 mod proxy;
 mod purchases;
