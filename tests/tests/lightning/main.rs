@@ -7,6 +7,7 @@ mod common;
 
 mod back_ends;
 mod command;
+mod doctor;
 mod held;
 mod late;
 mod lies;
