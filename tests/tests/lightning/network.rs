@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use satstile_tests::Devnet;
+use l402::encoding;
+use satstile_tests::{Devnet, Stack};
+use serde_json::json;
 
-use crate::hash;
+use crate::common::{API, ask, opens};
+use crate::{hash, on, paid_by_bob};
 
 #[test]
 #[ignore = "needs btcd and lnd: cargo xtask test lightning"]
@@ -42,10 +45,42 @@ fn a_held_payment_is_settled_by_its_preimage_only() {
 
 #[test]
 #[ignore = "needs btcd and lnd: cargo xtask test lightning"]
-fn a_macaroon_for_invoices_does_not_spend() {
+fn the_macaroon_that_an_edge_sells_with_does_not_spend() {
+    // T61: with what the node webhook holds, whoever steals it makes invoices, and nothing else.
     let devnet = Devnet::shared();
-    let connection = devnet.alice().connection();
-    assert!(connection.starts_with(&format!("type=lnd-rest;server={};macaroon=", devnet.alice().url())));
-    assert_eq!(devnet.alice().thumbprint().len(), 64);
-    assert!(!connection.contains(&devnet.alice().macaroon()));
+    let alice = devnet.alice();
+    let connection = alice.connection();
+    assert!(connection.starts_with(&format!("type=lnd-rest;server={};macaroon=", alice.url())));
+    assert_eq!(alice.thumbprint().len(), 64);
+    assert!(!connection.contains(&alice.macaroon()));
+    let stack = Stack::start(on(&connection));
+    opens(&stack, &paid_by_bob(devnet, ask(&stack, API)).l402());
+
+    let macaroon = connection.split(';').find_map(|part| part.strip_prefix("macaroon=")).expect("a macaroon");
+    // Bob asks for a little of what he has paid, so that there is something to spend, and a way.
+    let order = json!({ "value_msat": "1000", "memo": "bait" });
+    let bait = devnet.bob().call("POST", "/v1/invoices", Some(&order));
+    let state = || {
+        let r_hash = encoding::base64_any(bait["r_hash"].as_str().unwrap_or_default()).expect("a hash");
+        devnet.bob().call("GET", &format!("/v1/invoice/{}", hex::encode(r_hash)), None)["state"].clone()
+    };
+    let send = json!({
+        "payment_request": bait["payment_request"], "timeout_seconds": 30, "fee_limit_sat": "100",
+        "no_inflight_updates": true,
+    });
+    let more = json!({ "permissions": [{ "entity": "offchain", "action": "write" }] });
+    for (method, path, body) in [
+        ("POST", "/v2/router/send", Some(&send)),
+        ("POST", "/v1/transactions", Some(&json!({ "addr": "", "amount": "1000" }))),
+        ("POST", "/v1/macaroon", Some(&more)),
+        ("GET", "/v1/balance/channels", None),
+        ("GET", "/v1/channels", None),
+    ] {
+        let refused = alice.try_call_with(macaroon, method, path, body);
+        assert_eq!(refused, Err("permission denied".to_owned()), "{method} {path}");
+    }
+    assert_eq!(state(), "OPEN");
+    // The nearest yes: the owner's macaroon, and the same call.
+    alice.call("POST", "/v2/router/send", Some(&send));
+    assert_eq!(state(), "SETTLED");
 }
