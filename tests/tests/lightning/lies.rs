@@ -1,6 +1,7 @@
 //! A back end that changes one thing: between the node webhook and alice somebody answers in her place. Nobody is shown
 //! such an invoice, and the back end behind it makes a right one (T21, T55, F4).
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use l402::encoding::to_base64;
@@ -10,10 +11,9 @@ use satstile_tests::{Devnet, Stack, StackOptions};
 use serde_json::{Value, json};
 
 use crate::common::fake_node::Draft;
-use crate::common::{API, ask, get, opens, plenty, seen};
-use crate::paid_by_bob;
+use crate::common::{API, ask, get, is_charged, opens, plenty, seen};
 use crate::proxy::{Proxy, made_by_alice};
-use crate::total;
+use crate::{on, paid_by_bob, status, total};
 
 /// What is answered to an order; beside it, the last answer that was right.
 type Lie = fn(&'static Devnet, Value, Value) -> Value;
@@ -140,5 +140,56 @@ fn behind_a_back_end_that_lies_an_honest_one_makes_the_invoice() {
         opens(&stack, &paid_by_bob(devnet, offer).l402());
     }
     let paid = i64::try_from(LIES.len()).expect("a few");
+    assert_eq!(total(&stack, "api", "settled", paid)["settled_msat"], 10_000 * paid);
+}
+
+/// How often the node webhook heard that something was settled, and did not believe it.
+fn disbelieved(stack: &Stack) -> usize {
+    stack.node().log().iter().filter(|line| line.contains("a settlement is not believed")).count()
+}
+
+/// What is made of alice's word about an unpaid invoice; beside it, another invoice of hers.
+type StateLie = fn(&mut Value, &Value);
+
+const STATE_LIES: &[StateLie] = &[
+    // Settled, by a preimage that is none.
+    |state, _| state["r_preimage"] = to_base64(&[0; 32]).into(),
+    // Settled, for a msat too little (T66). The preimage is right: lnd shows it to its owner from the start.
+    |state, _| state["amt_paid_msat"] = "9999".into(),
+    // Another one was settled.
+    |state, other| state["r_hash"] = other["r_hash"].clone(),
+];
+
+#[test]
+#[ignore = "needs btcd and lnd: cargo xtask test lightning"]
+fn an_unpaid_invoice_that_is_called_settled_is_not_believed_without_its_proof() {
+    let devnet = Devnet::shared();
+    let lies: Arc<Mutex<HashMap<String, StateLie>>> = Arc::default();
+    let told = Arc::clone(&lies);
+    let other = devnet.alice().call("POST", "/v1/invoices", Some(&json!({ "value_msat": "10000" })));
+    let proxy = Proxy::start(devnet, move |heard| {
+        let payment_hash = heard.target.strip_prefix("/v1/invoice/")?;
+        let lie = *told.lock().unwrap_or_else(PoisonError::into_inner).get(payment_hash)?;
+        let mut state = devnet.alice().call("GET", &heard.target, None);
+        for (name, value) in [("state", "SETTLED"), ("amt_paid_msat", "10000"), ("settle_date", "1")] {
+            state[name] = value.into();
+        }
+        lie(&mut state, &other);
+        Some(state)
+    });
+    let stack = Stack::start(on(&proxy.connection()));
+    for (n, lie) in STATE_LIES.iter().enumerate() {
+        let offer = ask(&stack, API);
+        lies.lock().unwrap_or_else(PoisonError::into_inner).insert(offer.payment_hash.clone(), *lie);
+        let word = status(&stack, &offer);
+        assert_eq!((&word["status"], word.get("preimage")), (&"pending".into(), None));
+        assert_eq!(disbelieved(&stack), n + 1, "the node webhook was asked, and lied to");
+        is_charged(&stack, &format!("L402 {}:{}", offer.macaroon, "00".repeat(32)));
+        // The truth is believed, of the same invoice.
+        lies.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let preimage = devnet.pay(&offer.invoice);
+        assert_eq!(crate::word(&stack, &offer)["preimage"], preimage);
+    }
+    let paid = i64::try_from(STATE_LIES.len()).expect("a few");
     assert_eq!(total(&stack, "api", "settled", paid)["settled_msat"], 10_000 * paid);
 }
