@@ -3,7 +3,7 @@
 use l402::decide::{Claim, Proof};
 use l402::encoding::to_base64url;
 use l402::payment::VerifiedCharge;
-use l402::problem::Refusal;
+use l402::problem::{Answer, Refusal};
 use l402::receipt::{PaymentReceipt, Receipt};
 use l402::{Decision, Msat, PaymentHash, caveat};
 use worker::{Context, Env, Request, Response, Result};
@@ -21,8 +21,20 @@ const LEASE_MARGIN_S: u64 = 60;
 pub enum Admission {
     /// This, to the client.
     Answer(Response),
-    /// A verdict for the shim to forward by, or to hand a WebSocket over by.
-    Forward(String),
+    /// A verdict for the shim: answer with this, forward by it, or hand a WebSocket over by it.
+    Verdict(String),
+}
+
+impl Admission {
+    /// A finished answer. As a verdict, which costs half of what a response does that is put together from here.
+    pub fn answer(answer: &Answer) -> Self {
+        Self::Verdict(verdict::respond(answer))
+    }
+
+    /// A finished "no".
+    pub fn refuse(refusal: &Refusal<'_>, is_head: bool) -> Self {
+        Self::answer(&refusal.answer(is_head))
+    }
 }
 
 /// What the shim hands back when a delivery has ended, to be concluded. One line, for the verdict.
@@ -68,35 +80,28 @@ impl Ticket {
 }
 
 /// Decides again, with the request at hand, and acts.
-pub async fn admit(request: Request, env: &Env, ctx: &Context) -> Result<Admission> {
-    let Some(setup) = gate::current() else { return refuse(&Refusal::NotReady, &request) };
-    let (method, url, fields) = (request.inner().method(), request.inner().url(), http::fields(&request));
-    let announces_none = request.headers().get("content-length")?.as_deref() == Some("0");
-    let has_body = !announces_none && request.inner().body().is_some();
-    let asked = l402::Request { method: &method, url: &url, headers: &fields, has_body };
-    match setup.decide(&asked, http::now()) {
-        Decision::Free(pass) | Decision::Paid(pass) => Ok(Admission::Forward(verdict::forward(&pass))),
+pub async fn admit(request: Request, asked: &l402::Request<'_>, env: &Env, ctx: &Context) -> Result<Admission> {
+    let refuse = |refusal: &Refusal<'_>| Ok(Admission::refuse(refusal, asked.method == "HEAD"));
+    let Some(setup) = gate::current() else { return refuse(&Refusal::NotReady) };
+    match setup.decide(asked, http::now()) {
+        Decision::Free(pass) | Decision::Paid(pass) => Ok(Admission::Verdict(verdict::forward(&pass))),
         Decision::Own(name, place) => match watch::verdict(&setup, &name, &request) {
-            Some(verdict) => Ok(Admission::Forward(verdict)),
+            Some(verdict) => Ok(Admission::Verdict(verdict)),
             None => Ok(Admission::Answer(own::serve(&setup, &name, &place, request, env, ctx).await?)),
         },
         Decision::Preflight(methods) => {
-            Ok(Admission::Answer(http::response(&http::preflight(&methods.to_string().replace(',', ", ")))?))
+            Ok(Admission::answer(&http::preflight(&methods.to_string().replace(',', ", "))))
         }
-        Decision::Refuse(refusal, _) => refuse(&refusal, &request),
+        Decision::Refuse(refusal, _) => refuse(&refusal),
         Decision::Charge(quote) => match &*setup {
             Setup::Ready(gate) => charge::charge(gate, &quote, &request, env, ctx).await,
-            Setup::Faulty { .. } => refuse(&Refusal::NotReady, &request),
+            Setup::Faulty { .. } => refuse(&Refusal::NotReady),
         },
         Decision::Claim(claim) => match &*setup {
             Setup::Ready(gate) => redeem(gate, &claim, request, env, ctx).await,
-            Setup::Faulty { .. } => refuse(&Refusal::NotReady, &request),
+            Setup::Faulty { .. } => refuse(&Refusal::NotReady),
         },
     }
-}
-
-fn refuse(refusal: &Refusal<'_>, request: &Request) -> Result<Admission> {
-    Ok(Admission::Answer(http::refuse(refusal, request.inner().method() == "HEAD")?))
 }
 
 /// Claims what was paid for, then forwards; or charges, when nothing is left of it.
@@ -114,7 +119,7 @@ async fn redeem(gate: &Gate, claim: &Claim<'_>, request: Request, env: &Env, ctx
             }
             let limit = paid.terms.deliveries(claim.service.price);
             if limit.is_none() {
-                return Ok(Admission::Forward(verdict::forward(pass)));
+                return Ok(Admission::Verdict(verdict::forward(pass)));
             }
             (paid.payment_hash, false, limit, paid.terms.minted_until)
         }
@@ -131,14 +136,14 @@ async fn redeem(gate: &Gate, claim: &Claim<'_>, request: Request, env: &Env, ctx
     let question = objects::Claim { id: id.clone(), once, limit, lease_s, until: until.0 };
     match ask(env, binding::PAYMENTS, &hash.to_string(), "claim", &question).await? {
         Claimed::UsedUp => charge::charge(gate, &claim.otherwise, &request, env, ctx).await,
-        Claimed::InFlight => refuse(&Refusal::InFlight, &request),
+        Claimed::InFlight => Ok(Admission::refuse(&Refusal::InFlight, request.inner().method() == "HEAD")),
         Claimed::Granted => {
             let ticket = Ticket::Payment { hash: hash.to_string(), id }.to_line();
             let receipts = match &claim.proof {
                 Proof::L402(_) => Vec::new(),
                 Proof::Payment(charge) => receipts(gate, claim, charge, &hash).await,
             };
-            Ok(Admission::Forward(verdict::forward_with(pass, &receipts, Some(&ticket))))
+            Ok(Admission::Verdict(verdict::forward_with(pass, &receipts, Some(&ticket))))
         }
     }
 }

@@ -32,38 +32,36 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
             counts.would_charge += 1;
             counts.would_charge_msat += price;
         });
-        return Ok(Admission::Forward(verdict::forward(&quote.pass)));
+        return Ok(Admission::Verdict(verdict::forward(&quote.pass)));
     }
     if let Some(allowance) = quote.service.free_allowance
         && let Some(verdict) = allowed(gate, quote, allowance, request, env, ctx).await
     {
-        return Ok(Admission::Forward(verdict));
+        return Ok(Admission::Verdict(verdict));
     }
     if quote.is_head {
-        return Ok(Admission::Answer(http::refuse(&Refusal::UnpaidHead, true)?));
+        return Ok(Admission::refuse(&Refusal::UnpaidHead, true));
     }
     // (2) A browser that is waiting for its payment gets its page, or the same challenge again.
     let mut previous = None;
     if let Some(unverified_wait) = &quote.unverified_wait {
         match wait::resume(gate, quote, unverified_wait, env, ctx).await? {
-            Waited::Unlocked(answer) => return Ok(Admission::Answer(http::response(&answer)?)),
-            Waited::Same(challenge) => return show(gate, quote, &challenge, None),
+            Waited::Unlocked(answer) => return Ok(Admission::answer(&answer)),
+            Waited::Same(challenge) => return Ok(show(gate, quote, &challenge, None)),
             Waited::Over(watched) => previous = watched.map(|waiting| waiting.token),
         }
     }
     // (3) A new invoice, within every budget.
     let permit = match budget::take(env, &gate.policy, &quote.place, request).await {
         Ok(permit) => permit,
-        Err(refusal) => return Ok(Admission::Answer(http::refuse(&refusal, false)?)),
+        Err(refusal) => return Ok(Admission::refuse(&refusal, false)),
     };
     let made = invoice::create(gate, quote.service, &quote.place.host).await;
     drop(permit);
     let (bolt11, invoice) = match made {
         Ok(made) => made,
-        Err(NodeFault::Silent) => {
-            return Ok(Admission::Answer(http::refuse(&Refusal::Unavailable(NODE_RETRY_S), false)?));
-        }
-        Err(NodeFault::Wrong) => return Ok(Admission::Answer(http::refuse(&Refusal::BadInvoice, false)?)),
+        Err(NodeFault::Silent) => return Ok(Admission::refuse(&Refusal::Unavailable(NODE_RETRY_S), false)),
+        Err(NodeFault::Wrong) => return Ok(Admission::refuse(&Refusal::BadInvoice, false)),
     };
     // (4) The token that this invoice pays for.
     let identifier = Identifier::new(invoice.payment_hash, gate.keys.minting_id(), crypto::random()?);
@@ -78,16 +76,16 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
         "challenge",
         json!({"service": quote.service.id, "amount_msat": price, "reason": reason, "payment": payment}),
     );
-    show(
+    Ok(show(
         gate,
         quote,
         &challenge,
         Some(Waiting { token: challenge.token.clone(), bolt11: challenge.bolt11.clone(), previous }),
-    )
+    ))
 }
 
 /// The 402, for people or for programs; the same header fields for both.
-fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<Waiting>) -> Result<Admission> {
+fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<Waiting>) -> Admission {
     let mut answer = challenge.answer(quote.payment_first, quote.reason);
     if quote.wants_html {
         let path = quote.pass.url.strip_prefix(&gate.policy.origin).unwrap_or("/");
@@ -102,7 +100,7 @@ fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<W
                 .push(("set-cookie", waiting.set_cookie(&gate.keys, &quote.service.scope(quote.route), life_s)));
         }
     }
-    Ok(Admission::Answer(http::response(&answer)?))
+    Admission::answer(&answer)
 }
 
 /// The verdict to forward for nothing, while the client's allowance lasts. Whatever goes wrong here

@@ -95,12 +95,12 @@ fn read(env: &Env, policy_file: &str) -> Setup {
     let policy = policy(env, policy_file);
     let network = policy.as_ref().ok().map(|p| p.network);
     let mut faults = Vec::new();
-    let mut secret = |name: &str| match env.secret(name) {
-        Ok(value) => Some(value.to_string()),
-        Err(_) => {
+    let mut secret = |name: &str| {
+        let value = text(env, name);
+        if value.is_none() {
             faults.push(format!("{name} is missing; set it with `wrangler secret put {name}`"));
-            None
         }
+        value
     };
     let (masters, challenge) = (secret("MASTER_KEYS"), secret("CHALLENGE_SECRET"));
     let (relay, receipts, audit) = (secret("RELAY_SECRETS"), secret("RECEIPT_KEY"), secret("AUDIT_KEY"));
@@ -123,6 +123,12 @@ fn read(env: &Env, policy_file: &str) -> Setup {
         }
         (policy, ..) => Setup::Faulty { free: policy.zip(keys_that_open_nothing()).map(Box::new), faults },
     }
+}
+
+/// A text of the environment. What is bound and is no text is missing, too: workerd says `null` for a variable that its
+/// own environment lacks (`fromEnvironment`).
+fn text(env: &Env, name: &str) -> Option<String> {
+    worker::js_sys::Reflect::get(env, &name.into()).ok()?.as_string()
 }
 
 fn noted<T>(outcome: Option<Result<T, String>>, faults: &mut Vec<String>) -> Option<T> {
@@ -153,7 +159,7 @@ fn policy(env: &Env, policy_file: &str) -> Result<Policy, String> {
 
 /// The node webhook's address: https, or http to this machine on regtest (C15).
 fn node_url(env: &Env, network: Option<l402::bolt11::Network>) -> Result<String, String> {
-    let url = env.var("NODE_URL").map(|v| v.to_string()).map_err(|_| "NODE_URL is missing; set it under [vars]")?;
+    let url = text(env, "NODE_URL").ok_or("NODE_URL is missing; set it under [vars]")?;
     let url = url.strip_suffix('/').unwrap_or(&url).to_owned();
     let host = url.split_once("://").map(|(_, host)| host.split('/').next().unwrap_or_default()).unwrap_or_default();
     let host = l402::path::canonical_host(host).ok_or("NODE_URL is not a URL like https://node.example.com")?;

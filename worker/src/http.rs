@@ -71,11 +71,6 @@ pub async fn collect(mut stream: worker::ByteStream, max: usize) -> Result<Optio
     Ok(Some(bytes))
 }
 
-/// All header fields in the form that [`l402::headers::Headers`] reads.
-pub fn fields(request: &Request) -> String {
-    request.headers().entries().map(|(name, value)| format!("{name}:{value}\n")).collect()
-}
-
 /// The shell's one clock.
 #[must_use]
 pub fn now() -> l402::UnixTime {

@@ -1,7 +1,7 @@
 //! From a price to an invoice that may be shown: ask the node, then believe none of it (T21, T55, T56).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use l402::bolt11::{Expected, Invoice};
 use l402::encoding::to_base64url;
@@ -18,8 +18,14 @@ use crate::{crypto, http, log};
 const RING: usize = 10_000;
 
 thread_local! {
-    // The oldest first. Looked through from end to end: that is a few microseconds beside a call to the node.
-    static SEEN: RefCell<VecDeque<[u8; 32]>> = const { RefCell::new(VecDeque::new()) };
+    static SEEN: RefCell<Seen> = RefCell::default();
+}
+
+/// The payment hashes of the last invoices: in their order, and to look one up.
+#[derive(Default)]
+struct Seen {
+    order: VecDeque<[u8; 32]>,
+    known: BTreeSet<[u8; 32]>,
 }
 
 /// An invoice for exactly this service's price, fresh, on this network.
@@ -45,7 +51,7 @@ pub async fn create(gate: &Gate, service: &Service, host: &str) -> Result<(Strin
         now: http::now(),
     };
     invoice.check(&expected).map_err(|fault| wrong(&fault.to_string()))?;
-    if !is_new(&invoice.payment_hash) {
+    if !SEEN.with_borrow_mut(|seen| seen.is_new(&invoice.payment_hash)) {
         return Err(wrong("gave an invoice that it gave before: one payment would open two doors"));
     }
     // Upper and lower case are one invoice; headers and QR codes take the one spelling.
@@ -57,18 +63,20 @@ fn wrong(reason: &str) -> NodeFault {
     NodeFault::Wrong
 }
 
-/// Remembers a hash; false when it was there already (T21).
-fn is_new(hash: &PaymentHash) -> bool {
-    SEEN.with_borrow_mut(|seen| {
-        if seen.contains(&hash.0) {
+impl Seen {
+    /// Remembers a hash; false when it was there already (T21).
+    fn is_new(&mut self, hash: &PaymentHash) -> bool {
+        if !self.known.insert(hash.0) {
             return false;
         }
-        if seen.len() >= RING {
-            seen.pop_front();
+        if self.order.len() >= RING
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
         }
-        seen.push_back(hash.0);
+        self.order.push_back(hash.0);
         true
-    })
+    }
 }
 
 /// `<service>.<msat>.<random>.<seal>`: the settlement brings it back, and the seal says without any

@@ -15,6 +15,7 @@ mod budget;
 mod charge;
 mod client;
 mod crypto;
+mod exchange;
 mod files;
 mod gate;
 mod handover;
@@ -41,7 +42,8 @@ use worker::Env;
 
 /// Reads the configuration; the shim calls it once for each new instance. `build` names the widget's files.
 #[wasm_bindgen]
-pub fn configure(env: &Env, policy_file: &str, build: &str) {
+pub fn configure(env: &Env, policy_file: &str, build: &str, shim: exchange::Shim) {
+    exchange::load(shim);
     files::load(build);
     gate::load(env, policy_file);
 }
@@ -78,19 +80,28 @@ pub fn upstream_fault(kind: &str) -> String {
     verdict::upstream_fault(kind)
 }
 
-/// Everything that needs I/O. Gives a `Response`, or a verdict to forward.
+/// Everything that needs I/O. Gives a `Response`, or a verdict. The strings are those that [`decide`] had.
 ///
 /// # Errors
 /// What the platform threw; the shim answers 503.
 #[wasm_bindgen]
-pub async fn admit(request: web_sys::Request, env: Env, ctx: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
+pub async fn admit(
+    request: web_sys::Request,
+    method: String,
+    url: String,
+    headers: String,
+    has_body: bool,
+    env: Env,
+    ctx: worker::worker_sys::Context,
+) -> Result<JsValue, JsValue> {
     let ctx = worker::Context::new(ctx);
-    match admit::admit(request.into(), &env, &ctx).await {
+    let asked = Request { method: &method, url: &url, headers: &headers, has_body };
+    match admit::admit(request.into(), &asked, &env, &ctx).await {
         Ok(admit::Admission::Answer(response)) => Ok(web_sys::Response::from(response).into()),
-        Ok(admit::Admission::Forward(verdict)) => Ok(verdict.into()),
+        Ok(admit::Admission::Verdict(verdict)) => Ok(verdict.into()),
         Err(error) => {
             log::failed("admit", &error.to_string());
-            Ok(web_sys::Response::from(http::refuse(&l402::problem::Refusal::Unavailable(1), false)?).into())
+            Ok(verdict::respond(&l402::problem::Refusal::Unavailable(1).answer(false)).into())
         }
     }
 }

@@ -2,19 +2,16 @@
 //! the same id, and a breaker (C7, T53, T59, T69).
 
 use core::cell::Cell;
-use core::time::Duration;
 
-use futures_util::future::{Either, select};
-use l402::relay::{RELAY_BODY_BYTES_MAX, RelayCall, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
-use web_sys::{RequestInit, RequestRedirect};
-use worker::wasm_bindgen::JsValue;
-use worker::{AbortController, Date, Delay, Fetch, Headers, Request, Response};
+use l402::relay::{RelayCall, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+use worker::Date;
 
+use crate::exchange::{NoReply, Outgoing, ask};
 use crate::gate::Gate;
 use crate::{http, log};
 
-/// For one call with its retry, reply body included.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// For one call with its retry, reply body included, in milliseconds.
+const DEADLINE_MS: u64 = 5_000;
 /// Failures in a row after which the node is left alone for a while.
 const BREAKER_FAILURES: u32 = 5;
 /// For how long, in milliseconds; then one request tries again.
@@ -39,18 +36,12 @@ pub async fn call(gate: &Gate, id: &str, call: &RelayCall) -> Result<Vec<u8>, No
     if is_open() {
         return Err(NodeFault::Silent);
     }
-    let body = call.to_body();
-    let abort = AbortController::default();
-    let attempts = Box::pin(async {
-        match attempt(gate, id, &body, &abort).await {
-            // The same id: were the first attempt heard after all, its answer comes again.
-            Err((NodeFault::Silent, _)) => attempt(gate, id, &body, &abort).await,
-            outcome => outcome,
-        }
-    });
-    let outcome = match select(attempts, Delay::from(DEADLINE)).await {
-        Either::Left((outcome, _)) => outcome,
-        Either::Right(_) => Err((NodeFault::Silent, "no answer within 5 s".to_owned())),
+    let body = String::from_utf8(call.to_body()).unwrap_or_default();
+    let end_ms = Date::now().as_millis() + DEADLINE_MS;
+    let outcome = match attempt(gate, id, &body, end_ms).await {
+        // The same id: were the first attempt heard after all, its answer comes again.
+        Err((NodeFault::Silent, _)) if Date::now().as_millis() < end_ms => attempt(gate, id, &body, end_ms).await,
+        outcome => outcome,
     };
     match outcome {
         Ok(reply) => {
@@ -85,42 +76,41 @@ fn note_failure() {
     TRY_AGAIN_MS.set(Date::now().as_millis() + BREAKER_OPEN_MS);
 }
 
-async fn attempt(gate: &Gate, id: &str, body: &[u8], abort: &AbortController) -> Result<Vec<u8>, (NodeFault, String)> {
-    let silent = |reason: &str| (NodeFault::Silent, reason.to_owned());
-    let wrong = |reason: &str| (NodeFault::Wrong, reason.to_owned());
-    let request = signed(gate, id, body).map_err(|e| silent(&e.to_string()))?;
-    let sent = Fetch::Request(request).send_with_signal(&abort.signal()).await;
-    let mut response = sent.map_err(|_| silent("cannot be reached at NODE_URL"))?;
-    let status = response.status_code();
-    if matches!(status, 429 | 500..=599) {
-        return Err(silent(&format!("answered {status}")));
-    }
-    let reply = read(&mut response).await.ok_or_else(|| wrong("sent a body over 64 KB or broke off"))?;
-    let header = |name: &str| response.headers().get(name).ok().flatten().unwrap_or_default();
-    let verified = header(WEBHOOK_ID) == id
-        && gate.relay.verify(id, &header(WEBHOOK_TIMESTAMP), &header(WEBHOOK_SIGNATURE), &reply, http::now()).is_ok();
-    if !verified {
-        return Err(wrong(&format!("answered {status} without a valid signature: do RELAY_SECRETS agree?")));
-    }
-    if status == 200 { Ok(reply) } else { Err(wrong(&format!("refused with {status}"))) }
-}
-
-fn signed(gate: &Gate, id: &str, body: &[u8]) -> worker::Result<Request> {
+async fn attempt(gate: &Gate, id: &str, body: &str, end_ms: u64) -> Result<Vec<u8>, (NodeFault, String)> {
     let at = http::now();
-    let headers = Headers::new();
-    headers.set("content-type", "application/json")?;
-    headers.set(WEBHOOK_ID, id)?;
-    headers.set(WEBHOOK_TIMESTAMP, &at.0.to_string())?;
-    headers.set(WEBHOOK_SIGNATURE, &gate.relay.sign(id, at, body))?;
-    // The platform's own `RequestInit`: the crate's brings a serialiser for image options along.
-    let init = RequestInit::new();
-    init.set_method("POST");
-    init.set_headers(&headers.0);
-    init.set_body(&JsValue::from_str(&String::from_utf8_lossy(body)));
-    init.set_redirect(RequestRedirect::Manual);
-    Ok(web_sys::Request::new_with_str_and_init(&format!("{}/relay", gate.node_url), &init)?.into())
-}
-
-async fn read(response: &mut Response) -> Option<Vec<u8>> {
-    http::collect(response.stream().ok()?, RELAY_BODY_BYTES_MAX).await.ok().flatten()
+    let outgoing = Outgoing {
+        url: &format!("{}/relay", gate.node_url),
+        fields: &[
+            ("content-type", "application/json"),
+            (WEBHOOK_ID, id),
+            (WEBHOOK_TIMESTAMP, &at.0.to_string()),
+            (WEBHOOK_SIGNATURE, &gate.relay.sign(id, at, body.as_bytes())),
+        ],
+        body: Some(body),
+        names: &[WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE],
+        ms: end_ms.saturating_sub(Date::now().as_millis()),
+    };
+    let reply = ask(&outgoing).await.map_err(|why| match why {
+        NoReply::Unreachable => (NodeFault::Silent, "cannot be reached at NODE_URL".to_owned()),
+        NoReply::Late => (NodeFault::Silent, "no answer within 5 s".to_owned()),
+        NoReply::Broken => (NodeFault::Wrong, "sent a body over 64 KB or broke off".to_owned()),
+    })?;
+    let status = reply.status;
+    if matches!(status, 429 | 500..=599) {
+        return Err((NodeFault::Silent, format!("answered {status}")));
+    }
+    let verified = match reply.fields.as_slice() {
+        [replied_to, timestamp, signature] => {
+            replied_to == id && gate.relay.verify(id, timestamp, signature, reply.body.as_bytes(), http::now()).is_ok()
+        }
+        _ => false,
+    };
+    if !verified {
+        let why = format!("answered {status} without a valid signature: do RELAY_SECRETS agree?");
+        return Err((NodeFault::Wrong, why));
+    }
+    match status {
+        200 => Ok(reply.body.into_bytes()),
+        _ => Err((NodeFault::Wrong, format!("refused with {status}"))),
+    }
 }

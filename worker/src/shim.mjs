@@ -48,13 +48,48 @@ const run = (f) => {
 // Some clients announce an empty body with every request.
 const bodyOf = (request) => request.headers.get("content-length") === "0" ? null : request.body;
 
-const decide = (request, env) => {
-  renew();
+// What Rust reads of a request: method, URL, "name:value" lines, whether a body comes with it.
+const asked = (request) => {
   let fields = "";
   request.headers.forEach((value, name) => { fields += name + ":" + value + "\n"; });
-  const ask = () => rust.decide(request.method, request.url, fields, bodyOf(request) !== null, Date.now() / 1000);
+  return [request.method, request.url, fields, bodyOf(request) !== null];
+};
+
+const decide = (request, env) => {
+  renew();
+  const ask = () => rust.decide(...request, Date.now() / 1000);
   // Empty: this instance is new and has not read its configuration.
-  return ask() || (rust.configure(env, policyFile, build), rules.clear(), ask());
+  return ask() || (rust.configure(env, policyFile, build, { exchange }), rules.clear(), ask());
+};
+
+// A body over this many bytes is not for us: a node says little.
+const REPLY_BYTES_MAX = 65536;
+
+// Rust's own requests, to the node's side: "=name:value" lines and a body out; the status, the values of the reply's
+// fields that were asked for, and the body back, a line each. Rejects with one word where there is no reply.
+const exchange = async (url, fields, body, names, ms) => {
+  const headers = fields.split("\n").map(field);
+  const init = { method: body === undefined ? "GET" : "POST", headers, body, redirect: "manual", signal: AbortSignal.timeout(ms) };
+  let up;
+  try { up = await fetch(url, init); } catch (error) { throw error?.name === "TimeoutError" ? "late" : "unreachable"; }
+  try {
+    const size = up.headers.get("content-length");
+    const text = size !== null && +size <= REPLY_BYTES_MAX && !up.headers.has("content-encoding")
+      ? await up.text() : new TextDecoder().decode(await bounded(up.body));
+    return [up.status, ...names.split(" ").map((name) => up.headers.get(name) ?? ""), text].join("\n");
+  } catch (error) {
+    throw error?.name === "TimeoutError" ? "late" : "broken";
+  }
+};
+
+const bounded = async (body) => {
+  const pieces = [];
+  let size = 0;
+  for await (const piece of body ?? []) {
+    if ((size += piece.byteLength) > REPLY_BYTES_MAX) throw new Error("too long");
+    pieces.push(piece);
+  }
+  return new Blob(pieces).arrayBuffer();
 };
 
 // What to do to responses, by number; fetched from Rust once an instance.
@@ -255,13 +290,15 @@ const delivered = (up, rule, safe, conclude) => {
 export default {
   async fetch(request, env, ctx) {
     try {
-      const verdict = decide(request, env);
+      const read = asked(request);
+      const verdict = decide(read, env);
       if (verdict[0] === "F") return await forward(request, verdict, env, ctx);
       if (verdict[0] === "R") return respond(verdict);
       const file = verdict[0] === "S" && serve(verdict);
       if (file) return file;
-      const answer = await run(() => rust.admit(request, env, ctx));
+      const answer = await run(() => rust.admit(request, ...read, env, ctx));
       if (typeof answer !== "string") return answer;
+      if (answer[0] === "R") return respond(answer);
       return await (answer[0] === "W" ? watch(answer, env) : forward(request, answer, env, ctx));
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;

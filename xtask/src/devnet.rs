@@ -31,6 +31,10 @@ pub fn run(args: &[String]) -> Result<()> {
         (["down"], true) => repo::run(&mut script(&["down", "--wipe"])),
         (["status"], false) => repo::run(&mut script(&["status"])),
         (["pay", bolt11], false) => repo::run(&mut script(&["pay", bolt11])),
+        (["help" | "--help" | "-h"], false) => {
+            println!("{USAGE}");
+            Ok(())
+        }
         _ => bail!("{USAGE}"),
     }
 }

@@ -75,7 +75,7 @@ fn run(args: &[String]) -> Result<()> {
         "bench" => bench::run(rest),
         "interop" => interop::run(rest),
         "help" | "--help" | "-h" => {
-            println!("{USAGE}");
+            println!("{USAGE}\n\nlanes: {}", test::lanes());
             Ok(())
         }
         odd => bail!("no command {odd}\n\n{USAGE}"),

@@ -1,10 +1,11 @@
 //! `cargo xtask test`: every check and every test, each in a lane of its own, and a summary that hides nothing.
 //! A lane that fails does not stop the others.
 
+use std::ffi::OsString;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::npm::{self, Tools};
 use crate::peers::{self, Peers};
@@ -14,6 +15,9 @@ use crate::{devnet, dist, repo, smoke, wasm, worker};
 
 /// What is left out of wasm builds, and so off by default.
 const NATIVE: &str = "satstile-egress/nwc";
+
+/// The cargo-deny that is installed where there is none.
+const CARGO_DENY: &str = "0.20.2";
 
 /// What lanes work with.
 struct Setup {
@@ -25,19 +29,25 @@ struct Setup {
 struct Lane {
     name: &'static str,
     what: &'static str,
-    run: fn(&Setup) -> Result<Option<Skipped>>,
+    run: fn(&Setup) -> Result<Outcome>,
 }
 
-/// Why a lane did not run, and what to type so that it does.
-struct Skipped {
-    why: &'static str,
-    command: &'static str,
+/// How a lane ended that did not fail.
+enum Outcome {
+    Passed,
+    /// All of it but one part, which has a name, and why.
+    PassedWithout(&'static str, &'static str),
+    /// Why it did not run, and what to type so that it does.
+    Skipped {
+        why: &'static str,
+        command: &'static str,
+    },
 }
 
 /// Lanes that run when they are named only: they need Chromium or Go, which few machines have.
 const ON_REQUEST: [&str; 3] = ["browser", "dist", "lightning"];
 
-const LANES: [Lane; 12] = [
+const LANES: [Lane; 13] = [
     Lane { name: "fmt", what: "the code is formatted", run: fmt },
     Lane { name: "clippy", what: "no lint complains", run: clippy },
     Lane { name: "clippy-wasm", what: "the same for worker and widget as wasm", run: clippy_wasm },
@@ -45,6 +55,7 @@ const LANES: [Lane; 12] = [
     Lane { name: "node", what: "the node webhook over real sockets", run: node },
     Lane { name: "stories", what: "black-box stories through workerd", run: stories },
     Lane { name: "fuzz", what: "parsers never panic", run: fuzz },
+    Lane { name: "docs", what: "the book builds, and no page names what is not there", run: docs },
     Lane { name: "wrangler", what: "wrangler takes wrangler.toml and runs it", run: wrangler },
     Lane { name: "browser", what: "a person with Chromium and no JavaScript", run: browser },
     Lane { name: "dist", what: "strangers with the npm packages and nothing else", run: packages },
@@ -52,13 +63,18 @@ const LANES: [Lane; 12] = [
     Lane { name: "deny", what: "licences and advisories of what we depend on", run: deny },
 ];
 
+/// The names of all lanes.
+pub fn lanes() -> String {
+    LANES.map(|lane| lane.name).join(", ")
+}
+
 /// `args` are lanes; none means all but those on request. Gives the names of those that were skipped.
 pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     let install = args.iter().any(|a| a == "--install");
     let named: Vec<&str> = args.iter().map(String::as_str).filter(|a| *a != "--install").collect();
     let named: Vec<&str> = named.into_iter().map(|a| if a == "--lightning" { "lightning" } else { a }).collect();
     if let Some(odd) = named.iter().find(|n| LANES.iter().all(|l| l.name != **n)) {
-        bail!("no lane {odd}; there are {}", LANES.map(|l| l.name).join(", "));
+        bail!("no lane {odd}; there are {}", lanes());
     }
     let lanes: Vec<&Lane> = LANES
         .iter()
@@ -81,8 +97,12 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
         let start = Instant::now();
         let outcome = steps.run(&format!("{}: {}", lane.name, lane.what), || Ok((lane.run)(&setup)))?;
         let line = match outcome {
-            Ok(None) => format!("passed   {}", seconds(start.elapsed())),
-            Ok(Some(Skipped { why, command })) => {
+            Ok(Outcome::Passed) => format!("passed   {}", seconds(start.elapsed())),
+            Ok(Outcome::PassedWithout(part, why)) => {
+                skipped.push(part);
+                format!("passed   {}, without {part}: {why}", seconds(start.elapsed()))
+            }
+            Ok(Outcome::Skipped { why, command }) => {
                 skipped.push(lane.name);
                 format!("skipped  {why}; to run it: {command}")
             }
@@ -104,83 +124,104 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     Ok(skipped)
 }
 
-fn passed(command: &mut Command) -> Result<Option<Skipped>> {
-    repo::run(command).map(|()| None)
+fn passed(command: &mut Command) -> Result<Outcome> {
+    repo::run(command).map(|()| Outcome::Passed)
 }
 
-fn fmt(_: &Setup) -> Result<Option<Skipped>> {
+fn fmt(_: &Setup) -> Result<Outcome> {
     passed(&mut repo::cargo(["fmt", "--all", "--check"]))
 }
 
-fn clippy(_: &Setup) -> Result<Option<Skipped>> {
+fn clippy(_: &Setup) -> Result<Outcome> {
     passed(&mut repo::cargo(["clippy", "--workspace", "--all-targets", "--features", NATIVE, "--", "-D", "warnings"]))
 }
 
-fn clippy_wasm(setup: &Setup) -> Result<Option<Skipped>> {
+fn clippy_wasm(setup: &Setup) -> Result<Outcome> {
     // One by one: together, what the worker needs of l402 would be there for the widget, too.
     for package in ["satstile-worker", "satstile-web-client"] {
         let args = ["clippy", "--package", package, "--target", TARGET, "--", "-D", "warnings"];
         repo::run(&mut setup.toolchain.cargo(&args))?;
     }
-    Ok(None)
+    Ok(Outcome::Passed)
 }
 
-fn unit(_: &Setup) -> Result<Option<Skipped>> {
-    let elsewhere = ["satstile-node", "satstile-tests", "satstile-bench", "satstile-fuzz"];
+fn unit(_: &Setup) -> Result<Outcome> {
+    let elsewhere = ["satstile-node", "satstile-tests", "satstile-bench", "satstile-fuzz", "satstile-docs"];
     let args = ["test", "--workspace", "--features", NATIVE]
         .into_iter()
         .chain(elsewhere.into_iter().flat_map(|p| ["--exclude", p]));
     passed(&mut repo::cargo(args))
 }
 
-fn node(_: &Setup) -> Result<Option<Skipped>> {
+fn node(_: &Setup) -> Result<Outcome> {
     passed(&mut repo::cargo(["test", "--package", "satstile-node"]))
 }
 
-fn stories(_: &Setup) -> Result<Option<Skipped>> {
+fn stories(_: &Setup) -> Result<Outcome> {
     passed(&mut repo::cargo(["test", "--package", "satstile-tests", "--package", "satstile-bench"]))
 }
 
 /// Random inputs for so long a target; `cargo bolero` goes on from there, with coverage to guide it.
-fn fuzz(_: &Setup) -> Result<Option<Skipped>> {
+fn fuzz(_: &Setup) -> Result<Outcome> {
     let each = if in_ci() { Duration::from_secs(30) } else { Duration::from_secs(3) };
     let mut command = repo::cargo(["test", "--package", "satstile-fuzz"]);
     passed(command.env("BOLERO_RANDOM_TEST_TIME_MS", each.as_millis().to_string()))
 }
 
-fn wrangler(setup: &Setup) -> Result<Option<Skipped>> {
-    smoke::run(&setup.tools).map(|()| None)
+/// The book, and every page beside it, against files, headings and the programs themselves.
+fn docs(_: &Setup) -> Result<Outcome> {
+    let built = |name: &str| repo::target().join("debug").join(name).into_os_string();
+    let xtask = std::env::current_exe().context("where is xtask?")?.into_os_string();
+    let args = [
+        ("root", repo::root().into_os_string()),
+        ("out", repo::target().join("book").into_os_string()),
+        ("xtask", xtask),
+        ("satstile", built("satstile")),
+        ("satstile-node", built("satstile-node")),
+    ];
+    repo::run(&mut repo::cargo(["test", "--package", "satstile-docs"]))?;
+    let mut command = repo::cargo(["run", "--package", "satstile-docs", "--"]);
+    for (name, value) in args {
+        let mut arg = OsString::from(format!("{name}="));
+        arg.push(value);
+        command.arg(arg);
+    }
+    passed(&mut command)
 }
 
-fn browser(setup: &Setup) -> Result<Option<Skipped>> {
+fn wrangler(setup: &Setup) -> Result<Outcome> {
+    smoke::run(&setup.tools).map(|()| Outcome::Passed)
+}
+
+fn browser(setup: &Setup) -> Result<Outcome> {
     if !chromium(setup)? {
         let (why, command) = ("chromium is not installed", "cargo xtask test browser --install (apt, as root)");
-        return Ok(Some(Skipped { why, command }));
+        return Ok(Outcome::Skipped { why, command });
     }
     passed(&mut ignored("chromium"))
 }
 
 /// Builds what would be published, and lets strangers have it.
-fn packages(setup: &Setup) -> Result<Option<Skipped>> {
+fn packages(setup: &Setup) -> Result<Outcome> {
     if !chromium(setup)? {
         let (why, command) = ("chromium is not installed", "cargo xtask test dist --install (apt, as root)");
-        return Ok(Some(Skipped { why, command }));
+        return Ok(Outcome::Skipped { why, command });
     }
     dist::build(&mut Steps::new(dist::STEPS), &setup.tools)?;
     passed(&mut ignored("packages"))
 }
 
 /// Builds the peers where they are not; the network itself is the stories' own.
-fn lightning(setup: &Setup) -> Result<Option<Skipped>> {
+fn lightning(setup: &Setup) -> Result<Outcome> {
     if devnet::missing_tool().is_some() && setup.install {
         apt(&["bash", "curl", "jq"])?;
     }
     if devnet::missing_tool().is_some() {
         let (why, command) = ("curl or jq is missing", "cargo xtask test lightning --install (apt, as root)");
-        return Ok(Some(Skipped { why, command }));
+        return Ok(Outcome::Skipped { why, command });
     }
     if let Peers::NoGo = peers::ensure(&[peers::NETWORK, peers::APERTURE].concat())? {
-        return Ok(Some(Skipped { why: peers::GO, command: "cargo xtask test lightning" }));
+        return Ok(Outcome::Skipped { why: peers::GO, command: "cargo xtask test lightning" });
     }
     // Most stories wait most of the time, two of them for an invoice to end.
     passed(ignored("lightning").arg("--test-threads=5"))
@@ -207,15 +248,21 @@ fn apt(packages: &[&str]) -> Result<()> {
     repo::run(install.args(packages))
 }
 
-fn deny(setup: &Setup) -> Result<Option<Skipped>> {
+/// What the lock file says is always enough for licences, bans and sources. Advisories are as good as the day on which
+/// their database was fetched, and it is fetched from a host that not every machine reaches.
+fn deny(setup: &Setup) -> Result<Outcome> {
     if !repo::installed("cargo-deny") {
         if !setup.install {
             let (why, command) = ("cargo-deny is not installed", "cargo xtask test deny --install (some minutes)");
-            return Ok(Some(Skipped { why, command }));
+            return Ok(Outcome::Skipped { why, command });
         }
-        repo::run(&mut repo::cargo(["install", "cargo-deny", "--locked"]))?;
+        repo::run(&mut repo::cargo(["install", "cargo-deny", "--locked", "--version", CARGO_DENY]))?;
     }
-    passed(&mut repo::cargo(["deny", "check"]))
+    repo::run(&mut repo::cargo(["deny", "check", "licenses", "bans", "sources"]))?;
+    if repo::run(&mut repo::cargo(["deny", "fetch", "db"])).is_err() {
+        return Ok(Outcome::PassedWithout("advisories", "their database cannot be fetched"));
+    }
+    passed(&mut repo::cargo(["deny", "check", "--disable-fetch", "advisories"]))
 }
 
 /// As every CI system says of itself.

@@ -2,6 +2,8 @@
 //! (a library here: no CLI whose version could differ), then wasm-opt. Replaced as a whole, so that whoever
 //! reads it sees the old worker or the new one.
 
+mod modules;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +51,7 @@ pub fn build(steps: &mut Steps, toolchain: &Toolchain, tools: &Tools, profile: P
         }
         fs::write(new.join("policy.txt"), policy(sources.policy.as_deref())?).context("cannot write policy.txt")?;
         widget::embed(new)?;
+        modules::write(new)?;
         staged.finish(&inputs)
     })
 }
@@ -75,7 +78,12 @@ impl Sources {
         files.extend(self.policy.clone());
         files.push(widget::directory().join(".inputs"));
         // The steps below are an input too.
-        let recipe = concat!(include_str!("worker.rs"), include_str!("wasm.rs"), include_str!("../Cargo.toml"));
+        let recipe = concat!(
+            include_str!("worker.rs"),
+            include_str!("worker/modules.rs"),
+            include_str!("wasm.rs"),
+            include_str!("../Cargo.toml")
+        );
         repo::fingerprint(&files, &format!("{recipe}{}", profile == Profile::Dev))
     }
 }

@@ -16,8 +16,8 @@ const SECRETS: [&str; 6] = ["MASTER_KEYS", "CHALLENGE_SECRET", "RELAY_SECRETS", 
 
 /// Checks a policy as the edge will, and shows what it sells
 ///
-/// Reads [vars.POLICY] of a wrangler.toml, and those of its environments; or a policy.toml. What stands here stands at
-/// the edge: both use the same code. Ends with 1 when the edge would shut.
+/// Reads [vars.POLICY] of a wrangler.toml, and those of its environments; or a policy.toml, or the same as JSON. What
+/// stands here stands at the edge: both use the same code. Ends with 1 when the edge would shut.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,10 +40,7 @@ struct Found {
 pub fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
     let text = super::read(&args.file)?;
     let name = args.file.display().to_string();
-    let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        Fault::not_good(format!("{name} is not TOML: {}", error.message())).next(error.to_string())
-    })?;
-    let file = serde_json::to_value(&file).map_err(|error| Fault::not_good(format!("{name}: {error}")))?;
+    let file = parsed(&name, &text)?;
     let mut found = policies(&file);
     let mut remarks = remarks(&file);
     beside(&args.file, &mut found, &mut remarks)?;
@@ -99,6 +96,17 @@ fn policies(file: &Value) -> Vec<Found> {
     let whole = (file.get("version").is_some() || file.get("services").is_some()).then(|| (String::new(), file));
     let all = own.into_iter().chain(theirs).chain(whole);
     all.map(|(place, value)| Found { place, value: value.clone() }).collect()
+}
+
+/// TOML; or JSON, as a configuration of workerd has it. No TOML begins with a brace.
+fn parsed(name: &str, text: &str) -> Result<Value, Fault> {
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map_err(|error| Fault::not_good(format!("{name} is not JSON: {error}")));
+    }
+    let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        Fault::not_good(format!("{name} is not TOML: {}", error.message())).next(error.to_string())
+    })?;
+    serde_json::to_value(&file).map_err(|error| Fault::not_good(format!("{name}: {error}")))
 }
 
 /// A wrangler.toml without a policy has it in a policy.toml beside it; one of the two, not both.
@@ -254,6 +262,16 @@ mod tests {
         );
         assert_eq!(found("version = 1"), [""]);
         assert!(found("name = \"satstile\"").is_empty());
+    }
+
+    #[test]
+    fn a_policy_in_json_is_the_same_policy() {
+        let shipped = include_str!("../../../examples/self-hosting/policy.json");
+        let file = parsed("policy.json", shipped).unwrap();
+        assert_eq!(policies(&file).len(), 1);
+        assert!(Policy::from_value(&file).is_ok());
+        assert_eq!(parsed("x", "{\"a\": 1}").unwrap(), parsed("x", "a = 1").unwrap());
+        assert!(parsed("x", "{\"a\": 1").is_err());
     }
 
     #[test]
