@@ -80,7 +80,8 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
                 watchers::start(&mut tasks, remote, &looks, &stopped);
                 tokio::spawn(probe::greet(Arc::clone(remote), Arc::clone(&metrics)));
             }
-            Maker::Remotes(FailOver { remotes, network: config.network, pinned: config.payee, metrics })
+            let store = Arc::clone(&looks.store);
+            Maker::Remotes(FailOver { remotes, network: config.network, pinned: config.payee, metrics, store })
         }
     };
     let metrics = match config.metrics_listen {

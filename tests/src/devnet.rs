@@ -21,6 +21,8 @@ const PORTS_BETWEEN: u16 = 32;
 /// Below the ports that the kernel gives away by itself.
 const FIRST_BASE: u16 = 12_000;
 const BASES: u16 = 600;
+/// What alice understands (BOLT 9): TLV onions, payment secrets, payments in parts.
+const FEATURES: [u32; 3] = [9, 14, 17];
 
 /// A running network; about 15 s to start. It ends with its value, and when the test process dies without dropping it.
 pub struct Devnet {
@@ -114,7 +116,26 @@ impl Devnet {
         let order = json!({
             "payment_request": bolt11, "timeout_seconds": 30, "fee_limit_sat": "100", "no_inflight_updates": true,
         });
-        let reply = self.bob.try_call("POST", "/v2/router/send", Some(&order))?;
+        self.send(&order)
+    }
+
+    /// The same by a payer who does not look at the invoice's end: it is for alice to refuse.
+    ///
+    /// # Errors
+    /// As [`Self::try_pay`].
+    pub fn try_pay_regardless(&self, bolt11: &str) -> Result<String, String> {
+        let read = self.bob.try_call("GET", &format!("/v1/payreq/{bolt11}"), None)?;
+        let (dest, payment_hash) = (base64_of(&text(&read["destination"])), base64_of(&text(&read["payment_hash"])));
+        let cltv: u32 = text(&read["cltv_expiry"]).parse().map_err(|_| format!("no cltv_expiry in {read}"))?;
+        self.send(&json!({
+            "dest": dest, "payment_hash": payment_hash, "payment_addr": read["payment_addr"],
+            "amt_msat": read["num_msat"], "final_cltv_delta": cltv, "dest_features": FEATURES,
+            "timeout_seconds": 30, "fee_limit_sat": "100", "no_inflight_updates": true,
+        }))
+    }
+
+    fn send(&self, order: &Value) -> Result<String, String> {
+        let reply = self.bob.try_call("POST", "/v2/router/send", Some(order))?;
         let reply = &reply["result"];
         match reply["status"].as_str() {
             Some("SUCCEEDED") => Ok(text(&reply["payment_preimage"])),
@@ -122,10 +143,23 @@ impl Devnet {
         }
     }
 
+    /// What became of an invoice of alice, in lnd's words: `OPEN`, `ACCEPTED`, `SETTLED` or `CANCELED`.
+    #[track_caller]
+    pub fn state(&self, payment_hash: &str) -> String {
+        text(&self.alice.call("GET", &format!("/v1/invoice/{payment_hash}"), None)["state"])
+    }
+
     /// An invoice of alice for this payment hash (hex), which she does not settle by herself: the payer waits.
     #[track_caller]
     pub fn hold_invoice(&self, amount_msat: u64, payment_hash: &str) -> LndInvoice {
-        let order = json!({ "value_msat": amount_msat.to_string(), "hash": base64_of(payment_hash) });
+        self.hold(&json!({ "value_msat": amount_msat.to_string() }), payment_hash)
+    }
+
+    /// The same for an order that `POST /v1/invoices` would take.
+    #[track_caller]
+    pub fn hold(&self, order: &Value, payment_hash: &str) -> LndInvoice {
+        let mut order = order.clone();
+        order["hash"] = base64_of(payment_hash).into();
         let reply = self.alice.call("POST", "/v2/invoices/hodl", Some(&order));
         LndInvoice { bolt11: text(&reply["payment_request"]), payment_hash: payment_hash.to_owned() }
     }

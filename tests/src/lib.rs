@@ -14,6 +14,7 @@
 //! Everything has a time limit. What a story starts is stopped when it is dropped, and also when the test
 //! process dies without dropping anything.
 
+mod aperture;
 pub mod binaries;
 mod capnp;
 mod devnet;
@@ -32,6 +33,7 @@ mod wrangler;
 
 use std::time::Duration;
 
+pub use aperture::Aperture;
 pub use devnet::{Devnet, LndInvoice};
 pub use lnbits::{Installed, Lnbits, LnbitsWallet};
 pub use lnd::Lnd;

@@ -1,9 +1,9 @@
 //! One lnd of the [`Devnet`](crate::Devnet): where it is, what lets us in, and its REST interface.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -72,6 +72,13 @@ impl Lnd {
         reply["macaroon"].as_str().unwrap_or_else(|| panic!("lnd bakes no macaroon: {reply}")).to_owned()
     }
 
+    /// Its public key, in hex.
+    #[track_caller]
+    pub fn public_key(&self) -> String {
+        let info = self.call("GET", "/v1/getinfo", None);
+        info["identity_pubkey"].as_str().unwrap_or_else(|| panic!("lnd has no key: {info}")).to_owned()
+    }
+
     /// A connection string for satstile-node, with a macaroon for invoices only.
     #[track_caller]
     pub fn connection(&self) -> String {
@@ -90,7 +97,27 @@ impl Lnd {
     /// # Errors
     /// lnd's own words, or curl's when nobody answers.
     pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
-        let reply = curl(&self.tls_cert(), &self.macaroon(), method, &format!("{}{path}", self.url()), body)?;
+        self.try_call_with(&self.macaroon(), method, path, body)
+    }
+
+    /// The same, as somebody who has this macaroon (hex).
+    ///
+    /// # Errors
+    /// As [`Self::try_call`].
+    pub fn try_call_with(
+        &self,
+        macaroon: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, String> {
+        let body = body.map(Value::to_string);
+        let child = self.curl(macaroon, method, path, body.as_deref(), &["--max-time", "60"]);
+        let out = child.and_then(Child::wait_with_output).map_err(|e| format!("cannot run curl: {e}"))?;
+        if !out.status.success() {
+            return Err(String::from_utf8_lossy(&out.stderr).trim().to_owned());
+        }
+        let reply = String::from_utf8_lossy(&out.stdout);
         let reply: Value = serde_json::from_str(&reply).map_err(|e| format!("not JSON ({e}): {reply}"))?;
         let refusal = reply.get("error").unwrap_or(&reply);
         match (refusal.get("code"), refusal["message"].as_str()) {
@@ -98,29 +125,57 @@ impl Lnd {
             _ => Ok(reply),
         }
     }
-}
 
-/// With curl: the harness has no TLS of its own. What is secret goes through its stdin.
-fn curl(certificate: &Path, macaroon: &str, method: &str, url: &str, body: Option<&Value>) -> Result<String, String> {
-    let mut config = format!("request = {method}\nurl = \"{url}\"\nheader = \"Grpc-Metadata-macaroon: {macaroon}\"\n");
-    if let Some(body) = body {
-        let quoted = body.to_string().replace('\\', "\\\\").replace('"', "\\\"");
-        config.push_str(&format!("header = \"Content-Type: application/json\"\ndata-raw = \"{quoted}\"\n"));
+    /// Passes a request on, and the answer back, byte for byte as lnd writes it, a stream line by line.
+    ///
+    /// # Errors
+    /// When curl cannot be run, or whoever asked has gone.
+    pub fn pass_on(
+        &self,
+        macaroon: &str,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+        to: &mut impl Write,
+    ) -> io::Result<()> {
+        let as_it_is = ["--http1.1", "--raw", "--include", "--no-buffer", "--header", "Connection: close"];
+        let mut child = self.curl(macaroon, method, path, body, &as_it_is)?;
+        let mut answer = child.stdout.take().expect("stdout was asked to be a pipe");
+        let mut bytes = [0; 4096];
+        let passed = loop {
+            match answer.read(&mut bytes) {
+                Ok(0) => break Ok(()),
+                Ok(n) => match to.write_all(&bytes[..n]).and_then(|()| to.flush()) {
+                    Ok(()) => {}
+                    gone => break gone,
+                },
+                Err(e) => break Err(e),
+            }
+        };
+        let _ = child.kill(); // ended already: fine
+        let _ = child.wait();
+        passed
     }
-    let mut child = Command::new("curl")
-        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "60", "--config", "-", "--cacert"])
-        .arg(certificate)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cannot run curl: {e}"))?;
-    let mut stdin = child.stdin.take().expect("stdin was asked to be a pipe");
-    stdin.write_all(config.as_bytes()).map_err(|e| format!("curl does not listen: {e}"))?;
-    drop(stdin);
-    let out = child.wait_with_output().map_err(|e| format!("curl is gone: {e}"))?;
-    if !out.status.success() {
-        return Err(String::from_utf8_lossy(&out.stderr).trim().to_owned());
+
+    /// With curl: the harness has no TLS of its own. What is secret goes through its stdin.
+    fn curl(&self, macaroon: &str, method: &str, path: &str, body: Option<&str>, more: &[&str]) -> io::Result<Child> {
+        let url = format!("{}{path}", self.url());
+        let mut config =
+            format!("request = {method}\nurl = \"{url}\"\nheader = \"Grpc-Metadata-macaroon: {macaroon}\"\n");
+        if let Some(body) = body {
+            let quoted = body.replace('\\', "\\\\").replace('"', "\\\"");
+            config.push_str(&format!("header = \"Content-Type: application/json\"\ndata-raw = \"{quoted}\"\n"));
+        }
+        let mut child = Command::new("curl")
+            .args(["--silent", "--show-error", "--noproxy", "*", "--config", "-", "--cacert"])
+            .arg(self.tls_cert())
+            .args(more)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        // Dropped, and so closed, at the end of the line: curl begins then.
+        child.stdin.take().expect("stdin was asked to be a pipe").write_all(config.as_bytes())?;
+        Ok(child)
     }
-    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }

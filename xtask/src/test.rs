@@ -59,7 +59,7 @@ const LANES: [Lane; 13] = [
     Lane { name: "wrangler", what: "wrangler takes wrangler.toml and runs it", run: wrangler },
     Lane { name: "browser", what: "a person with Chromium and no JavaScript", run: browser },
     Lane { name: "dist", what: "strangers with the npm packages and nothing else", run: packages },
-    Lane { name: "lightning", what: "real invoices, really paid: lnd and LNbits", run: lightning },
+    Lane { name: "lightning", what: "real invoices, really paid: lnd, LNbits, aperture", run: lightning },
     Lane { name: "deny", what: "licences and advisories of what we depend on", run: deny },
 ];
 
@@ -220,10 +220,11 @@ fn lightning(setup: &Setup) -> Result<Outcome> {
         let (why, command) = ("curl or jq is missing", "cargo xtask test lightning --install (apt, as root)");
         return Ok(Outcome::Skipped { why, command });
     }
-    if let Peers::NoGo = peers::ensure(peers::NETWORK)? {
+    if let Peers::NoGo = peers::ensure(&[peers::NETWORK, peers::APERTURE].concat())? {
         return Ok(Outcome::Skipped { why: peers::GO, command: "cargo xtask test lightning" });
     }
-    passed(ignored("lightning").arg("--test-threads=1"))
+    // Most stories wait most of the time, two of them for an invoice to end.
+    passed(ignored("lightning").arg("--test-threads=5"))
 }
 
 /// A test that is left out unless it is asked for.

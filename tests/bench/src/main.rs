@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use satstile_tests::{Stack, StackOptions};
+use satstile_tests::{Aperture, Stack, StackOptions};
 use serde_json::json;
 
 use report::Figures;
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
     let backends = network.devnet().map(|devnet| devnet.alice().connection()).unwrap_or_default();
     let stack = Stack::start(StackOptions { backends: backends.clone(), ..options });
     let bare = bare::Bare::start(&stack.origin.url());
-    let aperture = network.devnet().map(|devnet| peers::Aperture::start(devnet, &stack.origin)).transpose()?;
+    let aperture = network.devnet().map(|devnet| Aperture::start(devnet, &stack.origin));
 
     let pooled =
         StackOptions::policy(json!({ "budgets": budgets, "services": { "api": { "pool": scenario::BURST } } }));

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use satstile_tests::{Devnet, Stack, http};
+use satstile_tests::{Aperture, Devnet, Stack, http};
 
 use crate::bare::Bare;
-use crate::peers::Aperture;
 
 /// Names that the aims compare.
 pub mod name {
@@ -76,14 +75,14 @@ pub fn pool(stack: &Stack) -> Scenario {
 
 /// The same with aperture, which answers junk with a new invoice.
 pub fn aperture(aperture: &Aperture<'_>) -> Result<Vec<Scenario>> {
-    let challenge = http::get(&format!("http://{}/api/echo", aperture.address), &[]);
+    let challenge = http::get(&aperture.url("/api/echo"), &[]);
     ensure!(challenge.status == 402, "aperture answers {}: {}", challenge.status, challenge.text());
     let lines = challenge.all("www-authenticate");
     let line = lines.iter().find(|l| l.starts_with("L402 ")).context("aperture's 402 has no L402 challenge")?;
     let parameter = |name: &str| line.split(&format!("{name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
     let macaroon = parameter("macaroon").context("aperture's challenge has no macaroon")?;
     let preimage = aperture.pay(parameter("invoice").context("aperture's challenge has no invoice")?);
-    let (address, pid) = (aperture.address, aperture.pid);
+    let (address, pid) = (aperture.address(), aperture.pid());
     let one =
         |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status, burst: None };
     Ok(vec![
