@@ -288,7 +288,7 @@ impl State {
         *self.amount_msat.lock().unwrap() = amount_msat;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let expiry = Duration::from_secs(params["expiry"].as_u64().unwrap());
-        let invoice = signed_invoice(amount_msat, params["description"].as_str().unwrap(), now, expiry);
+        let invoice = signed_invoice(&preimage(), amount_msat, params["description"].as_str().unwrap(), now, expiry);
         let hash = preimage().payment_hash().to_string();
         let named = if lies(Manners::OtherHash) { "ab".repeat(32) } else { hash };
         json!({ "type": "incoming", "invoice": invoice, "payment_hash": named, "preimage": preimage().expose_hex() })
@@ -344,15 +344,22 @@ fn sign(author: &Keys, kind: u16, tags: Vec<Tag>, content: &str) -> Event {
 
 /// An invoice of its own, from long ago.
 pub fn bolt11() -> String {
-    signed_invoice(21_000, "An article", Duration::from_secs(AT), Duration::from_secs(3_600))
+    signed_invoice(&preimage(), 21_000, "An article", Duration::from_secs(AT), Duration::from_secs(3_600))
 }
 
-fn signed_invoice(amount_msat: u64, description: &str, at: Duration, expiry: Duration) -> String {
+/// An invoice as a node on regtest makes it; `at` is the time since 1970.
+pub fn signed_invoice(
+    preimage: &Preimage,
+    amount_msat: u64,
+    description: &str,
+    at: Duration,
+    expiry: Duration,
+) -> String {
     let key = bitcoin::secp256k1::SecretKey::from_slice(&[0x2a; 32]).unwrap();
     InvoiceBuilder::new(Currency::Regtest)
         .amount_milli_satoshis(amount_msat)
         .description(description.to_owned())
-        .payment_hash(sha256::Hash::from_byte_array(preimage().payment_hash().0))
+        .payment_hash(sha256::Hash::from_byte_array(preimage.payment_hash().0))
         .payment_secret(PaymentSecret([0x33; 32]))
         .duration_since_epoch(at)
         .expiry_time(expiry)
