@@ -90,6 +90,8 @@ pub struct World {
 struct State {
     habits: Habits,
     connections: AtomicUsize,
+    /// Sockets that notifications go to.
+    listeners: AtomicUsize,
     settled: Mutex<bool>,
     /// Of the invoice that it made.
     amount_msat: Mutex<u64>,
@@ -120,6 +122,7 @@ impl World {
         let state = Arc::new(State {
             habits,
             connections: AtomicUsize::new(0),
+            listeners: AtomicUsize::new(0),
             settled: Mutex::new(false),
             amount_msat: Mutex::new(21_000),
             sent: Mutex::new("pending"),
@@ -168,6 +171,17 @@ impl World {
         *self.state.sent.lock().unwrap() = state;
     }
 
+    /// Waits until somebody listens to notifications.
+    pub async fn listened_to(&self) {
+        for _ in 0..100 {
+            if self.state.listeners.load(Ordering::SeqCst) > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("nobody listens");
+    }
+
     pub fn heard(&self) -> Vec<String> {
         self.state.heard.lock().unwrap().clone()
     }
@@ -205,6 +219,9 @@ async fn serve(stream: TcpStream, nth: usize, state: Arc<State>) {
                 subscription = frame[1].as_str().unwrap().to_owned();
                 if frame[2]["kinds"] == json!([13194]) {
                     frames.push(json!(["EVENT", subscription, state.info()]));
+                }
+                if frame[2]["kinds"] == json!([23197]) {
+                    state.listeners.fetch_add(1, Ordering::SeqCst);
                 }
                 frames.push(json!(["EOSE", subscription]));
             }

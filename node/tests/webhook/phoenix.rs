@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::nwc_wallet::signed_invoice;
 use crate::world::now;
 
-const PASSWORD: &str = "limited-hush";
+pub const PASSWORD: &str = "limited-hush";
 
 /// What is said to all who listen.
 #[derive(Clone)]
