@@ -7,12 +7,19 @@ use std::{env, fs};
 use l402::PaymentHash;
 use l402::bolt11::Network;
 use satstile_egress::Client;
+use satstile_egress::nwc::NwcClient;
+use satstile_lightning::nwc::{KIND, NwcConnection};
 use satstile_lightning::wallet::{Outcome, PAYMENT_S, Payment, WalletConnection};
 use satstile_lightning::{BackendFault, HttpRequest, Step};
 
 use crate::fault::{Exit, Fault};
 
-/// Something that pays. A wallet that is not called over HTTP (`type=nwc`) joins as another variant.
+/// For a payment: a little longer than the wallet may look for a way.
+const PAYMENT_DEADLINE: Duration = Duration::from_secs(PAYMENT_S + 15);
+/// For a question, which moves nothing.
+const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Something that pays.
 #[derive(Debug)]
 pub enum Purse {
     /// LND, phoenixd, LNbits.
@@ -20,8 +27,10 @@ pub enum Purse {
         /// What to ask, and where.
         connection: WalletConnection,
         /// How it is reached.
-        client: Client,
+        client: Box<Client>,
     },
+    /// A wallet behind a Nostr relay.
+    Nwc(NwcClient),
 }
 
 impl Purse {
@@ -31,45 +40,73 @@ impl Purse {
             Fault::usage(format!("the wallet cannot be used: {why}"))
                 .next("For example: --wallet 'type=phoenixd;server=http://127.0.0.1:9740;password=…', or --wallet dev")
         };
-        if text.starts_with("nostr+walletconnect:") || text.contains("type=nwc") {
-            return Err(wrong("Nostr Wallet Connect is not in this version".to_owned()));
+        if NwcConnection::is_meant_by(text) {
+            let connection = NwcConnection::parse(text).map_err(|fault| wrong(fault.to_string()))?;
+            let client = NwcClient::new(connection, PAYMENT_DEADLINE).map_err(|error| wrong(error.to_string()))?;
+            return Ok(Self::Nwc(client));
         }
         let text = if text == "dev" { dev_wallet()? } else { text.to_owned() };
         let text = satstile_egress::expanded(&text).map_err(|fault| wrong(format!("{fault:#}")))?;
         let connection = WalletConnection::parse(&text).map_err(|fault| wrong(fault.to_string()))?;
-        let client = Client::new(connection.pin, Duration::from_secs(PAYMENT_S + 15));
+        let client = Client::new(connection.pin, PAYMENT_DEADLINE);
         let client = client.map_err(|error| wrong(error.to_string()))?;
-        Ok(Self::Http { connection, client })
+        Ok(Self::Http { connection, client: Box::new(client) })
     }
 
     /// Its kind and place, without a secret.
     pub fn name(&self) -> String {
-        let Self::Http { connection, .. } = self;
-        format!("{} at {}", connection.wallet.kind(), connection.place)
+        match self {
+            Self::Http { connection, .. } => format!("{} at {}", connection.wallet.kind(), connection.place),
+            Self::Nwc(client) => format!("{KIND} {}", client.connection().name()),
+        }
     }
 
-    /// Whether it keeps to a fee limit.
+    /// Whether it keeps to a fee limit. `pay_invoice` of NIP-47 takes none; the budget of the connection is the limit.
     pub fn limits_fees(&self) -> bool {
-        let Self::Http { connection, .. } = self;
-        connection.wallet.limits_fees()
+        match self {
+            Self::Http { connection, .. } => connection.wallet.limits_fees(),
+            Self::Nwc(_) => false,
+        }
     }
 
     /// Whether it is there at all, and is who it should be. Moves nothing; so a failure here is a definite one.
     pub async fn knock(&self) -> Result<(), Fault> {
-        let Self::Http { connection, client } = self;
-        match client.send(&HttpRequest::get(format!("{}/", connection.place))).await {
-            Err(BackendFault::Unreachable) => Err(Fault::new(
-                Exit::Network,
-                format!("the wallet ({}) cannot be reached; nothing was paid", self.name()),
-            )
-            .next("Is it running, and is its certificate the one that is pinned?")),
-            _ => Ok(()),
+        let is_there = match self {
+            Self::Http { connection, client } => {
+                let request = HttpRequest::get(format!("{}/", connection.place));
+                !matches!(client.send(&request).await, Err(BackendFault::Unreachable))
+            }
+            Self::Nwc(client) => match client.with_deadline(QUESTION_DEADLINE).info().await {
+                Ok(Some(info)) if !info.nip44 => return Err(self.of_no_use("it does not speak NIP-44")),
+                Ok(Some(info)) if !info.methods.iter().any(|method| method == "pay_invoice") => {
+                    return Err(self.of_no_use("its connection may not pay"));
+                }
+                // A relay that has heard nothing of the wallet: the payment will tell.
+                Ok(_) => true,
+                Err(_) => false,
+            },
+        };
+        if is_there {
+            return Ok(());
         }
+        let why = format!("the wallet ({}) cannot be reached; nothing was paid", self.name());
+        Err(Fault::new(Exit::Network, why).next(match self {
+            Self::Http { .. } => "Is it running, and is its certificate the one that is pinned?",
+            Self::Nwc(_) => "Is its relay up? The address is in the connection string.",
+        }))
+    }
+
+    fn of_no_use(&self, why: &str) -> Fault {
+        Fault::new(Exit::Payment, format!("the wallet ({}) cannot be used: {why}; nothing was paid", self.name()))
+            .next("Make a connection in the wallet that may `pay_invoice`, with a budget that you can spare.")
     }
 
     /// Pays, once. What is not known to have failed is unknown.
     pub async fn pay(&self, payment: &Payment<'_>) -> Result<Outcome, BackendFault> {
-        let Self::Http { connection, client } = self;
+        let (connection, client) = match self {
+            Self::Http { connection, client } => (connection, client),
+            Self::Nwc(client) => return client.pay(payment.bolt11, payment.payment_hash).await,
+        };
         let mut replies = Vec::new();
         loop {
             match connection.wallet.pay(payment, &replies)? {
@@ -84,7 +121,13 @@ impl Purse {
 
     /// What became of a payment that was sent earlier.
     pub async fn look(&self, payment_hash: PaymentHash) -> Outcome {
-        let Self::Http { connection, client } = self;
+        let (connection, client) = match self {
+            Self::Http { connection, client } => (connection, client),
+            Self::Nwc(client) => {
+                let looked = client.with_deadline(QUESTION_DEADLINE).look(payment_hash).await;
+                return looked.unwrap_or(Outcome::Unknown);
+            }
+        };
         let mut replies = Vec::new();
         loop {
             match connection.wallet.look(payment_hash, &replies) {

@@ -1,6 +1,7 @@
 //! One client for one back end: its connections are kept open, and shared by clones.
 
 use std::io;
+#[cfg(feature = "websocket")]
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+#[cfg(feature = "websocket")]
 use rustls::ClientConfig;
-use rustls::crypto::ring::default_provider;
 use satstile_lightning::http::REPLY_BYTES_MAX;
 use satstile_lightning::{BackendFault, HttpReply, HttpRequest};
 
-use crate::pin::Pinned;
+#[cfg(feature = "websocket")]
+use crate::Socket;
 
 /// How long an unused connection is kept; nodes close theirs after a minute or more.
 const IDLE: Duration = Duration::from_secs(30);
@@ -27,6 +29,9 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 pub struct Client {
     hyper: Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>,
     deadline: Duration,
+    /// Web sockets trust whom the rest trusts.
+    #[cfg(feature = "websocket")]
+    sockets: Arc<ClientConfig>,
 }
 
 impl Client {
@@ -35,20 +40,10 @@ impl Client {
     /// # Errors
     /// When the TLS library cannot be set up.
     pub fn new(pin: Option<[u8; 32]>, deadline: Duration) -> io::Result<Self> {
-        // The provider is named, because another crate of the workspace could switch on a second one.
-        let provider = Arc::new(default_provider());
-        let builder = HttpsConnectorBuilder::new();
-        let builder = match pin {
-            None => builder.with_provider_and_webpki_roots(default_provider()).map_err(io::Error::other)?,
-            Some(sha256) => builder.with_tls_config(
-                ClientConfig::builder_with_provider(Arc::clone(&provider))
-                    .with_safe_default_protocol_versions()
-                    .map_err(io::Error::other)?
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(Pinned { sha256, provider }))
-                    .with_no_client_auth(),
-            ),
-        };
+        let tls = crate::tls::config(pin)?;
+        #[cfg(feature = "websocket")]
+        let sockets = Arc::new(tls.clone());
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -58,7 +53,12 @@ impl Client {
         let connector = builder.https_or_http().enable_http1().wrap_connector(http);
         let hyper =
             Hyper::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { hyper, deadline })
+        Ok(Self {
+            hyper,
+            deadline,
+            #[cfg(feature = "websocket")]
+            sockets,
+        })
     }
 
     /// The same client for requests that are answered late.
@@ -96,6 +96,17 @@ impl Client {
             401 | 403 => Err(BackendFault::Unauthorized),
             status => Err(BackendFault::Busy(status)),
         }
+    }
+
+    /// Opens a web socket: a `GET` of `ws://…` or `wss://…`, with the header fields that it needs.
+    ///
+    /// # Errors
+    /// [`BackendFault::Unauthorized`] where the credential is refused, [`BackendFault::Busy`] for any other answer than
+    /// an upgrade, [`BackendFault::Unreachable`] without one in time.
+    #[cfg(feature = "websocket")]
+    pub async fn websocket(&self, request: &HttpRequest) -> Result<Socket, BackendFault> {
+        let opening = Socket::open(&request.url, &request.headers, &self.sockets);
+        tokio::time::timeout(self.deadline, opening).await.unwrap_or(Err(BackendFault::Unreachable))
     }
 
     async fn begin(&self, request: &HttpRequest) -> Result<Response<Incoming>, BackendFault> {

@@ -12,6 +12,11 @@ mod files;
 #[cfg(feature = "nwc")]
 pub mod nwc;
 mod pin;
+#[cfg(feature = "websocket")]
+mod socket;
+mod tls;
 
 pub use client::{Client, Lines};
 pub use files::{expanded, load};
+#[cfg(feature = "websocket")]
+pub use socket::Socket;

@@ -76,6 +76,23 @@ async fn the_pinned_certificate_is_accepted_and_no_other() {
     assert_eq!(get(None, &url).await, Err(BackendFault::Unreachable));
 }
 
+#[cfg(feature = "websocket")]
+#[tokio::test]
+async fn a_web_socket_trusts_the_pinned_certificate_and_no_other() {
+    let (url, pin) = self_signed().await;
+    let request = HttpRequest::get(url.replace("https://", "wss://"));
+    let open = |pin| {
+        let (client, request) = (Client::new(pin, LIMIT).unwrap(), request.clone());
+        async move { client.websocket(&request).await.unwrap_err() }
+    };
+    // It got as far as the answer, which is no upgrade.
+    assert_eq!(open(Some(pin)).await, BackendFault::Busy(200));
+    let mut other = pin;
+    other[31] ^= 1;
+    assert_eq!(open(Some(other)).await, BackendFault::Unreachable);
+    assert_eq!(open(None).await, BackendFault::Unreachable);
+}
+
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let elsewhere = plain("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;

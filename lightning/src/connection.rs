@@ -44,7 +44,10 @@ impl fmt::Display for ConnectionFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Form => f.write_str("a connection string is type=…;name=value;…"),
-            Self::Type(kind) => write!(f, "there is no type `{kind}`; there are {}", backend::KINDS.join(", ")),
+            Self::Type(kind) => {
+                let more = if cfg!(feature = "nwc") { ", nwc" } else { "" };
+                write!(f, "there is no type `{kind}`; there are {}{more}", backend::KINDS.join(", "))
+            }
             Self::Missing(key) => write!(f, "`{key}=` is missing"),
             Self::Repeated(key) => write!(f, "`{key}=` stands twice"),
             Self::Unknown(key) => write!(f, "this type has no `{key}=`"),

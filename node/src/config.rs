@@ -12,9 +12,9 @@ use clap::Parser;
 use l402::bolt11::Network;
 use l402::relay::RelaySecrets;
 use l402::secret::SecretFault;
-use satstile_lightning::{Connection, Preimages};
 use serde_json::{Value, json};
 
+use crate::configured::Configured;
 use crate::loopback::is_loopback;
 
 /// The node webhook of Satstile: makes invoices for the worker on the operator's own Lightning node.
@@ -31,7 +31,8 @@ pub struct Cli {
     /// Where Prometheus may ask (GET /metrics); nowhere unless given
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,
-    /// A file of back ends, `type=lnd-rest;server=https://…;macaroon=…` a line; instead of BACKENDS
+    /// A file of back ends, `type=lnd-rest;server=https://…;macaroon=…` or `nostr+walletconnect://…` a line; instead of
+    /// BACKENDS
     #[arg(long, value_name = "FILE")]
     backends: Option<PathBuf>,
     /// Where the dev wallet answers; port 0 takes any
@@ -63,7 +64,7 @@ pub(crate) enum Backends {
     /// The embedded dev node.
     Dev,
     /// The operator's, the preferred one first; at least one.
-    Remote(Vec<Connection>),
+    Remote(Vec<Configured>),
 }
 
 /// A configuration that can be run.
@@ -147,8 +148,8 @@ impl Config {
         let backends = match (backends.filter(|text| !text.trim().is_empty()), &cli.backends) {
             (None, None) if network != Network::Regtest => return Err(ConfigFault::DevNetwork(network)),
             (None, None) => Backends::Dev,
-            (Some(text), None) => Backends::Remote(connections(text)?),
-            (None, Some(path)) => Backends::Remote(connections(&private_text(path)?)?),
+            (Some(text), None) => Backends::Remote(configured(text)?),
+            (None, Some(path)) => Backends::Remote(configured(&private_text(path)?)?),
             (Some(_), Some(_)) => return Err(ConfigFault::TwoLists),
         };
         if !cli.webln_origin.is_empty() && matches!(backends, Backends::Remote(_)) {
@@ -178,7 +179,7 @@ impl Config {
     pub fn summary(&self) -> Value {
         let backends: Vec<Value> = match &self.backends {
             Backends::Dev => vec![json!({"type": "dev", "wallet_listen": self.wallet_listen})],
-            Backends::Remote(connections) => connections.iter().map(summary_of).collect(),
+            Backends::Remote(configured) => configured.iter().map(Configured::summary).collect(),
         };
         json!({
             "listen": self.listen,
@@ -194,28 +195,15 @@ impl Config {
     }
 }
 
-fn summary_of(connection: &Connection) -> Value {
-    json!({
-        "type": connection.backend.kind(),
-        "at": connection.place,
-        "certificate": if connection.pin.is_some() { "pinned" } else { "by an authority" },
-        "preimages": match connection.backend.preimages() {
-            Preimages::Told => "told",
-            Preimages::Sometimes => "sometimes told",
-            Preimages::Withheld => "never told",
-        },
-    })
-}
-
 /// A connection string a line; empty lines and those that begin with `#` are for people.
-fn connections(text: &str) -> Result<Vec<Connection>, ConfigFault> {
+fn configured(text: &str) -> Result<Vec<Configured>, ConfigFault> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let load = |(i, line)| satstile_egress::load(line).map_err(|e| ConfigFault::Backend(i + 1, format!("{e:#}")));
-    let connections: Vec<Connection> = lines.enumerate().map(load).collect::<Result<_, _>>()?;
-    if connections.is_empty() {
+    let read = |(i, line)| Configured::read(line).map_err(|e| ConfigFault::Backend(i + 1, format!("{e:#}")));
+    let configured: Vec<Configured> = lines.enumerate().map(read).collect::<Result<_, _>>()?;
+    if configured.is_empty() {
         return Err(ConfigFault::BackendsFile("it names no back end".to_owned()));
     }
-    Ok(connections)
+    Ok(configured)
 }
 
 /// A file with secrets in it, which others may not read.
@@ -340,6 +328,26 @@ mod tests {
         let shown = with_backends("--worker-url https://shop.test", LND).unwrap().summary().to_string();
         assert!(shown.contains("https://node.test:8080") && shown.contains("\"by an authority\""), "{shown}");
         assert!(!shown.contains("abad1dea") && !shown.contains("3q2+7"), "{shown}");
+    }
+
+    #[test]
+    fn a_wallet_is_a_back_end_as_its_own_text_or_as_a_connection_string() {
+        let (wallet, secret) = ("b889ff5b1513b641e2a139f661a661364979c5beee91842f8f0ef42ab558e9d4", "71".repeat(32));
+        let uri = format!("nostr+walletconnect://{wallet}?relay=wss://r.test/v1&relay=wss://s.test&secret={secret}");
+        let summary = with_backends("", &format!("{LND}\n{uri}\ntype=nwc;uri={uri}")).unwrap().summary();
+        let shown = json!({
+            "type": "nwc",
+            "at": "b889ff5b1513b641 by wss://r.test:443",
+            "relays": ["wss://r.test:443", "wss://s.test:443"],
+            "preimages": "sometimes told",
+        });
+        assert_eq!((&summary["backends"][1], &summary["backends"][2]), (&shown, &shown));
+        assert!(!summary.to_string().contains(&secret[..8]), "{summary}");
+
+        let fault = |line: &str| with_backends("", &format!("{LND}\n{line}")).unwrap_err().to_string();
+        assert_eq!(fault(&uri.replace("&secret=", "&secrets=")), "back end 2 cannot be used: `uri=` has no secret=");
+        let clear = fault(&uri.replace("wss://r", "ws://r"));
+        assert!(clear.contains("a relay without encryption") && !clear.contains(&secret[..8]), "{clear}");
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod clock;
 mod config;
+mod configured;
 mod dev;
 mod invoice;
 mod looks;
@@ -34,6 +35,7 @@ mod store;
 mod turns;
 mod wallet;
 mod watch;
+mod way;
 
 pub use config::{Cli, Config, ConfigFault};
 pub use node::{Node, start};

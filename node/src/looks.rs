@@ -59,13 +59,14 @@ impl Looks {
         Ok(status)
     }
 
-    /// The same for a hash that a back end named: nothing is asked about what was not made here.
-    pub(crate) async fn look_at_hash(&self, remote: &Remote, hash: PaymentHash) -> Result<(), Unknown> {
+    /// The same for a hash that a back end named: nothing is asked about what was not made here. Whether it was news, and
+    /// true.
+    pub(crate) async fn look_at_hash(&self, remote: &Remote, hash: PaymentHash) -> Result<bool, Unknown> {
         match self.store.read(|books| invoices::find(books, hash)).ok_or(Unknown::Store)? {
             Some(invoice) if invoice.settled_at.is_none() && invoice.backend == remote.name => {
-                self.look(remote, &invoice).await.map(drop)
+                self.look(remote, &invoice).await.map(|status| matches!(status, Status::Settled { .. }))
             }
-            _ => Ok(()),
+            _ => Ok(false),
         }
     }
 }

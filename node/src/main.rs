@@ -16,6 +16,8 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // It writes the whole request down, credential and all, so nobody may ask for it (T120).
+    let filter = filter.add_directive("tungstenite::handshake::client=off".parse().expect("a directive"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     match run(cli).await {
         Ok(()) => ExitCode::SUCCESS,

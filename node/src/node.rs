@@ -69,13 +69,14 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
             tasks.spawn(serve(listener, router, stopped.clone()));
             Maker::Dev(node)
         }
-        Backends::Remote(connections) => {
+        Backends::Remote(configured) => {
             let mut remotes: Vec<Arc<Remote>> = Vec::new();
-            for connection in connections {
-                let same = |known: &&Arc<Remote>| known.is_like(&connection);
+            for configured in configured {
+                let same = |known: &&Arc<Remote>| known.is_like(&configured);
                 let nth = remotes.iter().filter(same).count();
-                remotes.push(Arc::new(Remote::new(connection, nth)?));
+                remotes.push(Arc::new(Remote::new(configured, nth)?));
             }
+            probe::may_start(&remotes).await?;
             for remote in &remotes {
                 watchers::start(&mut tasks, remote, &looks, &stopped);
                 tokio::spawn(probe::greet(Arc::clone(remote), Arc::clone(&metrics)));

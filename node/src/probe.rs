@@ -12,6 +12,26 @@ use satstile_lightning::{Preimages, Status, Watched};
 
 use crate::metrics::Metrics;
 use crate::remote::Remote;
+use crate::way::Tells;
+
+mod nwc;
+
+/// Asks every wallet what its connection may do, all at once. One that is away is no reason not to start.
+///
+/// # Errors
+/// The wallet whose connection is of no use, and what it lacks.
+pub(crate) async fn may_start(remotes: &[Arc<Remote>]) -> anyhow::Result<()> {
+    let mut asked = Vec::new();
+    for remote in remotes {
+        if let Some(Tells::Nwc(client)) = remote.tells() {
+            asked.push(tokio::spawn(nwc::examine(client.clone(), remote.name.clone())));
+        }
+    }
+    for answer in asked {
+        answer.await??;
+    }
+    Ok(())
+}
 
 /// Asks a back end about an invoice that nobody made: a sane one has never heard of it.
 pub(crate) async fn greet(remote: Arc<Remote>, metrics: Arc<Metrics>) {

@@ -1,67 +1,82 @@
-//! A real node, or a service with one: asked over the network, believed after checks, left alone for a while when it
-//! fails.
+//! A real node, a service with one, or a wallet: asked over the network, believed after checks, left alone for a while
+//! when it fails.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
-use satstile_egress::Client;
-use satstile_lightning::{
-    Backend, BackendFault, Connection, HttpReply, Invoice, Order, Preimages, Push, Status, Step, Watched,
-};
+use satstile_lightning::{BackendFault, Invoice, Order, Preimages, Status, Watched};
 
 use crate::clock;
+use crate::configured::Configured;
 use crate::metrics::Metrics;
+use crate::way::{Tells, Way};
 
-/// For one request to a node. The worker waits 5 seconds for everything.
-const DEADLINE: Duration = Duration::from_secs(4);
 /// How long a back end that is away is passed over, as long as another one is not.
 const REST_MS: u64 = 15_000;
-/// No call needs more requests than this.
-const STEPS_MAX: usize = 4;
 
 /// A back end and the way to it.
 pub(crate) struct Remote {
     /// `lnd-rest https://127.0.0.1:8080`: names it in the books, in logs and in metrics.
     pub(crate) name: String,
-    pub(crate) client: Client,
-    backend: Box<dyn Backend + Send + Sync>,
+    preimages: Preimages,
+    way: Way,
     resting_until_ms: AtomicU64,
+    is_heard: AtomicBool,
 }
 
 impl Remote {
     /// The way to a configured back end; `nth` tells apart two of a kind at one place.
-    pub(crate) fn new(connection: Connection, nth: usize) -> std::io::Result<Self> {
-        let Connection { backend, pin, place } = connection;
+    pub(crate) fn new(configured: Configured, nth: usize) -> io::Result<Self> {
         let number = if nth == 0 { String::new() } else { format!(" #{}", nth + 1) };
-        let name = format!("{} {place}{number}", backend.kind());
-        let client = Client::new(pin, DEADLINE)?;
-        Ok(Self { name, client, backend, resting_until_ms: AtomicU64::new(0) })
+        Ok(Self {
+            name: configured.name() + &number,
+            preimages: configured.preimages(),
+            way: Way::to(configured)?,
+            resting_until_ms: AtomicU64::new(0),
+            is_heard: AtomicBool::new(false),
+        })
     }
 
-    /// Whether this is of the same kind and at the same place as what a connection names.
-    pub(crate) fn is_like(&self, connection: &Connection) -> bool {
-        let name = format!("{} {}", connection.backend.kind(), connection.place);
+    /// Whether this is of the same kind and at the same place as what was configured.
+    pub(crate) fn is_like(&self, configured: &Configured) -> bool {
+        let name = configured.name();
         self.name == name || self.name.starts_with(&format!("{name} #"))
     }
 
     /// Whether it tells preimages.
-    pub(crate) fn preimages(&self) -> Preimages {
-        self.backend.preimages()
+    pub(crate) const fn preimages(&self) -> Preimages {
+        self.preimages
     }
 
     /// How it tells of settlements by itself.
-    pub(crate) fn push(&self) -> Option<Push<'_>> {
-        self.backend.push()
+    pub(crate) fn tells(&self) -> Option<Tells<'_>> {
+        self.way.tells()
+    }
+
+    /// Whether settlements are told, so that it need not be asked much.
+    pub(crate) fn is_heard(&self) -> bool {
+        match self.tells() {
+            // Both tell later what they told nobody, and nobody knows whether a silent stream is open.
+            Some(Tells::Lnd(..) | Tells::Cln(..)) => true,
+            Some(Tells::Phoenixd(..) | Tells::Nwc(_)) => self.is_heard.load(Ordering::Relaxed),
+            None => false,
+        }
+    }
+
+    /// Notes whether a web socket tells of settlements now; whether one did before.
+    pub(crate) fn set_heard(&self, is_heard: bool) -> bool {
+        self.is_heard.swap(is_heard, Ordering::Relaxed)
     }
 
     /// Makes an invoice.
     pub(crate) async fn create(&self, order: &Order<'_>, metrics: &Metrics) -> Result<Invoice, BackendFault> {
-        self.call("create", metrics, |replies| self.backend.create(order, replies)).await
+        self.call("create", metrics, self.way.create(order)).await
     }
 
     /// What became of an invoice.
     pub(crate) async fn status(&self, watched: &Watched<'_>, metrics: &Metrics) -> Result<Status, BackendFault> {
-        self.call("status", metrics, |replies| self.backend.status(watched, replies)).await
+        self.call("status", metrics, self.way.status(watched)).await
     }
 
     /// Whether it failed a moment ago.
@@ -73,10 +88,10 @@ impl Remote {
         &self,
         what: &'static str,
         metrics: &Metrics,
-        next: impl Fn(&[HttpReply]) -> Result<Step<T>, BackendFault>,
+        call: impl Future<Output = Result<T, BackendFault>>,
     ) -> Result<T, BackendFault> {
         let begun = Instant::now();
-        let outcome = self.steps(next).await;
+        let outcome = call.await;
         metrics.called(&self.name, what, begun.elapsed(), outcome.as_ref().err());
         match &outcome {
             Err(fault) if fault.is_transient() || *fault == BackendFault::Unauthorized => {
@@ -85,16 +100,5 @@ impl Remote {
             _ => self.resting_until_ms.store(0, Ordering::Relaxed),
         }
         outcome
-    }
-
-    async fn steps<T>(&self, next: impl Fn(&[HttpReply]) -> Result<Step<T>, BackendFault>) -> Result<T, BackendFault> {
-        let mut replies = Vec::new();
-        while replies.len() < STEPS_MAX {
-            match next(&replies)? {
-                Step::Done(done) => return Ok(done),
-                Step::Ask(request) => replies.push(self.client.send(&request).await?),
-            }
-        }
-        Err(BackendFault::Unreadable)
     }
 }

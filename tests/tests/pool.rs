@@ -30,7 +30,7 @@ fn a_pool_sells_while_the_node_is_away_and_nothing_twice_t21() {
     stack.node_mut().restart();
     for offer in ahead {
         let purchase = offer.pay(stack.node());
-        opens(&stack, &purchase.credential());
+        opens(&stack, &purchase.l402());
     }
 }
 

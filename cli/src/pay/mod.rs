@@ -38,6 +38,7 @@ Wallets:
   type=lnd-rest;server=https://127.0.0.1:8080;macaroonfilepath=pay.macaroon;certfilepath=tls.cert
   type=phoenixd;server=http://127.0.0.1:9740;password=…       (http-password, not the limited one)
   type=lnbits;server=https://lnbits.example;api-key=…         (the admin key)
+  nostr+walletconnect://…                                     (from the wallet, with a small budget; or type=nwc;uri=…)
   dev                                                         the wallet of `cargo xtask dev`")]
 pub struct Args {
     /// What to fetch

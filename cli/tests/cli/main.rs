@@ -2,6 +2,9 @@
 
 mod doctor;
 mod http;
+mod nwc;
+#[path = "../../../egress/tests/nwc/wallet.rs"]
+mod nwc_wallet;
 mod offline;
 mod pay;
 mod world;

@@ -34,20 +34,45 @@ pub struct Relay {
 }
 
 impl NwcConnection {
-    /// Reads a connection string; the grammar is that of [`crate::connection`].
+    /// Whether a text is meant to be such a connection, whether or not it can be read.
+    ///
+    /// ```
+    /// use satstile_lightning::nwc::NwcConnection;
+    /// assert!(NwcConnection::is_meant_by("type=nwc;uri=nostr+walletconnect://…"));
+    /// assert!(NwcConnection::is_meant_by(" nostr+walletconnect://…"));
+    /// assert!(!NwcConnection::is_meant_by("type=phoenixd;password=nostr+walletconnect://…"));
+    /// ```
+    #[must_use]
+    pub fn is_meant_by(text: &str) -> bool {
+        is_uri(text.trim())
+            || text
+                .split(';')
+                .filter_map(|pair| pair.split_once('='))
+                .any(|(name, value)| name.trim().eq_ignore_ascii_case("type") && value.trim() == super::KIND)
+    }
+
+    /// Reads a connection string, whose grammar is that of [`crate::connection`]; or the wallet's text as it is.
     ///
     /// # Errors
     /// The [`ConnectionFault`] that says what to change; never a value.
     pub fn parse(text: &str) -> Result<Self, ConnectionFault> {
+        let text = text.trim();
+        if is_uri(text) {
+            return Self::of_uri(text, false);
+        }
         let mut parameters = Parameters::split(text)?;
         let kind = parameters.required("type")?;
         if kind != super::KIND {
             return Err(ConnectionFault::Type(kind));
         }
-        let key = parameters.required("key")?;
+        // BTCPay Server calls it `key`.
+        let uri = match parameters.optional("key") {
+            Some(uri) => uri,
+            None => parameters.required("uri")?,
+        };
         let insecure = parameters.flag("allowinsecure")?;
         parameters.end()?;
-        Self::of_uri(&key, insecure)
+        Self::of_uri(&uri, insecure)
     }
 
     fn of_uri(uri: &str, insecure: bool) -> Result<Self, ConnectionFault> {
@@ -82,10 +107,17 @@ impl NwcConnection {
         &self.relays
     }
 
-    /// Scheme, host and port of the first relay, for logs and metrics. Holds no secret.
+    /// Scheme, host and port of the first relay. Many wallets share one: [`Self::name`] tells them apart.
     #[must_use]
     pub fn place(&self) -> String {
         self.relays.first().map(Relay::place).unwrap_or_default()
+    }
+
+    /// The beginning of the wallet's public key, and the relay, for logs, metrics and books. Holds no secret.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let wallet: String = self.wallet.to_hex().chars().take(16).collect();
+        format!("{wallet} by {}", self.place())
     }
 }
 
@@ -132,7 +164,11 @@ impl Relay {
 }
 
 const fn fault(why: &'static str) -> ConnectionFault {
-    ConnectionFault::Value("key", why)
+    ConnectionFault::Value("uri", why)
+}
+
+fn is_uri(text: &str) -> bool {
+    SCHEMES.iter().any(|scheme| text.starts_with(scheme))
 }
 
 /// Hex only: the library also takes other forms, which NIP-47 does not have.
@@ -191,6 +227,25 @@ mod tests {
         );
         assert_eq!((second.place(), second.tls), ("wss://two.test:7777".to_owned(), true));
         assert_eq!(connection.place(), "wss://relay.damus.io:443");
+        assert_eq!(connection.name(), "b889ff5b1513b641 by wss://relay.damus.io:443");
+    }
+
+    #[test]
+    fn one_connection_has_three_spellings_and_each_stands_alone() {
+        let uri = format!("nostr+walletconnect://{WALLET}?relay=wss://r.test&secret={SECRET}");
+        let shown = |text: &str| format!("{:?}", NwcConnection::parse(text).unwrap());
+        let first = shown(&format!("type=nwc;uri={uri}"));
+        let short = uri.replacen("://", ":", 1);
+        for text in [format!("type=nwc;key={uri}"), uri.clone(), format!(" {short}\n")] {
+            assert!(NwcConnection::is_meant_by(&text));
+            assert_eq!(shown(&text), first);
+        }
+        let fault = |text: String| NwcConnection::parse(&text).unwrap_err().to_string();
+        assert_eq!(fault(format!("type=nwc;uri={uri};key={uri}")), "this type has no `uri=`");
+        assert_eq!(fault(format!("type=nwc;uri={uri};colour=red")), "this type has no `colour=`");
+        assert_eq!(fault("type=nwc".to_owned()), "`uri=` is missing");
+        assert!(fault(format!("{uri};allowinsecure=true")).contains("a secret that is not 64 hex digits"));
+        assert!(!NwcConnection::is_meant_by("type=lnbits;server=https://nwc.test;api-key=type=nwc"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Nostr Wallet Connect (NIP-47): a wallet that is reached through a relay, and so from behind any router.
 //!
-//! `type=nwc;key=nostr+walletconnect://<wallet>?relay=wss://…&secret=<hex>`, the whole string in quotes where a shell
-//! reads it.
+//! `type=nwc;uri=nostr+walletconnect://<wallet>?relay=wss://…&secret=<hex>`, or the wallet's text alone; in quotes where
+//! a shell reads it. `key=` is the same as `uri=`.
 //!
 //! Least privilege: a connection that may `make_invoice` and `lookup_invoice` (and `notifications`) cannot spend, and is
 //! the safest back end there is for a beginner.
@@ -9,7 +9,7 @@
 //! ```text
 //! NwcConnection::request(call, chance, now) ─▶ Request: frames to send ─▶ (a shell and a relay) ─┐
 //! NwcConnection::read(frame, &request) ◀── every frame that comes ◀───────────────────────────────┘
-//!        └─▶ Heard::Reply(reply) ─▶ reply.invoice(order) | reply.status(watched) | reply.payment(hash)
+//!        └─▶ Heard::Reply(reply) ─▶ reply.invoice(order) | reply.status(watched) | reply.payment(hash) | …
 //! ```
 //!
 //! The relay is believed nothing: a reply counts when the wallet has signed it, when it names our request, and when it

@@ -163,12 +163,7 @@ impl Reply {
             return Err(BackendFault::WrongInvoice);
         }
         let settled_at = json::time(value, "/settled_at");
-        let state = match value.get("state") {
-            None | Some(Value::Null) if settled_at.is_some() => "settled",
-            None | Some(Value::Null) => "pending",
-            Some(state) => state.as_str().ok_or(BackendFault::Unreadable)?,
-        };
-        match state {
+        match state(value)? {
             // `accepted` is a held payment, which may still fail (T20).
             "pending" | "accepted" => Ok(Status::Pending),
             "expired" => Ok(Status::Expired),
@@ -206,6 +201,47 @@ impl Reply {
             Err(Refusal::Unreadable) => return Ok(Outcome::Unknown),
         };
         Outcome::paid(hash, json::preimage(value, "/preimage"), json::msat(value, "/fees_paid"))
+    }
+
+    /// To [`super::Call::LookupInvoice`], of a payment that was sent earlier. `NOT_FOUND` is no end of it: a request
+    /// that a relay still holds may be acted upon later (T93).
+    ///
+    /// # Errors
+    /// The [`BackendFault`] that ends the call; the payment is then as unknown as before.
+    pub fn sent_payment(&self, hash: PaymentHash) -> Result<Outcome, BackendFault> {
+        let value = match &self.0 {
+            Ok(value) => value,
+            Err(Refusal::Code(code)) if code == "NOT_FOUND" => return Ok(Outcome::Unknown),
+            Err(refusal) => return Err(refusal.fault()),
+        };
+        // An invoice of the same hash that the wallet was paid by is not a payment of ours.
+        if json::text(value, "/type") != Some("outgoing") || json::hash(value, "/payment_hash") != Some(hash) {
+            return Err(BackendFault::WrongInvoice);
+        }
+        match state(value)? {
+            "settled" => Outcome::paid(hash, json::preimage(value, "/preimage"), json::msat(value, "/fees_paid")),
+            "failed" => Ok(Outcome::failed("the wallet says that it failed")),
+            _ => Ok(Outcome::Unknown),
+        }
+    }
+
+    /// To [`super::Call::GetInfo`]: the methods that this connection may call.
+    ///
+    /// # Errors
+    /// The [`BackendFault`] that ends the call. Not every connection may ask.
+    pub fn methods(&self) -> Result<Vec<String>, BackendFault> {
+        let value = self.0.as_ref().map_err(Refusal::fault)?;
+        let methods = value.get("methods").and_then(Value::as_array).ok_or(BackendFault::Unreadable)?;
+        methods.iter().map(|name| name.as_str().map(str::to_owned).ok_or(BackendFault::Unreadable)).collect()
+    }
+}
+
+/// The state field; wallets of before it was in NIP-47 say it with a time.
+fn state(value: &Value) -> Result<&str, BackendFault> {
+    match value.get("state") {
+        None | Some(Value::Null) if json::time(value, "/settled_at").is_some() => Ok("settled"),
+        None | Some(Value::Null) => Ok("pending"),
+        Some(state) => state.as_str().ok_or(BackendFault::Unreadable),
     }
 }
 

@@ -20,10 +20,12 @@ const REQUEST_LIFE_S: u64 = 60;
 pub enum Call<'a> {
     /// Make an invoice.
     MakeInvoice(&'a Order<'a>),
-    /// Say what became of one.
+    /// Say what became of one, or of a payment.
     LookupInvoice(PaymentHash),
     /// Pay this one (BOLT 11). It moves money: a request is sent once.
     PayInvoice(&'a str),
+    /// Say what this connection may do.
+    GetInfo,
 }
 
 /// Randomness of one request, never used for another.
@@ -53,6 +55,7 @@ impl Call<'_> {
             Self::MakeInvoice(_) => "make_invoice",
             Self::LookupInvoice(_) => "lookup_invoice",
             Self::PayInvoice(_) => "pay_invoice",
+            Self::GetInfo => "get_info",
         }
     }
 
@@ -63,6 +66,7 @@ impl Call<'_> {
             }
             Self::LookupInvoice(hash) => json!({ "payment_hash": hash.to_string() }),
             Self::PayInvoice(bolt11) => json!({ "invoice": bolt11 }),
+            Self::GetInfo => json!({}),
         }
     }
 }

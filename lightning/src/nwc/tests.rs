@@ -255,6 +255,52 @@ fn a_payment_is_failed_only_by_the_wallets_word_t93() {
 }
 
 #[test]
+fn a_payment_that_was_sent_ends_by_the_wallets_word_alone_t93() {
+    let lookup = request(&Call::LookupInvoice(preimage().payment_hash()));
+    let hash = preimage().payment_hash();
+    let look = |patch: Value| {
+        let mut result = json!({ "type": "outgoing", "payment_hash": hash.to_string(), "fees_paid": 3 });
+        for (name, value) in patch.as_object().unwrap() {
+            result[name] = value.clone();
+        }
+        reply(&lookup, &json!({ "result_type": "lookup_invoice", "result": result })).sent_payment(hash)
+    };
+    let proof = preimage().expose_hex();
+    let paid = Ok(Outcome::Paid { preimage: preimage(), fee: Some(Msat(3)) });
+    assert_eq!(look(json!({ "state": "settled", "preimage": proof })), paid);
+    assert_eq!(look(json!({ "settled_at": 9, "preimage": proof })), paid);
+    assert_eq!(look(json!({ "state": "settled" })), Err(BackendFault::WrongPreimage));
+    assert_eq!(look(json!({ "state": "settled", "preimage": "08".repeat(32) })), Err(BackendFault::WrongPreimage));
+    assert!(matches!(look(json!({ "state": "failed" })), Ok(Outcome::Failed(_))));
+    // The preimage alone is no end, and neither is the invoice's.
+    for open in [json!({ "preimage": proof }), json!({ "state": "pending" }), json!({ "state": "expired" })] {
+        assert_eq!(look(open), Ok(Outcome::Unknown));
+    }
+    for other in [json!({ "type": "incoming", "state": "failed" }), json!({ "payment_hash": "ab".repeat(32) })] {
+        assert_eq!(look(other), Err(BackendFault::WrongInvoice));
+    }
+    let no = |code: &str| {
+        reply(&lookup, &json!({ "result_type": "lookup_invoice", "error": { "code": code } })).sent_payment(hash)
+    };
+    assert_eq!(no("NOT_FOUND"), Ok(Outcome::Unknown));
+    assert_eq!(no("INTERNAL"), Err(BackendFault::Busy(500)));
+}
+
+#[test]
+fn a_wallet_says_what_this_connection_may_do() {
+    let info = request(&Call::GetInfo);
+    let said = |result: Value| reply(&info, &json!({ "result_type": "get_info", "result": result })).methods();
+    let methods = vec!["make_invoice".to_owned(), "lookup_invoice".to_owned()];
+    assert_eq!(said(json!({ "alias": "hush", "methods": methods })), Ok(methods));
+    assert_eq!(said(json!({ "methods": [] })), Ok(Vec::new()));
+    for odd in [json!({}), json!({ "methods": "make_invoice" }), json!({ "methods": ["make_invoice", 1] })] {
+        assert_eq!(said(odd), Err(BackendFault::Unreadable));
+    }
+    let no = reply(&info, &json!({ "result_type": "get_info", "error": { "code": "RESTRICTED" } }));
+    assert_eq!(no.methods(), Err(BackendFault::Unauthorized));
+}
+
+#[test]
 fn a_notification_is_a_hint_when_the_wallet_sent_it() {
     let hash = preimage().payment_hash();
     let content =

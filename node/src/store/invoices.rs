@@ -177,3 +177,11 @@ pub(crate) fn look_again(books: &Connection, hash: PaymentHash, at_ms: Option<u6
         .execute(params![hash.0, at_ms])?;
     Ok(())
 }
+
+/// Asks about all unpaid invoices of a back end by this time at the latest.
+pub(crate) fn look_by(books: &Connection, backend: &str, at_ms: u64) -> rusqlite::Result<()> {
+    books
+        .prepare_cached("UPDATE invoices SET next_look_ms = ?2 WHERE backend = ?1 AND next_look_ms > ?2")?
+        .execute(params![backend, at_ms])?;
+    Ok(())
+}

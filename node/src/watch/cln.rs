@@ -17,8 +17,8 @@ use super::Pause;
 const DEADLINE: Duration = Duration::from_secs(WAIT_S + 10);
 
 /// Runs for ever.
-pub(crate) async fn run(node: Cln, remote: Arc<Remote>, looks: Looks) {
-    let client = remote.client.with_deadline(DEADLINE);
+pub(crate) async fn run(node: Cln, client: Client, remote: Arc<Remote>, looks: Looks) {
+    let client = client.with_deadline(DEADLINE);
     let mut pause = Pause::new();
     loop {
         match wait(&client, &node, &remote, &looks).await {

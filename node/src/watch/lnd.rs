@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use satstile_egress::Client;
 use satstile_lightning::BackendFault;
 use satstile_lightning::backend::lnd::Lnd;
 
@@ -12,10 +13,10 @@ use crate::store::marks;
 use super::Pause;
 
 /// Runs for ever.
-pub(crate) async fn run(node: Lnd, remote: Arc<Remote>, looks: Looks) {
+pub(crate) async fn run(node: Lnd, client: Client, remote: Arc<Remote>, looks: Looks) {
     let mut pause = Pause::new();
     loop {
-        match follow(&node, &remote, &looks).await {
+        match follow(&node, &client, &remote, &looks).await {
             Ok(heard) if heard > 0 => pause = Pause::new(),
             Ok(_) => {}
             Err(fault) => tracing::warn!(backend = remote.name, %fault, "the stream of settlements broke"),
@@ -26,9 +27,9 @@ pub(crate) async fn run(node: Lnd, remote: Arc<Remote>, looks: Looks) {
 
 /// Follows the stream until it ends; how many settlements it told. The mark moves on only when a settlement is written
 /// down, so a broken look-up is told again.
-async fn follow(node: &Lnd, remote: &Remote, looks: &Looks) -> Result<u64, BackendFault> {
+async fn follow(node: &Lnd, client: &Client, remote: &Remote, looks: &Looks) -> Result<u64, BackendFault> {
     let mark = looks.store.read(|books| marks::get(books, &remote.name));
-    let mut lines = remote.client.open(&node.subscribe(mark.unwrap_or(0))).await?;
+    let mut lines = client.open(&node.subscribe(mark.unwrap_or(0))).await?;
     let mut heard = 0;
     while let Some(line) = lines.next().await? {
         if line.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use l402::UnixTime;
-use satstile_lightning::{Push, Status};
+use satstile_lightning::Status;
 
 use crate::clock;
 use crate::looks::{Looks, Unknown};
@@ -22,11 +22,7 @@ const GRACE_S: u64 = 600;
 
 /// When a new invoice is first asked about.
 pub(crate) fn first_look_ms(remote: &Remote, now_ms: u64) -> u64 {
-    now_ms + if tells(remote) { 30_000 } else { 3_000 }
-}
-
-fn tells(remote: &Remote) -> bool {
-    matches!(remote.push(), Some(Push::Lnd(_) | Push::Cln(_)))
+    now_ms + if remote.is_heard() { 30_000 } else { 3_000 }
 }
 
 /// Runs for ever.
@@ -36,7 +32,7 @@ pub(crate) async fn run(remote: Arc<Remote>, looks: Looks) {
         let due = looks.store.read(|books| invoices::to_look_at(books, &remote.name, clock::now_ms(), QUESTIONS));
         for (invoice, asked_before) in due.unwrap_or_default() {
             let outcome = looks.look(&remote, &invoice).await;
-            let at_ms = next_look_ms(tells(&remote), &outcome, &invoice, asked_before, clock::now());
+            let at_ms = next_look_ms(remote.is_heard(), &outcome, &invoice, asked_before, clock::now());
             let hash = invoice.payment_hash;
             let write = looks.store.write(move |books| invoices::look_again(books, hash, at_ms));
             let _ = write.await; // else it is asked about again at once, which does no harm

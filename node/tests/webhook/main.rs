@@ -1,5 +1,10 @@
 //! The node webhook from outside: real sockets, a real worker to push to, the real program where it matters.
 
+mod nwc;
+#[path = "../../../egress/tests/nwc/wallet.rs"]
+mod nwc_wallet;
+mod phoenix;
+mod phoenixd;
 mod process;
 mod relay;
 mod settlements;

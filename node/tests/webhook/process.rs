@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::nwc_wallet::{Habits, Manners, World as Relay, preimage};
+use crate::phoenix::Phoenix;
 use crate::world::*;
 
 fn program(state: &std::path::Path, arguments: &str) -> Command {
@@ -14,6 +16,7 @@ fn program(state: &std::path::Path, arguments: &str) -> Command {
         .args(["--listen", "127.0.0.1:0", "--wallet-listen", "127.0.0.1:0"])
         .args(arguments.split_whitespace())
         .env_remove("WORKER_URL")
+        .env_remove("BACKENDS")
         .env("SATSTILE_STATE", state)
         .env("RELAY_SECRETS", SECRET)
         .stdout(Stdio::piped())
@@ -24,29 +27,64 @@ fn program(state: &std::path::Path, arguments: &str) -> Command {
 struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    log: std::thread::JoinHandle<String>,
     relay: SocketAddr,
-    wallet: SocketAddr,
+    /// Of the dev node.
+    wallet: Option<SocketAddr>,
 }
 
 fn run(mut command: Command) -> Running {
     let mut child = command.spawn().unwrap();
+    // Read all the time: a full pipe would stop it.
+    let mut stderr = child.stderr.take().unwrap();
+    let log = std::thread::spawn(move || {
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).unwrap();
+        log
+    });
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
     let listening: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(listening["event"], "listening");
-    let address = |name: &str| listening[name].as_str().unwrap().parse().unwrap();
-    Running { child, stdout, relay: address("relay"), wallet: address("wallet") }
+    let address = |name: &str| listening[name].as_str().map(|address| address.parse().unwrap());
+    Running { child, stdout, log, relay: address("relay").unwrap(), wallet: address("wallet") }
 }
 
 /// Ends it as a supervisor would, and returns all that it wrote after its one line.
 fn terminate(mut running: Running) -> (bool, String, String) {
     let id = running.child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    let (mut rest, mut log) = (String::new(), String::new());
-    running.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let mut rest = String::new();
     running.stdout.read_to_string(&mut rest).unwrap();
-    (running.child.wait().unwrap().success(), rest, log)
+    (running.child.wait().unwrap().success(), rest, running.log.join().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_ends_leave_no_secret_in_the_log() {
+    // T120, at the chattiest level: a wallet that can spend, and a node with a password, both by web socket.
+    let service = "make_invoice lookup_invoice pay_invoice notifications";
+    let relay = Relay::with(Habits { service, ..Habits::of(Manners::Good) }).await;
+    let (phoenix, dir, worker) = (Phoenix::start().await, tempfile::tempdir().unwrap(), Worker::new(&[200]).await);
+    let mut command = program(dir.path(), &format!("--worker-url {}", worker.url));
+    command.env("RUST_LOG", "trace").env("BACKENDS", format!("{}\n{}", relay.key(), phoenix.connection_string()));
+    let running = tokio::task::spawn_blocking(|| run(command)).await.unwrap();
+    relay.listened_to().await;
+    phoenix.listened_to(1).await;
+    let (at, body) = (now(), create_body());
+    let signature = secrets().sign("req_1", at, &body);
+    let created = send_signed(running.relay, "req_1", &at.0.to_string(), &signature, &body).await;
+    let bolt11 = created.json()["bolt11"].as_str().unwrap().to_owned();
+    relay.settle();
+    assert_eq!(worker.after(1).await.len(), 1);
+
+    let (success, _, log) = tokio::task::spawn_blocking(|| terminate(running)).await.unwrap();
+    assert!(success, "{log}");
+    assert!(log.contains("this connection can spend") && log.contains("methods=\"pay_invoice\""), "{log}");
+    let basic = l402::encoding::to_base64(format!(":{}", crate::phoenix::PASSWORD).as_bytes());
+    for word in ["02".repeat(32), bolt11, preimage().expose_hex(), basic, crate::phoenix::PASSWORD.to_owned()] {
+        assert!(!log.contains(&word), "{word} is in the log:\n{log}");
+    }
 }
 
 #[track_caller]
@@ -77,15 +115,16 @@ async fn it_listens_pays_and_stops_without_a_secret_in_its_log() {
     command.env("RUST_LOG", "trace");
     let running = run(command);
     let password = std::fs::read_to_string(dir.path().join("wallet-password")).unwrap().trim().to_owned();
+    let wallet = running.wallet.unwrap();
     let key = std::fs::read_to_string(dir.path().join("node.key")).unwrap().trim().to_owned();
 
     let (at, body) = (now(), create_body());
     let signature = secrets().sign("req_1", at, &body);
     let created = send_signed(running.relay, "req_1", &at.0.to_string(), &signature, &body).await;
     let bolt11 = created.json()["bolt11"].as_str().unwrap().to_owned();
-    let paid = pay_with(running.wallet, &password, &bolt11).await;
+    let paid = pay_with(wallet, &password, &bolt11).await;
     let preimage = paid.json()["paymentPreimage"].as_str().unwrap().to_owned();
-    http(running.wallet, &format!("GET /?invoice={bolt11}"), "", b"").await;
+    http(wallet, &format!("GET /?invoice={bolt11}"), "", b"").await;
     let pushes = worker.after(2).await;
     assert_eq!(pushes.len(), 2);
 

@@ -35,18 +35,29 @@ pub struct World {
     pub dir: tempfile::TempDir,
     node: Node,
     arguments: String,
+    backends: Option<String>,
 }
 
 impl World {
     pub async fn new(arguments: &str) -> Self {
+        Self::start(arguments, None).await.unwrap()
+    }
+
+    /// With back ends of its own, a connection string a line.
+    pub async fn with(arguments: &str, backends: &str) -> Self {
+        Self::start(arguments, Some(backends)).await.unwrap()
+    }
+
+    /// What it says, if it does not start.
+    pub async fn start(arguments: &str, backends: Option<&str>) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let node = start(config(&dir, arguments)).await.unwrap();
-        Self { dir, node, arguments: arguments.to_owned() }
+        let node = start(config(&dir, arguments, backends)).await?;
+        Ok(Self { dir, node, arguments: arguments.to_owned(), backends: backends.map(str::to_owned) })
     }
 
     pub async fn restart(self) -> Self {
         self.node.stop().await;
-        let node = start(config(&self.dir, &self.arguments)).await.unwrap();
+        let node = start(config(&self.dir, &self.arguments, self.backends.as_deref())).await.unwrap();
         Self { node, ..self }
     }
 
@@ -93,11 +104,11 @@ impl World {
     }
 }
 
-fn config(dir: &tempfile::TempDir, arguments: &str) -> Config {
+fn config(dir: &tempfile::TempDir, arguments: &str, backends: Option<&str>) -> Config {
     let state = dir.path().to_str().unwrap();
     let fixed = ["satstile-node", "--listen", "127.0.0.1:0", "--wallet-listen", "127.0.0.1:0", "--state", state];
     let cli = Cli::parse_from(fixed.into_iter().chain(arguments.split_whitespace()));
-    Config::new(cli, Some(SECRET), None).unwrap()
+    Config::new(cli, Some(SECRET), backends).unwrap()
 }
 
 /// The worker asks for 21 sats.

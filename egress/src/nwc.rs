@@ -8,18 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use l402::{PaymentHash, UnixTime};
+use rustls::ClientConfig;
 use satstile_lightning::nwc::{Call, Chance, Heard, Info, NwcConnection, Relay, Reply, Request};
 use satstile_lightning::wallet::Outcome;
 use satstile_lightning::{BackendFault, Invoice, Order, Status, Watched};
 use tokio::time::{timeout, timeout_at};
-use tokio_rustls::TlsConnector;
 
-mod socket;
-
-use socket::Socket;
+use crate::{Socket, tls};
 
 /// How long an unused socket is kept; relays close theirs after a minute or more.
 const IDLE: Duration = Duration::from_secs(30);
+/// Before a payment, which itself may take much longer.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Asks one wallet, each question within its deadline.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ pub struct NwcClient {
 
 struct Shared {
     connection: NwcConnection,
-    tls: TlsConnector,
+    tls: Arc<ClientConfig>,
     idle: Mutex<Option<(Socket, Instant)>>,
 }
 
@@ -46,8 +46,14 @@ impl NwcClient {
     /// # Errors
     /// When the TLS library cannot be set up.
     pub fn new(connection: NwcConnection, deadline: Duration) -> io::Result<Self> {
-        let shared = Shared { connection, tls: socket::tls()?, idle: Mutex::new(None) };
+        let shared = Shared { connection, tls: Arc::new(tls::config(None)?), idle: Mutex::new(None) };
         Ok(Self { shared: Arc::new(shared), deadline })
+    }
+
+    /// The same client for requests that are answered sooner or later.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { deadline, ..self.clone() }
     }
 
     /// The connection.
@@ -80,14 +86,31 @@ impl NwcClient {
     pub async fn pay(&self, bolt11: &str, hash: PaymentHash) -> Result<Outcome, BackendFault> {
         let request = self.request(&Call::PayInvoice(bolt11))?;
         // A new one: what is written into a socket that has died unnoticed is neither sent nor refused.
-        let mut socket = timeout(self.deadline, self.open(0)).await.unwrap_or(Err(BackendFault::Unreachable))?;
+        let patience = self.deadline.min(CONNECT_DEADLINE);
+        let mut socket = timeout(patience, self.open(0)).await.unwrap_or(Err(BackendFault::Unreachable))?;
         match timeout(self.deadline, self.exchange(&mut socket, &request)).await {
             Ok(Ok(reply)) => reply.payment(hash),
             Ok(Err(_)) | Err(_) => Ok(Outcome::Unknown),
         }
     }
 
-    /// What the wallet says that it can do. `None` when the relay brings nothing from it in time.
+    /// What became of a payment that was sent earlier. Moves nothing.
+    ///
+    /// # Errors
+    /// The [`BackendFault`] that ends the call; the payment is then as unknown as before.
+    pub async fn look(&self, hash: PaymentHash) -> Result<Outcome, BackendFault> {
+        self.twice(&Call::LookupInvoice(hash)).await?.sent_payment(hash)
+    }
+
+    /// The methods that this connection may call, by the wallet's own word.
+    ///
+    /// # Errors
+    /// The [`BackendFault`] that ends the call. Not every connection may ask.
+    pub async fn methods(&self) -> Result<Vec<String>, BackendFault> {
+        self.twice(&Call::GetInfo).await?.methods()
+    }
+
+    /// What the wallet says that it can do; wallets that make a key for each connection mean that one. `None` when the relay brings nothing from it in time.
     ///
     /// # Errors
     /// [`BackendFault::Unreachable`] for the relay.
@@ -169,7 +192,7 @@ impl NwcClient {
     async fn open(&self, nth: usize) -> Result<Socket, BackendFault> {
         let relays: &[Relay] = self.shared.connection.relays();
         let relay = relays.get(nth).or(relays.first()).ok_or(BackendFault::Unreachable)?;
-        Socket::open(relay, &self.shared.tls).await
+        Socket::open(&relay.url, &[], &self.shared.tls).await
     }
 }
 
