@@ -10,7 +10,7 @@ use satstile_tests::{Stack, StackOptions};
 use serde_json::json;
 
 /// The edge tells nobody how many it has; by then it has made them.
-const FULL: Duration = Duration::from_secs(2);
+const FULL: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_pool_sells_while_the_node_is_away_and_nothing_twice_t21() {

@@ -74,6 +74,25 @@ pub async fn take(env: &Env, policy: &Policy, place: &Place, request: &Request) 
     Ok(permit)
 }
 
+/// Takes one from each budget out of what this isolate holds, or nothing from any: then ask [`take`], which may wait.
+pub fn take_held(policy: &Policy, place: &Place, request: &Request) -> bool {
+    let client = format!("client:{}", client::key(policy, request));
+    let names = [Some(client), foreign_site(place, request), Some("global".to_owned())];
+    let now_ms = Date::now().as_millis();
+    LEFT.with_borrow_mut(|held| {
+        let is_held = |name: &String| held.get(name).is_some_and(|block| block.left > 0 && now_ms < block.until_ms);
+        if !names.iter().flatten().all(is_held) {
+            return false;
+        }
+        for name in names.iter().flatten() {
+            if let Some(block) = held.get_mut(name) {
+                block.left -= 1;
+            }
+        }
+        true
+    })
+}
+
 /// One of a budget, out of the block that this isolate holds, or of a new one; or the seconds until there may be one.
 async fn take_one(env: &Env, name: String, per_minute: u32) -> Result<Result<(), u64>, Refusal<'static>> {
     let now_ms = Date::now().as_millis();
@@ -96,7 +115,11 @@ async fn take_one(env: &Env, name: String, per_minute: u32) -> Result<Result<(),
             if held.len() >= HELD {
                 held.retain(|_, block| block.left > 0 && now_ms < block.until_ms);
             }
-            if held.len() < HELD {
+            if let Some(block) = held.get_mut(&name) {
+                // Of several who asked at the same time, all were given.
+                let unused = if now_ms < block.until_ms { block.left } else { 0 };
+                *block = Block { left: unused.saturating_add(left), until_ms: now_ms + BLOCK_MS };
+            } else if held.len() < HELD {
                 held.insert(name, Block { left, until_ms: now_ms + BLOCK_MS });
             }
         });

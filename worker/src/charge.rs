@@ -1,12 +1,13 @@
 //! A request that did not pay: let it through after all (dry run, free allowance), or sell.
 
+use l402::bolt11::Invoice;
 use l402::caveat;
 use l402::challenge::Challenge;
 use l402::cookie::{WAIT_MARGIN_S, Waiting};
 use l402::decide::Quote;
 use l402::identifier::Identifier;
 use l402::policy::{FreeAllowance, Mode};
-use l402::problem::Refusal;
+use l402::problem::{Answer, Refusal};
 use l402::token::Token;
 use serde_json::json;
 use worker::{Context, Env, Request, Result};
@@ -47,7 +48,7 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
     if let Some(unverified_wait) = &quote.unverified_wait {
         match wait::resume(gate, quote, unverified_wait, env, ctx).await? {
             Waited::Unlocked(answer) => return Ok(Admission::answer(&answer)),
-            Waited::Same(challenge) => return Ok(show(gate, quote, &challenge, None)),
+            Waited::Same(challenge) => return Ok(Admission::answer(&show(gate, quote, &challenge, None))),
             Waited::Over(watched) => previous = watched.map(|waiting| waiting.token),
         }
     }
@@ -67,14 +68,59 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
         Err(NodeFault::Wrong) => return Ok(Admission::refuse(&Refusal::BadInvoice, false)),
     };
     pool::refill(ctx, quote.service, &quote.place.host);
-    // (4) The token that this invoice pays for.
+    totals::count(env, ctx, &quote.service.id, |counts| counts.challenges += 1);
+    Ok(Admission::answer(&sell(gate, quote, bolt11, invoice, previous)?))
+}
+
+/// The whole of the above where nothing has to be waited for: live, nothing given away, nobody's page that waits, an
+/// invoice at hand, and the budgets as well. Then the request crosses the wasm border once.
+pub fn at_once(gate: &Gate, quote: &Quote<'_>, request: &Request) -> Option<AtOnce> {
+    let (service, host, policy) = (quote.service, &quote.place.host, &gate.policy);
+    let is_plain = policy.mode == Mode::Live
+        && service.free_allowance.is_none()
+        && !quote.is_head
+        && quote.unverified_wait.is_none();
+    if !is_plain
+        || !pool::has_one(service, host, policy.invoice_expiry_s)
+        || !budget::take_held(policy, &quote.place, request)
+    {
+        return None;
+    }
+    let (bolt11, invoice) = pool::take(service, host, policy.invoice_expiry_s)?;
+    let answer = sell(gate, quote, bolt11, invoice, None).map_err(|e| log::failed("charge", &e.to_string())).ok()?;
+    totals::gather(&service.id, |counts| counts.challenges += 1);
+    let leaves_work = totals::is_due() || pool::wanted(service, host) > 0;
+    Some(AtOnce { answer, leaves_work: leaves_work.then(|| format!("{} {host}", service.id)) })
+}
+
+/// A 402 without waiting, and what is to be done after it.
+pub struct AtOnce {
+    pub answer: Answer,
+    /// For [`afterwards`].
+    pub leaves_work: Option<String>,
+}
+
+/// What [`at_once`] left: counts to write, a pool to fill.
+pub fn afterwards(gate: &Gate, work: &str, env: &Env, ctx: &Context) {
+    if totals::is_due() {
+        totals::write_soon(env, ctx);
+    }
+    let Some((service, host)) = work.split_once(' ') else { return };
+    if let Some(service) = gate.policy.service_named(service) {
+        pool::refill(ctx, service, host);
+    }
+}
+
+/// The token that this invoice pays for, and the 402 with both.
+fn sell(gate: &Gate, quote: &Quote<'_>, bolt11: String, invoice: Invoice, previous: Option<String>) -> Result<Answer> {
+    let price = i64::try_from(quote.service.price.0).unwrap_or(i64::MAX);
+    let reason = quote.reason.map_or_else(|| "no credential".to_owned(), |denial| denial.to_string());
     let identifier = Identifier::new(invoice.payment_hash, gate.keys.minting_id(), crypto::random()?);
     let valid_until = invoice.expires_at().plus(quote.service.valid_s);
     let caveats = caveat::minted(&gate.policy, quote.service, quote.route, valid_until);
     let token = Token::mint(&gate.keys, identifier, &caveats).map_err(|denial| denial.to_string())?;
     let challenge = Challenge::new(quote.service, quote.route, &quote.place, &gate.keys, &token, bolt11, invoice)
         .map_err(|fault| fault.to_string())?;
-    totals::count(env, ctx, &quote.service.id, |counts| counts.challenges += 1);
     let payment = challenge.invoice.payment_hash.short();
     log::event(
         "challenge",
@@ -89,7 +135,7 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
 }
 
 /// The 402, for people or for programs; the same header fields for both.
-fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<Waiting>) -> Admission {
+fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<Waiting>) -> Answer {
     let mut answer = challenge.answer(quote.payment_first, quote.reason);
     if quote.wants_html {
         let path = quote.pass.url.strip_prefix(&gate.policy.origin).unwrap_or("/");
@@ -104,7 +150,7 @@ fn show(gate: &Gate, quote: &Quote<'_>, challenge: &Challenge, waiting: Option<W
                 .push(("set-cookie", waiting.set_cookie(&gate.keys, &quote.service.scope(quote.route), life_s)));
         }
     }
-    Admission::answer(&answer)
+    answer
 }
 
 /// The verdict to forward for nothing, while the client's allowance lasts. Whatever goes wrong here

@@ -37,9 +37,12 @@ mod verdict;
 mod wait;
 mod watch;
 
+use l402::decide::Quote;
 use l402::{Decision, Request, UnixTime};
 use wasm_bindgen::prelude::*;
 use worker::Env;
+
+use gate::Setup;
 
 /// Reads the configuration; the shim calls it once for each new instance. `build` names the widget's files.
 #[wasm_bindgen]
@@ -52,7 +55,7 @@ pub fn configure(env: &Env, policy_file: &str, build: &str, shim: exchange::Shim
 /// The verdict on a request, in the words of [`verdict`]; empty before [`configure`].
 #[wasm_bindgen]
 #[must_use]
-pub fn decide(method: &str, url: &str, headers: &str, has_body: bool, now_s: f64) -> String {
+pub fn decide(unread: &web_sys::Request, method: &str, url: &str, headers: &str, has_body: bool, now_s: f64) -> String {
     let request = Request { method, url, headers, has_body };
     gate::with(|gate| match gate.decide(&request, UnixTime(now_s as u64)) {
         Decision::Free(pass) | Decision::Paid(pass) => verdict::forward(&pass),
@@ -62,9 +65,32 @@ pub fn decide(method: &str, url: &str, headers: &str, has_body: bool, now_s: f64
         }
         Decision::Preflight(methods) => verdict::respond(&http::preflight(&methods.to_string().replace(',', ", "))),
         Decision::Own(name, _) => files::verdict(gate, &name, &request).unwrap_or_else(|| verdict::ADMIT.to_owned()),
-        Decision::Claim(_) | Decision::Charge(_) => verdict::ADMIT.to_owned(),
+        Decision::Charge(quote) => at_once(gate, &quote, unread).unwrap_or_else(|| verdict::ADMIT.to_owned()),
+        Decision::Claim(_) => verdict::ADMIT.to_owned(),
     })
     .unwrap_or_default()
+}
+
+fn at_once(setup: &Setup, quote: &Quote<'_>, unread: &web_sys::Request) -> Option<String> {
+    let Setup::Ready(gate) = setup else { return None };
+    // Another handle on the same request: its own `clone` would copy the body, too.
+    let request: web_sys::Request = JsValue::clone(unread).unchecked_into();
+    let sold = charge::at_once(gate, quote, &request.into())?;
+    Some(match sold.leaves_work {
+        None => verdict::respond(&sold.answer),
+        Some(work) => verdict::respond_and(&sold.answer, &work),
+    })
+}
+
+/// What an answer left to be done, in the words that its verdict had.
+#[wasm_bindgen]
+pub fn afterwards(work: &str, env: &Env, ctx: worker::worker_sys::Context) {
+    let ctx = worker::Context::new(ctx);
+    gate::with(|setup| {
+        if let Setup::Ready(gate) = setup {
+            charge::afterwards(gate, work, env, &ctx);
+        }
+    });
 }
 
 /// What the shim does to responses, as JSON: `0` for free routes, `1` for paid ones.

@@ -1,8 +1,9 @@
 //! Invoices made ahead, so that a 402 waits for no node (`pool` in the policy; off without it).
 //!
 //! They are in this isolate's memory and nowhere else: what is lost with it was shown to nobody, and runs out unpaid.
-//! Each is handed out once (T21). Whoever takes one sees to it that another comes, a moment later and after the answer,
-//! so a crowd is served first; the budgets are charged for what is handed out, and what lies here is bounded (T58).
+//! Each is handed out once (T21). Whoever takes one when there are few sees to it that more come, a moment later and
+//! after the answer, so a crowd is served first; the budgets are charged for what is handed out, and what lies here is
+//! bounded (T58).
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -16,10 +17,12 @@ use worker::{Context, Date, Delay};
 use crate::gate::{self, Setup};
 use crate::{http, invoice};
 
-/// How many are made for one that is taken, while there are too few.
-const AT_ONCE: usize = 4;
+/// How many are made after one answer: a platform lets one event make fifty requests.
+const AT_ONCE: usize = 40;
+/// They are made when this part of a pool is gone.
+const GONE: usize = 4;
 /// How long after the answer they are made.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_secs(1);
 /// When those that were to come are given up, in milliseconds: the runtime may end what runs after an answer.
 const STALE_MS: u64 = 30_000;
 /// How many pools an isolate has, one for each service and host.
@@ -46,15 +49,17 @@ impl Pool {
         }
     }
 
-    /// How many may be set off for now, and notes that they are.
-    fn set_off(&mut self, size: usize, now_ms: u64) -> usize {
+    /// How many should be set off for now.
+    fn wanted(&self, size: usize, now_ms: u64) -> usize {
+        let coming = self.coming.iter().filter(|(since_ms, _)| now_ms.saturating_sub(*since_ms) < STALE_MS);
+        let coming: usize = coming.map(|(_, count)| count).sum();
+        let missing = size.saturating_sub(self.ready.len() + coming);
+        if missing < (size / GONE).clamp(1, AT_ONCE) { 0 } else { missing.min(AT_ONCE) }
+    }
+
+    fn set_off(&mut self, count: usize, now_ms: u64) {
         self.coming.retain(|(since_ms, _)| now_ms.saturating_sub(*since_ms) < STALE_MS);
-        let coming: usize = self.coming.iter().map(|(_, count)| count).sum();
-        let count = size.saturating_sub(self.ready.len() + coming).min(AT_ONCE);
-        if count > 0 {
-            self.coming.push((now_ms, count));
-        }
-        count
+        self.coming.push((now_ms, count));
     }
 
     fn arrived(&mut self, since_ms: u64, count: usize) {
@@ -74,19 +79,33 @@ pub fn take(service: &Service, host: &str, expiry_s: u64) -> Option<(String, Inv
     })
 }
 
+/// Whether one is ready.
+pub fn has_one(service: &Service, host: &str, expiry_s: u64) -> bool {
+    let has_one = |pool: &mut Pool| {
+        pool.drop_old(expiry_s, http::now());
+        !pool.ready.is_empty()
+    };
+    service.pool.is_some() && POOLS.with_borrow_mut(|pools| pools.get_mut(&name(service, host)).is_some_and(has_one))
+}
+
+/// How many should be made now.
+pub fn wanted(service: &Service, host: &str) -> usize {
+    let Some(size) = service.pool else { return 0 };
+    let (name, now_ms) = (name(service, host), Date::now().as_millis());
+    POOLS.with_borrow(|pools| match pools.get(&name) {
+        None if pools.len() >= POOLS_MAX => 0,
+        pool => pool.unwrap_or(&Pool::default()).wanted(usize::try_from(size).unwrap_or(0), now_ms),
+    })
+}
+
 /// Sees to it that there will be enough.
 pub fn refill(ctx: &Context, service: &Service, host: &str) {
-    let Some(size) = service.pool else { return };
-    let (name, since_ms) = (name(service, host), Date::now().as_millis());
-    let count = POOLS.with_borrow_mut(|pools| {
-        if pools.len() >= POOLS_MAX && !pools.contains_key(&name) {
-            return 0;
-        }
-        pools.entry(name.clone()).or_default().set_off(usize::try_from(size).unwrap_or(0), since_ms)
-    });
+    let count = wanted(service, host);
     if count == 0 {
         return;
     }
+    let (name, since_ms) = (name(service, host), Date::now().as_millis());
+    POOLS.with_borrow_mut(|pools| pools.entry(name.clone()).or_default().set_off(count, since_ms));
     let (service, host) = (service.id.clone(), host.to_owned());
     ctx.wait_until(async move {
         Delay::from(PAUSE).await;

@@ -55,9 +55,9 @@ const asked = (request) => {
   return [request.method, request.url, fields, bodyOf(request) !== null];
 };
 
-const decide = (request, env) => {
+const decide = (request, read, env) => {
   renew();
-  const ask = () => rust.decide(...request, Date.now() / 1000);
+  const ask = () => rust.decide(request, ...read, Date.now() / 1000);
   // Empty: this instance is new and has not read its configuration.
   return ask() || (rust.configure(env, policyFile, build, { exchange }), rules.clear(), ask());
 };
@@ -291,9 +291,14 @@ export default {
   async fetch(request, env, ctx) {
     try {
       const read = asked(request);
-      const verdict = decide(read, env);
+      const verdict = decide(request, read, env);
       if (verdict[0] === "F") return await forward(request, verdict, env, ctx);
       if (verdict[0] === "R") return respond(verdict);
+      if (verdict[0] === "*") {
+        const end = verdict.indexOf("\n");
+        rust.afterwards(verdict.slice(1, end), env, ctx);
+        return respond(verdict.slice(end + 1));
+      }
       const file = verdict[0] === "S" && serve(verdict);
       if (file) return file;
       const answer = await run(() => rust.admit(request, ...read, env, ctx));

@@ -19,6 +19,14 @@ const TURN_LASTS_MS: u64 = 5_000;
 
 /// Adds to one service's counts, soon.
 pub fn count(env: &Env, ctx: &Context, service: &str, add: impl FnOnce(&mut Counts)) {
+    gather(service, add);
+    if is_due() {
+        write_soon(env, ctx);
+    }
+}
+
+/// Adds to one service's counts, to be written by whoever finds that [`is_due`].
+pub fn gather(service: &str, add: impl FnOnce(&mut Counts)) {
     GATHERED.with_borrow_mut(|all| match all.iter_mut().find(|(name, _)| name == service) {
         Some((_, counts)) => add(counts),
         None => {
@@ -27,21 +35,27 @@ pub fn count(env: &Env, ctx: &Context, service: &str, add: impl FnOnce(&mut Coun
             all.push((service.to_owned(), counts));
         }
     });
-    let now_ms = Date::now().as_millis();
-    // Whoever was to add may have been dropped by the runtime, so the turn passes on after a while.
-    if now_ms.saturating_sub(TURN_MS.get()) >= TURN_LASTS_MS {
-        TURN_MS.set(now_ms);
-        let env = env.clone();
-        ctx.wait_until(async move {
-            Delay::from(Duration::from_secs(1)).await;
-            TURN_MS.set(0);
-            for (service, counts) in GATHERED.with_borrow_mut(core::mem::take) {
-                if let Err(error) = ask::<Counts>(&env, binding::TOTALS, &service, "add", &counts).await {
-                    log::failed("totals", &error.to_string());
-                }
+}
+
+/// Whether it is nobody's turn to write. Whoever had it may have been dropped by the runtime, so it passes on after a
+/// while.
+pub fn is_due() -> bool {
+    Date::now().as_millis().saturating_sub(TURN_MS.get()) >= TURN_LASTS_MS
+}
+
+/// Takes the turn, and writes in a second what was gathered until then.
+pub fn write_soon(env: &Env, ctx: &Context) {
+    TURN_MS.set(Date::now().as_millis());
+    let env = env.clone();
+    ctx.wait_until(async move {
+        Delay::from(Duration::from_secs(1)).await;
+        TURN_MS.set(0);
+        for (service, counts) in GATHERED.with_borrow_mut(core::mem::take) {
+            if let Err(error) = ask::<Counts>(&env, binding::TOTALS, &service, "add", &counts).await {
+                log::failed("totals", &error.to_string());
             }
-        });
-    }
+        }
+    });
 }
 
 /// What one service has seen so far.

@@ -13,6 +13,8 @@
 //!
 //! {…}
 //!
+//! *api example.com               a line before it: this is left to be done after the answer
+//!
 //! S304                           respond with a file of the widget, or without it
 //! Uwidget.js                     which one; where it is not there, ask `admit`
 //! =cache-control:…               field
@@ -82,6 +84,12 @@ pub fn respond(answer: &Answer) -> String {
     text.push_str("\n\n");
     text.push_str(&answer.body);
     text
+}
+
+/// The same, with work that is left to be done.
+#[must_use]
+pub fn respond_and(answer: &Answer, work: &str) -> String {
+    format!("*{work}\n{}", respond(answer))
 }
 
 /// The rules of one number, with the operator's limits, as JSON for the shim.

@@ -21,14 +21,17 @@ use crate::cpu;
 use crate::report::Figures;
 use crate::scenario::Scenario;
 
-/// Connections are open and code is warm before anything counts.
+/// Connections are open and code is warm before anything counts. Bursts are short, and what is compiled on the way must
+/// have been compiled before.
 const WARM_UP: Duration = Duration::from_millis(500);
+const WARM_UP_FOR_BURSTS: Duration = Duration::from_secs(3);
 /// One request; a proxy that hangs must not hang us.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// Of a line in bursts: how many a round, and the quiet before each, in which a pool fills up.
 const BURSTS: u32 = 5;
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(4);
+const TRICKLE: Duration = Duration::from_millis(5);
 
 /// When a connection stops asking.
 #[derive(Clone)]
@@ -58,11 +61,12 @@ impl Until {
 
 /// Runs one line for `each`, or in bursts, and says what it took.
 pub async fn measure(scenario: &Scenario, connections: usize, each: Duration) -> Result<Figures> {
-    run(scenario, connections, Until::of(scenario, WARM_UP)).await?;
+    let warm_up = if scenario.burst.is_some() { WARM_UP_FOR_BURSTS } else { WARM_UP };
+    run(scenario, connections, Until::Time(Instant::now() + warm_up)).await?;
     let (mut took, mut cpu, mut latencies) = (Duration::ZERO, Duration::ZERO, Vec::new());
     for _ in 0..if scenario.burst.is_some() { BURSTS } else { 1 } {
         if scenario.burst.is_some() {
-            tokio::time::sleep(QUIET).await;
+            quiet(scenario).await?;
         }
         let (cpu_before, start) = (cpu::used(scenario.pid)?, Instant::now());
         latencies.extend(run(scenario, connections, Until::of(scenario, each)).await?);
@@ -80,6 +84,21 @@ pub async fn measure(scenario: &Scenario, connections: usize, each: Duration) ->
         p99_ms: at(99),
         cpu_us: cpu.as_secs_f64() * 1e6 / count,
     })
+}
+
+/// A trickle of requests that nobody charges for: a proxy in use, and no more than that.
+async fn quiet(scenario: &Scenario) -> Result<()> {
+    let end = Instant::now() + QUIET;
+    let free = Target::of(&Scenario { path: "/free/echo", status: 200, authorization: None, ..*scenario })?;
+    let mut sender = connect(&free).await?;
+    while Instant::now() < end {
+        one_request(&mut sender, &free).await?;
+        tokio::time::sleep(TRICKLE).await;
+        if sender.ready().await.is_err() {
+            sender = connect(&free).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Latencies of every answer until the time is over, or the burst.
