@@ -10,6 +10,7 @@ use crate::fault::Denial;
 use crate::policy::{Policy, Service};
 use crate::route::{Methods, Route};
 use crate::time::UnixTime;
+use crate::token::ATTESTED;
 
 /// The request as far as caveats can speak about it.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ pub struct Demand<'a> {
     pub route: &'a str,
     /// The one method of the request.
     pub method: Methods,
+    /// Whether the service takes the word of its node for a payment, now.
+    pub allow_attested: bool,
     /// The shell's clock.
     pub now: UnixTime,
 }
@@ -91,7 +94,7 @@ pub fn minted(policy: &Policy, service: &Service, route: &Route, valid_until: Un
 }
 
 /// Whether a list has exactly the names that [`minted`] gives this service, so that nobody has
-/// attenuated it (C5).
+/// attenuated it (C5). The edge's own [`ATTESTED`] may follow.
 #[must_use]
 pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8]>) -> bool {
     let valid_until = format!("{}_valid_until", service.id);
@@ -102,9 +105,10 @@ pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8
     if service.uses.is_some() {
         expected.push("satstile_uses");
     }
-    let names =
-        caveats.map(|c| core::str::from_utf8(c).ok().and_then(|c| c.split_once('=')).map_or("", |(name, _)| name));
-    names.eq(expected)
+    let caveats: Vec<_> = caveats.collect();
+    let caveats = caveats.strip_suffix(&[ATTESTED.as_bytes()]).unwrap_or(&caveats);
+    let name = |c: &&'c [u8]| core::str::from_utf8(c).ok().and_then(|c| c.split_once('=')).map_or("", |(name, _)| name);
+    caveats.iter().map(name).eq(expected)
 }
 
 /// The service that a token was minted for: the first name of its first `services` caveat.
@@ -156,6 +160,7 @@ struct Seen<'c> {
     valid_until: Option<UnixTime>,
     minted_until: Option<UnixTime>,
     audience: bool,
+    attested: bool,
     methods: Option<Methods>,
     route: bool,
     digest: Option<[u8; 32]>,
@@ -195,6 +200,13 @@ impl<'c> Seen<'c> {
             }
             "satstile_uses" => narrow(&mut self.uses, value)?,
             "satstile_budget_msat" => narrow(&mut self.budget_msat, value)?,
+            // Whether that was said is the verifier's; here it is whether this service takes it.
+            "satstile_attested" => {
+                hold(value == "1", Denial::UnknownCaveat)?;
+                hold(!self.attested, Denial::WidenedCaveat)?;
+                hold(demand.allow_attested, Denial::AttestedOnly)?;
+                self.attested = true;
+            }
             _ if name.starts_with("satstile") => return Err(Denial::UnknownCaveat),
             _ if name.strip_suffix("_valid_until") == Some(demand.service) => {
                 let until = UnixTime::from_decimal(value).ok_or(Denial::UnknownCaveat)?;
@@ -253,7 +265,14 @@ mod tests {
         ["services=api:0", "api_valid_until=1900000600", "satstile_aud=demo", "satstile_methods=GET,HEAD"];
 
     fn demand() -> Demand<'static> {
-        Demand { deployment: "demo", service: "api", route: "00ff", method: Methods::one("GET").unwrap(), now: NOW }
+        Demand {
+            deployment: "demo",
+            service: "api",
+            route: "00ff",
+            method: Methods::one("GET").unwrap(),
+            allow_attested: false,
+            now: NOW,
+        }
     }
 
     fn with(more: &[&str]) -> Result<Terms, Denial> {
@@ -306,6 +325,43 @@ mod tests {
         check(&["services=api:0,dear:0"], Err(Denial::WidenedCaveat));
         check(&["satstile_methods=HEAD"], Err(Denial::OtherMethod));
         assert_eq!(with(&["satstile_uses=3", "satstile_uses=2"]).unwrap().uses, Some(2));
+    }
+
+    #[test]
+    fn the_nodes_word_is_taken_where_the_policy_says_so() {
+        let at = |allow_attested, more: &[&str]| {
+            let caveats = MINTED.iter().chain(more).map(|c| c.as_bytes());
+            clear(caveats, &Demand { allow_attested, ..demand() }).map(|_| ())
+        };
+        assert_eq!(at(true, &[ATTESTED]), Ok(()));
+        assert_eq!(at(true, &[ATTESTED, "satstile_uses=1"]), Ok(()));
+        assert_eq!(at(false, &[ATTESTED]), Err(Denial::AttestedOnly));
+        assert_eq!(at(true, &[ATTESTED, ATTESTED]), Err(Denial::WidenedCaveat));
+        for unreadable in ["satstile_attested=0", "satstile_attested=", "satstile_attested", "satstile_attested=1 "] {
+            assert_eq!(at(true, &[unreadable]), Err(Denial::UnknownCaveat), "{unreadable}");
+        }
+        // It is no way to widen a grant: a token without it needs none.
+        assert_eq!(at(false, &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_token_is_as_minted_with_the_edges_own_caveat_last_and_with_no_other() {
+        let policy = Policy::from_json(
+            r#"{"version": 1, "deployment": "demo", "origin": "http://127.0.0.1:8789", "network": "regtest",
+                "services": {"api": {"price_msat": 1000, "valid_s": 600, "routes": [{"path": "/api"}]}}}"#,
+        )
+        .unwrap();
+        let is = |more: &[&str]| is_as_minted(&policy.services[0], MINTED.iter().chain(more).map(|c| c.as_bytes()));
+        assert!(is(&[]) && is(&[ATTESTED]));
+        for narrowed in [
+            &[ATTESTED, ATTESTED][..],
+            &[ATTESTED, "satstile_uses=1"],
+            &["satstile_uses=1", ATTESTED],
+            &["satstile_attested=2"],
+            &["foreign=1"],
+        ] {
+            assert!(!is(narrowed), "{narrowed:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub enum Credential {
     Payment(UnverifiedCharge),
 }
 
-/// Tokens and a preimage that claim to belong together.
+/// Tokens and a preimage that claim to belong together. In the preimage's place may stand an attestation, which has
+/// its form (C5).
 #[derive(Clone, Debug)]
 pub struct UnverifiedL402 {
     tokens: Vec<UnverifiedToken>,
@@ -132,9 +133,11 @@ impl UnverifiedL402 {
     pub fn verify(self, keys: &Keys) -> Result<Verified, Denial> {
         // (1) Every macaroon is ours and unchanged.
         let tokens: Vec<_> = self.tokens.into_iter().map(|token| token.verify(keys)).collect::<Result<_, _>>()?;
-        // (2) The one preimage pays for all of them. The hash is public, so plain comparison will do.
-        let paid = self.preimage.payment_hash();
-        if tokens.iter().any(|token| token.identifier.payment_hash != paid) {
+        // (2) The one second half pays for all of them, and they are one purchase.
+        let paid = tokens.first().map(|token| token.identifier.payment_hash);
+        let is_paid =
+            |token: &Token| Some(token.identifier.payment_hash) == paid && token.is_proven_by(keys, &self.preimage);
+        if !tokens.iter().all(is_paid) {
             return Err(Denial::WrongPreimage);
         }
         // (3) None of them was signed with a key that is out of service.
@@ -163,7 +166,7 @@ impl Verified {
         let (Some(terms), Some(first)) = (all, self.tokens.first()) else {
             return Err(Denial::MissingCaveat);
         };
-        Ok(Paid { payment_hash: self.preimage.payment_hash(), token: fingerprint(&first.identifier.token_id), terms })
+        Ok(Paid { payment_hash: first.identifier.payment_hash, token: fingerprint(&first.identifier.token_id), terms })
     }
 
     /// The one token and its proof, where there is only one: what a cookie can hold, or another device.

@@ -197,7 +197,14 @@ fn examine<'p>(
         pass: pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID),
         place: place.clone(),
     };
-    let demand = Demand { deployment: &policy.deployment, service: &service.id, route: &route.id, method, now };
+    let demand = Demand {
+        deployment: &policy.deployment,
+        service: &service.id,
+        route: &route.id,
+        method,
+        allow_attested: service.allow_attested,
+        now,
+    };
     let credential = match authorization {
         Some(value) => Credential::parse(value)?,
         // A stale or broken cookie is a visitor without a ticket, not a forger.

@@ -88,6 +88,8 @@ pub enum Denial {
     WidenedCaveat,
     /// A caveat under our own prefix that nothing here enforces, or that cannot be read (T9).
     UnknownCaveat,
+    /// Only the node's word says that it was paid, and the service does not take that (C5).
+    AttestedOnly,
     /// Every use that was paid for has been delivered.
     UsedUp,
     /// The Payment challenge is not one of ours, or not for this route.
@@ -133,6 +135,7 @@ impl fmt::Display for Denial {
             Self::MissingCaveat => "the token lacks a required caveat",
             Self::WidenedCaveat => "a later caveat of the token is wider than an earlier one",
             Self::UnknownCaveat => "the token has a caveat that is not known here",
+            Self::AttestedOnly => "the token rests on the word of the node, which the service does not take",
             Self::UsedUp => "the token is used up",
             Self::UnknownChallenge => "the challenge is not one of ours for this resource",
             Self::ChallengeExpired => "the challenge has expired",

@@ -15,6 +15,7 @@ use crate::identifier::Identifier;
 use crate::secret::{Secret, SecretFault};
 
 const ROOT_KEY_LABEL: &[u8] = b"satstile root key v0";
+const ATTESTATION_LABEL: &[u8] = b"satstile attestation v0";
 
 /// How many master keys may be live at once (T15).
 pub const LIVE_KEYS_MAX: usize = 4;
@@ -165,11 +166,29 @@ impl Keys {
 
     /// The root key of a token, when its master key is known.
     pub(crate) fn root_key(&self, identifier: &Identifier) -> Option<RootKey> {
-        let master = self.masters.iter().find(|m| m.id == identifier.key_id())?;
-        let mut key = [0; 32];
-        master.extracted.expand_multi_info(&[ROOT_KEY_LABEL, &identifier.to_bytes()], &mut key).ok()?;
+        let master = self.master(identifier)?;
+        let key = master.expand(ROOT_KEY_LABEL, identifier)?;
         // Macaroon libraries run every root key through one more HMAC (`wire.md` §2).
         Some(RootKey { key: MacaroonKey::generate(&key), retired: master.retired })
+    }
+
+    /// What stands in for the preimage of a token whose payment the node attests without one. It is of this token
+    /// alone, and no root key, seal or other secret of ours (T17); a master that is retired still checks it.
+    pub(crate) fn attestation(&self, identifier: &Identifier) -> Option<[u8; 32]> {
+        self.master(identifier)?.expand(ATTESTATION_LABEL, identifier)
+    }
+
+    fn master(&self, identifier: &Identifier) -> Option<&Master> {
+        self.masters.iter().find(|m| m.id == identifier.key_id())
+    }
+}
+
+impl Master {
+    /// HKDF-Expand over `label ‖ identifier`. The identifier's length is fixed, so no two labels meet.
+    fn expand(&self, label: &[u8], identifier: &Identifier) -> Option<[u8; 32]> {
+        let mut key = [0; 32];
+        self.extracted.expand_multi_info(&[label, &identifier.to_bytes()], &mut key).ok()?;
+        Some(key)
     }
 }
 
@@ -230,6 +249,23 @@ pub(crate) mod tests {
         assert_ne!(root(1, 1).unwrap().key, root(1, 2).unwrap().key);
         assert!(root(2, 1).unwrap().retired && !root(1, 1).unwrap().retired);
         assert!(root(3, 1).is_none());
+    }
+
+    #[test]
+    fn an_attestation_is_of_one_token_and_of_one_master_t17() {
+        let keys = Keys::parse(&format!("1:{},2!:{}", key(1), key(2)), &key(9)).unwrap();
+        let id = |id: u8, hash: u8, r: u8| Identifier::new(PaymentHash([hash; 32]), id, [r; 31]);
+        let of = |identifier: &Identifier| keys.attestation(identifier);
+        let ours = of(&id(1, 7, 1)).unwrap();
+        // Pinned: HKDF-SHA256, the label `satstile attestation v0`, the 66 bytes; credentials out there hold it.
+        assert_eq!(hex::encode(ours), "2ced75d43811b8fa3d671b875595d4a9e35759283acffd68073f62533abe69de");
+        for other in [id(1, 7, 2), id(1, 8, 1), id(2, 7, 1)] {
+            assert_ne!(of(&other).unwrap(), ours, "{other:?}");
+        }
+        assert_eq!(of(&id(3, 7, 1)), None);
+        // Not the root key, nor what it is made of.
+        assert_ne!(MacaroonKey::generate(&ours), keys.root_key(&id(1, 7, 1)).unwrap().key);
+        assert_ne!(MacaroonKey::from(ours), keys.root_key(&id(1, 7, 1)).unwrap().key);
     }
 
     #[test]

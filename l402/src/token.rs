@@ -3,11 +3,13 @@
 use core::fmt;
 
 use macaroon::{Caveat, Format, Macaroon, Verifier};
+use subtle::ConstantTimeEq;
 
 use crate::encoding::{base64_any, to_base64};
 use crate::fault::{Denial, Malformed};
 use crate::identifier::Identifier;
 use crate::keys::Keys;
+use crate::preimage::Preimage;
 use crate::secret::fingerprint;
 
 /// Longest token that is looked at, in characters.
@@ -16,6 +18,10 @@ pub const TOKEN_CHARS_MAX: usize = 6 * 1024;
 pub const CAVEATS_MAX: usize = 48;
 /// Location that minted tokens name; the field's "who made this", not part of the signature.
 pub const LOCATION: &str = "satstile";
+
+/// The caveat of a token that was paid by the word of the node, without a preimage (C5). The edge adds it; who adds it
+/// alone has gained nothing, since the second half of the credential must then be what the edge alone can tell.
+pub const ATTESTED: &str = "satstile_attested=1";
 
 /// A well-formed macaroon with an L402 identifier. Says nothing yet about who made it.
 #[derive(Clone)]
@@ -123,6 +129,43 @@ impl Token {
         // Fails past 64 KiB a field only; `Policy` bounds every name and value in `caveats`.
         let macaroon = made.map_err(|_| Denial::UnknownCaveat)?;
         Ok(Self { macaroon, identifier, is_retired: root.retired })
+    }
+
+    /// Whether its second half is an attestation instead of a preimage: [`ATTESTED`] stands in it, once. Says nothing
+    /// about payment, since every holder can add a caveat.
+    #[must_use]
+    pub fn takes_attestation(&self) -> bool {
+        self.caveats().filter(|caveat| *caveat == ATTESTED.as_bytes()).count() == 1
+    }
+
+    /// The second half of a credential proves that its invoice was paid: by arithmetic, or because nobody but a holder
+    /// of the master key could have told it, which the edge does once the node says so. Never both ways: a token that
+    /// takes the one takes no other.
+    #[must_use]
+    pub(crate) fn is_proven_by(&self, keys: &Keys, unverified_proof: &Preimage) -> bool {
+        match self.takes_attestation() {
+            // The hash is public, so plain comparison will do.
+            false => unverified_proof.payment_hash() == self.identifier.payment_hash,
+            true => keys
+                .attestation(&self.identifier)
+                .is_some_and(|attestation| bool::from(attestation.ct_eq(unverified_proof.expose()))),
+        }
+    }
+
+    /// The same token with [`ATTESTED`], and the attestation that goes with it in a preimage's place (C5). Call it only
+    /// once the node has said that this invoice was settled, in full.
+    ///
+    /// `None` for a token of a retired master, which attests nothing new, or one that can take no more caveats.
+    #[must_use]
+    pub fn attest(mut self, keys: &Keys) -> Option<(Self, Preimage)> {
+        if self.is_retired {
+            return None;
+        }
+        if !self.takes_attestation() {
+            self.macaroon.add_first_party_caveat(ATTESTED).ok()?;
+        }
+        let attestation = keys.attestation(&self.identifier).filter(|_| self.takes_attestation())?;
+        Some((self, Preimage::new(attestation)))
     }
 
     /// The caveats' bytes, in order.

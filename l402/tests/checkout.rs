@@ -109,6 +109,70 @@ fn a_server_that_lies_about_the_payment_opens_nothing() {
     }
 }
 
+/// A macaroon with two caveats, whose last 35 of 63 bytes change when another is added; and with the edge's.
+const TOKEN: &str = "AgEIc2F0c3RpbGUCAmlkAAIDYT0xAAIDYj0xAAAGIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+const ATTESTED_TOKEN: &str = "AgEIc2F0c3RpbGUCAmlkAAIDYT0xAAIDYj0xAAITc2F0c3RpbGVfYXR0ZXN0ZWQ9MQAABiAfHh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIBAA==";
+
+/// A page that shows invoice 1 with that token.
+fn with_token() -> Page {
+    let mut page = Page::new();
+    page.step(Event::Start);
+    let mut offer = offer(1, Msat(21_000), NOW);
+    offer.token = TOKEN.to_owned();
+    page.step(Event::Answered(Answer::Offer(Box::new(offer), UnverifiedTerms::default())));
+    page.is(Phase::Waiting);
+    page.step(Event::Tick);
+    page
+}
+
+fn attests(page: &mut Page, hash: PaymentHash, token: &str, half: &str) -> Vec<Effect> {
+    page.step(Event::Status(hash, UnverifiedStatus::Attested(token.to_owned(), half.to_owned())))
+}
+
+/// C5: where the seller's node tells no preimage, the seller hands out the same token, attested.
+#[test]
+fn a_seller_that_attests_its_own_token_opens_its_own_door() {
+    let mut page = with_token();
+    assert_eq!(attests(&mut page, hash(1), ATTESTED_TOKEN, &"ab".repeat(32)), PROVEN);
+    let proof = page.checkout.proof().unwrap();
+    assert!(proof.is_attested());
+    assert_eq!(proof.authorization(), format!("L402 {ATTESTED_TOKEN}:{}", "ab".repeat(32)));
+    page.step(Event::Unlocked);
+    page.is(Phase::Open);
+    // A preimage is a preimage.
+    let mut page = with_token();
+    assert_eq!(page.settled(1), PROVEN);
+    assert!(!page.checkout.proof().unwrap().is_attested());
+}
+
+/// T115: a token that does not belong to the invoice on the screen takes nobody anywhere, and no tab attests anything.
+#[test]
+fn another_token_is_no_attestation() {
+    let other = ATTESTED_TOKEN.replacen("YT0x", "YT0y", 1);
+    for (token, half) in [
+        (other.as_str(), "ab".repeat(32)),
+        (TOKEN, "ab".repeat(32)),
+        (&TOKEN[..40], "ab".repeat(32)),
+        ("", "ab".repeat(32)),
+        (&format!("{ATTESTED_TOKEN}:00"), "ab".repeat(32)),
+        (ATTESTED_TOKEN, "ab".repeat(31)),
+        (ATTESTED_TOKEN, String::new()),
+    ] {
+        let mut page = with_token();
+        let effects = attests(&mut page, hash(1), token, &half);
+        assert_eq!(effects, [Effect::Rest, Effect::Draw, Effect::Tell(News::Failed)], "{token}:{half}");
+        page.is(Phase::Failed(CheckoutFault::FalseProof));
+        assert!(page.checkout.proof().is_none());
+    }
+    let mut page = with_token();
+    attests(&mut page, hash(2), ATTESTED_TOKEN, &"ab".repeat(32));
+    assert!(page.checkout.proof().is_none(), "an invoice that was never shown");
+    let mut page = with_token();
+    assert_eq!(page.step(Event::Preimage("ab".repeat(32), Source::Tab)), []);
+    assert_eq!(page.step(Event::Preimage("ab".repeat(32), Source::Payer)), [Effect::Tell(News::WrongPreimage)]);
+    page.is(Phase::Waiting);
+}
+
 #[test]
 fn what_a_person_mistypes_loses_nothing() {
     let mut page = Page::waiting();
@@ -392,6 +456,7 @@ fn any_event() -> impl Strategy<Value = (Event, u64)> {
         (0..100u32).prop_map(|s| UnverifiedStatus::Unknown(Some(s))),
         n.clone().prop_map(|n| UnverifiedStatus::Settled(preimage(n).expose_hex())),
         Just(UnverifiedStatus::Settled("junk".to_owned())),
+        Just(UnverifiedStatus::Attested("junk".to_owned(), "ab".repeat(32))),
     ];
     let event = prop_oneof![
         4 => Just(Event::Start),

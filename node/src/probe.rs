@@ -50,7 +50,8 @@ pub(crate) async fn greet(remote: Arc<Remote>, metrics: Arc<Metrics>) {
     if remote.preimages() == Preimages::Withheld {
         tracing::warn!(
             backend = remote.name,
-            "this back end never tells a preimage: only payers who hold it themselves get in, and no browser does"
+            "this back end never tells a preimage: payers who do not hold it themselves, browsers above all, get in \
+             where the worker's policy has `allow_attested = true` for the service"
         );
     }
 }

@@ -145,6 +145,32 @@ await tell({
     assert.deepEqual(elsewhere(visit, edge, origin, seller.origin), []);
   },
 
+  // C5: the seller alone may say "paid" without a preimage, with that invoice's own token.
+  "a token that the seller attests opens its own door, and another's does not": async (visit) => {
+    const { page } = visit;
+    const [mine, other] = [await honest(), await honest()];
+    const attested = ({ body }) => {
+      const bytes = Buffer.from(body.macaroon, "base64");
+      const caveat = Buffer.from("satstile_attested=1");
+      const more = [Buffer.from([2, caveat.length]), caveat, Buffer.from([0, 0, 6, 32]), Buffer.alloc(32, 7)];
+      return Buffer.concat([bytes.subarray(0, -35), ...more]).toString("base64");
+    };
+    const half = "ab".repeat(32);
+    let said = { status: "settled", preimage: half, token: attested(other) };
+    const seller = await sell({ wrong: mine, right: mine }, () => said);
+    const origin = await host(visit, `<satstile-paywall src="${seller.origin}/wrong"></satstile-paywall>`, seller.origin);
+    await until(page, "error");
+    assert.equal((await heard(page, "error"))[0].detail.kind, "false-proof");
+    assert.ok(!(await news(page)).includes("token"));
+    said = { status: "settled", preimage: half, token: attested(mine) };
+    await page.evaluate((src) => { heard.length = 0; document.querySelector("satstile-paywall").src = src; }, seller.origin + "/right");
+    await part(page, "done").waitFor();
+    assert.equal((await heard(page, "token"))[0].detail.authorization, `L402 ${attested(mine)}:${half}`);
+    const receipt = await page.evaluate(() => document.querySelector("satstile-paywall").whenPaid());
+    assert.deepEqual([receipt.payment_hash, "preimage" in receipt && receipt.preimage !== undefined], [mine.body.payment_hash, false]);
+    assert.deepEqual(elsewhere(visit, edge, origin, seller.origin), []);
+  },
+
   "nobody else is asked, wherever a seller points to": async (visit) => {
     const { page } = visit;
     const thief = await listen(() => [200, {}, "{}"]);

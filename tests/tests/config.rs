@@ -74,7 +74,7 @@ fn bad_policies() -> Vec<(&'static str, Value)> {
         ("services.", service(json!({"routes": [{"path": "/dear/*"}]}))),
         ("services.articles.free_allowance.count", service(json!({"free_allowance": {"count": 0, "window_s": 60}}))),
         ("services.articles.payee", service(json!({"payee": "02ab"}))),
-        ("services.articles.allow_attested", service(json!({"allow_attested": true}))),
+        ("services.articles.allow_attested", service(json!({"allow_attested": "yes"}))),
         ("version", json!({"version": 2})),
         ("mode", json!({"mode": "dry"})),
         ("deployment", json!({"deployment": "a:b,c=d"})),

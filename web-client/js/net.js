@@ -65,10 +65,10 @@ export const offer = ({ challenge, body }) => {
 export const status = async (seller, hash, authorization) => {
   const response = await send("POST", `${seller.own}status`, { authorization });
   if (!response?.ok) return { event: ["unknown", hash, response?.headers.get("retry-after") ?? ""] };
-  const { status, preimage, receipt } = await json(response);
+  const { status, preimage, token, receipt } = await json(response);
   // Settled without a proof: nothing to open the door with, yet.
   const known = status === "expired" || (status === "settled" && preimage) ? status : "pending";
-  return { event: [known, hash, text(preimage)], receipt };
+  return { event: [known, hash, `${text(preimage)} ${text(token)}`.trim()], receipt };
 };
 
 // Whether a credential that was kept is still good. Without an answer it may be: nobody is asked to pay twice.

@@ -1,9 +1,9 @@
-// The receipt that a person can keep: what was bought, the invoice, its preimage, and the seller's signature (C16). It
+// The receipt that a person can keep: what was bought, the invoice, its preimage if it is known, and the seller's signature (C16). It
 // never holds the token, so whoever finds it can check the purchase and not use it.
 export const receiptOf = (seller, facts, heard, paidAt, signature) => ({
   type: "satstile-receipt", resource: seller.resource, issuer: seller.origin, service: heard?.body.service, description: facts.title,
   price: heard?.body.price, amount_msat: +facts.msat, paid_at: paidAt, invoice: facts.bolt11,
-  payment_hash: facts.hash, preimage: facts.proof, signature,
+  payment_hash: facts.hash, preimage: facts.proof === "attested" ? undefined : facts.proof, signature,
 });
 
 export const save = (receipt) => {

@@ -43,7 +43,11 @@ pub fn event(name: &str, given: &str, more: &str) -> Option<Event> {
             match name {
                 "pending" => UnverifiedStatus::Pending,
                 "expired" => UnverifiedStatus::Expired,
-                "settled" => UnverifiedStatus::Settled(more.to_owned()),
+                // A token behind it replaces the invoice's.
+                "settled" => match more.split_once(' ') {
+                    Some((attestation, token)) => UnverifiedStatus::Attested(token.to_owned(), attestation.to_owned()),
+                    None => UnverifiedStatus::Settled(more.to_owned()),
+                },
                 "unknown" => UnverifiedStatus::Unknown(more.parse().ok()),
                 _ => return None,
             },
@@ -127,7 +131,7 @@ const fn complaint(fault: CheckoutFault) -> (&'static str, &'static str) {
 
 /// Writes what there is to draw: `name value`, a line each. `phase` always; then what is known of `bolt11`, `qr` (size
 /// and path), `sats`, `msat`, `hash`, `until` (Unix seconds on this device), `ends` (RFC 3339), `title`, `test` (no real
-/// money), `proof` (the preimage), `error` (an id of the texts) and `dear` (sats).
+/// money), `proof` (the preimage, or `attested`), `error` (an id of the texts) and `dear` (sats).
 pub fn view(checkout: &Checkout) -> String {
     let mut out = String::new();
     let mut say = |name: &str, value: &str| {
@@ -177,7 +181,10 @@ pub fn view(checkout: &Checkout) -> String {
         }
     }
     if let Some(proof) = proof {
-        say("proof", &proof.preimage.expose_hex());
+        match proof.is_attested() {
+            true => say("proof", "attested"),
+            false => say("proof", &proof.preimage.expose_hex()),
+        }
     }
     out
 }
@@ -255,6 +262,27 @@ mod tests {
         assert_eq!(page.step("unlocked", "", ""), "rest\ndraw\n");
         let drawn = view(&page.0);
         assert!(drawn.starts_with("phase open\n") && drawn.contains(&format!("\nproof {proof}\n")), "{drawn}");
+    }
+
+    /// C5: a token behind the other half replaces the invoice's; one of another invoice does not.
+    #[test]
+    fn an_attested_payment_reads_as_these_lines() {
+        let (hash, half) = (Preimage::new([7; 32]).payment_hash().to_string(), "ab".repeat(32));
+        let token = "AgEIc2F0c3RpbGUCAmlkAAIDYT0xAAIDYj0xAAAGIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+        let attested = "AgEIc2F0c3RpbGUCAmlkAAIDYT0xAAIDYj0xAAITc2F0c3RpbGVfYXR0ZXN0ZWQ9MQAABiAfHh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIBAA==";
+        let waiting = || {
+            let mut page = Page::new(None);
+            page.step("start", "", "");
+            page.step("offer", &challenge("An article").replace("AgE=", token), "");
+            page.step("tick", "", "");
+            page
+        };
+        let mut page = waiting();
+        let paid = page.step("settled", &hash, &format!("{half} {attested}"));
+        assert_eq!(paid, format!("rest\ndraw\ntell settled\nunlock {half} L402 {attested}:{half}\n"));
+        assert!(view(&page.0).contains("\nproof attested\n"), "{}", view(&page.0));
+        let mut page = waiting();
+        assert_eq!(page.step("settled", &hash, &format!("{half} AgE=")), "rest\ndraw\ntell error false-proof\n");
     }
 
     #[test]

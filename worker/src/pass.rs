@@ -29,7 +29,7 @@ pub struct Grant {
     pub valid_until: UnixTime,
     /// The token on the wire.
     pub token: String,
-    /// The proof, hex.
+    /// The proof, hex: a preimage, or the attestation of an attested token.
     pub preimage: String,
 }
 
@@ -47,6 +47,7 @@ impl Grant {
             service: &minted.service.id,
             route,
             method: Methods::one("GET")?,
+            allow_attested: minted.service.allow_attested,
             now: http::now(),
         };
         let terms = caveat::clear(token.caveats(), &demand).ok()?;

@@ -97,13 +97,17 @@ pub async fn of_token(
         log::warn("settlement", "the node says settled, for less than the price");
         return Ok(known.settlement);
     }
-    let Some(preimage) = status.preimage.filter(|preimage| preimage.payment_hash() == hash) else {
+    if status.preimage.as_ref().is_some_and(|preimage| preimage.payment_hash() != hash) {
         log::warn("settlement", "the node says settled, and its preimage does not fit the hash");
         return Ok(known.settlement);
-    };
+    }
+    // Some nodes never tell a preimage: then their word is all there is, and what was heard first stays (T67).
+    if status.preimage.is_none() && known.settlement.is_some() {
+        return Ok(known.settlement);
+    }
     let settlement = Settlement {
         amount_msat: i64::try_from(amount).unwrap_or(i64::MAX),
-        preimage: preimage.expose_hex(),
+        preimage: status.preimage.as_ref().map(l402::Preimage::expose_hex).unwrap_or_default(),
         settled_at: i64::try_from(at.0).unwrap_or(i64::MAX),
     };
     record(gate, env, ctx, &hash, &service, settlement.clone()).await?;

@@ -7,7 +7,7 @@ use l402::policy::Service;
 use l402::problem::Refusal;
 use l402::receipt::Receipt;
 use l402::token::Token;
-use l402::{Msat, PaymentHash, UnixTime, caveat, credential};
+use l402::{Msat, PaymentHash, Preimage, UnixTime, caveat, credential};
 use serde_json::{Map, Value};
 use worker::{Context, Date, Env, Request, Response, Result};
 
@@ -42,8 +42,13 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
         Some(settlement) => {
             say("status", "settled".to_owned());
             say("access_expires_at", valid_until.to_string());
-            if !settlement.preimage.is_empty() {
-                say("preimage", settlement.preimage.clone());
+            match Proof::of(gate, service, token, &settlement) {
+                Some(Proof::Preimage(preimage)) => say("preimage", preimage),
+                Some(Proof::Attested(token, attestation)) => {
+                    say("token", token.to_wire());
+                    say("preimage", attestation.expose_hex());
+                }
+                None => {}
             }
             if let Some(receipt) = receipt(gate, place_url, service, token, &settlement).await {
                 say("receipt", receipt);
@@ -55,6 +60,27 @@ pub async fn status(gate: &Gate, place_url: &str, request: &Request, env: &Env, 
     http::json(200, &Value::Object(body))
 }
 
+/// What opens the door to the buyer of a token, once the node has said that its invoice was settled.
+pub enum Proof {
+    /// The preimage, hex: with the token as it was minted.
+    Preimage(String),
+    /// The token with the edge's own caveat, and the attestation that stands in the preimage's place.
+    Attested(Token, Preimage),
+}
+
+impl Proof {
+    /// The one of the two that goes with this token; `None` while there is no preimage and the service's policy does
+    /// not take the node's word for it.
+    pub fn of(gate: &Gate, service: &Service, token: &Token, settlement: &Settlement) -> Option<Self> {
+        // Whoever asks with the attested token is told its own other half; a preimage is none of it.
+        if !settlement.preimage.is_empty() && !token.takes_attestation() {
+            return Some(Self::Preimage(settlement.preimage.clone()));
+        }
+        let (token, attestation) = token.clone().attest(&gate.keys).filter(|_| service.allow_attested)?;
+        Some(Self::Attested(token, attestation))
+    }
+}
+
 /// What a token says that nobody has attenuated.
 pub struct Minted<'g> {
     /// What was bought.
@@ -64,10 +90,12 @@ pub struct Minted<'g> {
     pub invoice_expires_at: UnixTime,
 }
 
-/// Reads a token exactly as it was minted; `None` for a narrowed one, since a delegate never learns a preimage.
+/// Reads a token exactly as it was minted, or as the edge attested it where that is still taken; `None` for a narrowed
+/// one, since a delegate never learns a preimage.
 pub fn as_minted<'g>(gate: &'g Gate, token: &Token) -> Option<Minted<'g>> {
     let service = gate.policy.service_named(caveat::service_of(token.caveats())?)?;
-    if !caveat::is_as_minted(service, token.caveats()) {
+    let is_taken = service.allow_attested || !token.takes_attestation();
+    if !is_taken || !caveat::is_as_minted(service, token.caveats()) {
         return None;
     }
     let valid_until = caveat::value(token.caveats(), &format!("{}_valid_until", service.id))?;

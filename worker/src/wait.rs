@@ -12,7 +12,7 @@ use worker::{Context, Env, Result};
 
 use crate::gate::Gate;
 use crate::pass::hold;
-use crate::status::as_minted;
+use crate::status::{Proof, as_minted};
 use crate::{http, settle};
 
 /// What became of the challenge that the browser was shown.
@@ -35,10 +35,13 @@ pub async fn resume(gate: &Gate, quote: &Quote<'_>, unverified_wait: &str, env: 
         [Some(token.clone()), waiting.previous.as_deref().and_then(|text| verified(gate, text))].into_iter().flatten()
     {
         let Some(minted) = as_minted(gate, &paid) else { continue };
-        if let Some(settlement) = settle::of_token(gate, env, ctx, &paid, minted.invoice_expires_at).await?
-            && !settlement.preimage.is_empty()
-        {
-            return Ok(Waited::Unlocked(unlock(gate, quote, &paid, &settlement.preimage)));
+        let settlement = settle::of_token(gate, env, ctx, &paid, minted.invoice_expires_at).await?;
+        match settlement.and_then(|settlement| Proof::of(gate, minted.service, &paid, &settlement)) {
+            Some(Proof::Preimage(preimage)) => return Ok(Waited::Unlocked(unlock(gate, quote, &paid, &preimage))),
+            Some(Proof::Attested(token, attestation)) => {
+                return Ok(Waited::Unlocked(unlock(gate, quote, &token, &attestation.expose_hex())));
+            }
+            None => {}
         }
     }
     // After a change of price the old invoice is watched, and no longer shown.
@@ -59,6 +62,7 @@ fn good_for(gate: &Gate, quote: &Quote<'_>, waiting: Waiting) -> Option<(Waiting
         service: &quote.service.id,
         route: &quote.route.id,
         method: Methods::one("GET")?,
+        allow_attested: quote.service.allow_attested,
         now: http::now(),
     };
     caveat::clear(token.caveats(), &demand).ok()?;

@@ -59,7 +59,7 @@ pub async fn examine(text: &str) -> Result<Report, Fault> {
         Preimages::Withheld => report.warn(
             "node.preimage",
             "it never tells preimages",
-            "Wallets of programs know theirs; a person who pays by phone cannot be let in.",
+            "Wallets of programs know theirs; a person who pays by phone is let in where the policy has allow_attested.",
         ),
     }
     report.section("Credential");

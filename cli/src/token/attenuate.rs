@@ -2,7 +2,7 @@
 
 use l402::caveat::{self, Demand};
 use l402::route::{Access, Methods, Route};
-use l402::token::UnverifiedToken;
+use l402::token::{ATTESTED, UnverifiedToken};
 use l402::{Denial, UnixTime};
 use serde_json::json;
 
@@ -137,6 +137,9 @@ fn caveats(args: &Args, view: &View, now: UnixTime) -> Result<Vec<(&'static str,
 
 /// Whether the caveats so far can all hold at once: what the seller will ask, with the last one as the demand.
 fn check(caveats: &[Vec<u8>], last: &str) -> Result<(), String> {
+    if last == ATTESTED {
+        return Err(format!("`{last}` is the seller's to add: by anybody else it makes the preimage useless"));
+    }
     let bytes = || caveats.iter().map(Vec::as_slice);
     let newest = |name: &str| {
         caveats.iter().rev().find_map(|c| std::str::from_utf8(c).ok()?.strip_prefix(name)?.strip_prefix('='))
@@ -150,6 +153,7 @@ fn check(caveats: &[Vec<u8>], last: &str) -> Result<(), String> {
         service,
         route: caveat::value(bytes(), "satstile_route").unwrap_or_default(),
         method: method.unwrap_or(Methods::NONE),
+        allow_attested: true,
         now: UnixTime(0),
     };
     match caveat::clear(bytes(), &demand) {

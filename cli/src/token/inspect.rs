@@ -27,7 +27,8 @@ pub struct Args {
 pub fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
     let pasted = pasted(&super::given(&args.token)?)?;
     let (view, now) = (&pasted.view, now());
-    let fits = pasted.preimage.as_ref().and_then(|p| Some(p.payment_hash() == view.payment_hash()?));
+    let preimage = pasted.preimage.as_ref().filter(|_| !view.takes_attestation());
+    let fits = preimage.and_then(|p| Some(p.payment_hash() == view.payment_hash()?));
     if say.json {
         say.document(&document(view, fits, now));
         return Ok(Exit::Ok);
@@ -43,6 +44,10 @@ pub fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
         None => line("identifier", &format!("{} bytes, not the 66 of L402 version 0", view.identifier.len())),
     }
     match fits {
+        None if view.takes_attestation() => line(
+            "preimage",
+            &say.paint(Tone::Odd, "attested: the seller's word stands in its place, which only the seller can check"),
+        ),
         Some(true) => line("preimage", &say.paint(Tone::Good, "fits the payment hash: this was paid")),
         Some(false) => line("preimage", &say.paint(Tone::Bad, "does not fit the payment hash")),
         None => line("preimage", "not given"),
@@ -81,6 +86,7 @@ pub fn in_words(caveat: &str, now: UnixTime) -> String {
         "satstile_budget_msat" => {
             value.parse().map_or_else(|_| "unreadable".to_owned(), |msat| format!("for {} in all", Msat(msat)))
         }
+        "satstile_attested" => "paid by the word of the seller's node, without a preimage".to_owned(),
         "preimage" => "some clients put the preimage here; sellers skip it".to_owned(),
         _ if name.starts_with("satstile") => "unknown: a Satstile refuses the token".to_owned(),
         _ if name.ends_with("_valid_until") => {
@@ -110,6 +116,7 @@ fn document(view: &View, fits: Option<bool>, now: UnixTime) -> Value {
         "payment_hash": view.payment_hash().map(|hash| hash.to_string()),
         "token_id": view.parsed.map(|id| hex::encode(id.token_id)),
         "key_id": view.parsed.map(|id| id.key_id()),
+        "attested": view.takes_attestation(),
         "preimage_fits": fits,
         "service": view.service(),
         "valid_until": view.valid_until().map(|at| at.to_string()),
@@ -137,6 +144,7 @@ mod tests {
         check("satstile_methods=GET,HEAD", "only GET HEAD");
         check("satstile_uses=3", "3 answers in all");
         check("satstile_budget_msat=21000", "for 21 sats in all");
+        check("satstile_attested=1", "paid by the word of the seller's node, without a preimage");
         check("satstile_colour=red", "unknown: a Satstile refuses the token");
         check("RequestPath=/a", "not a caveat of Satstile's; it skips this");
         check("no equals sign", "unknown here; sellers skip it");

@@ -50,6 +50,9 @@ pub fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
     checks.push(("form", form.as_ref().map(|_| "canonical, version 0".to_owned()).map_err(ToString::to_string)));
     let paid = match &pasted.preimage {
         None => Err("no preimage was given, and a token alone opens nothing".to_owned()),
+        Some(_) if view.takes_attestation() => {
+            Ok("attested: only the operator's keys can tell, see credential".to_owned())
+        }
         Some(preimage) if Some(preimage.payment_hash()) == view.payment_hash() => Ok("its invoice was paid".to_owned()),
         Some(_) => Err(Denial::WrongPreimage.to_string()),
     };
@@ -112,6 +115,8 @@ fn caveats(args: &Args, view: &View, now: UnixTime) -> Result<Result<String, Str
         service: args.service.as_deref().or_else(|| view.service()).unwrap_or_default(),
         route: view.last("satstile_route").unwrap_or_default(),
         method,
+        // Whether the service takes that, its policy says; the token itself does not.
+        allow_attested: true,
         now,
     };
     let terms = match caveat::clear(view.bytes(), &demand) {

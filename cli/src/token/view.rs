@@ -4,7 +4,7 @@ use std::fmt;
 
 use l402::encoding::base64_any;
 use l402::identifier::Identifier;
-use l402::token::UnverifiedToken;
+use l402::token::{ATTESTED, UnverifiedToken};
 use l402::{PaymentHash, Preimage, UnixTime, caveat};
 use macaroon::{Caveat, Macaroon};
 
@@ -77,6 +77,11 @@ impl View {
     pub fn valid_until(&self) -> Option<UnixTime> {
         let service = self.service()?;
         self.last(&format!("{service}_valid_until")).and_then(UnixTime::from_decimal)
+    }
+
+    /// Whether it says that what goes with it is an attestation instead of a preimage, as l402 reads it.
+    pub fn takes_attestation(&self) -> bool {
+        self.bytes().filter(|caveat| *caveat == ATTESTED.as_bytes()).count() == 1
     }
 
     /// The invoice it belongs to.

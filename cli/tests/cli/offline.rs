@@ -2,11 +2,12 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 use l402::receipt::{Receipt, key_id, keys_json};
+use l402::token::UnverifiedToken;
 use l402::{Msat, Preimage, UnixTime};
 use serde_json::Value;
 
 use crate::http::{Answer, Server};
-use crate::world::{Ending, Program, master_keys, mint, now};
+use crate::world::{Ending, Program, keys, master_keys, mint, now};
 
 const PREIMAGE: Preimage = Preimage::new([0x11; 32]);
 
@@ -36,6 +37,39 @@ fn a_token_is_shown_in_words_and_not_itself() {
     }
     let other = credential.replace(&PREIMAGE.expose_hex(), &"22".repeat(32));
     assert!(run(&["token", "inspect", &other]).out.contains("does not fit the payment hash"));
+}
+
+/// C5: an attested token says so, and only the operator's keys can tell whether that is true.
+#[test]
+fn an_attested_token_is_shown_and_checked_as_one() {
+    let keys = keys();
+    let token = UnverifiedToken::parse(&mint(&PREIMAGE, now() + 600, &[])).unwrap().verify(&keys).unwrap();
+    let (token, attestation) = token.attest(&keys).unwrap();
+    let credential = format!("{}:{}", token.to_wire(), attestation.expose_hex());
+
+    let shown = run(&["token", "inspect", &credential]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(shown.out.contains("attested: the seller's word") && shown.out.contains("by the word of the"), "{shown:?}");
+    assert!(!shown.out.contains("does not fit") && !shown.out.contains(&attestation.expose_hex()), "{shown:?}");
+    let document: Value = serde_json::from_str(&run(&["token", "inspect", &credential, "--json"]).out).unwrap();
+    assert_eq!((&document["attested"], &document["preimage_fits"]), (&Value::Bool(true), &Value::Null));
+
+    assert_eq!(verify(&credential, &master_keys(7)).code, 0);
+    let narrowed = run(&["token", "attenuate", &credential, "--uses", "2"]);
+    assert_eq!(verify(narrowed.out.trim(), &master_keys(7)).code, 0, "{narrowed:?}");
+    // The preimage is not the attestation, and another key's word is nobody's.
+    for (text, keys) in [
+        (credential.replace(&attestation.expose_hex(), &PREIMAGE.expose_hex()), 7),
+        (credential.replace(&attestation.expose_hex(), &"00".repeat(32)), 7),
+        (credential.clone(), 8),
+    ] {
+        let ending = verify(&text, &master_keys(keys));
+        assert!(ending.code == 1 && ending.out.contains("FAIL"), "{ending:?}");
+    }
+    // A holder who adds the caveat would only lose.
+    let plain = self::credential(&[]);
+    let ending = run(&["token", "attenuate", &plain, "--caveat", "satstile_attested=1"]);
+    assert!(ending.code == 1 && ending.err.contains("the seller's to add") && ending.out.is_empty(), "{ending:?}");
 }
 
 #[test]

@@ -9,8 +9,9 @@
 //!
 //! The shell feeds [`Event`]s, and does what the [`Effect`]s say, in their order. What is certain here: an invoice is
 //! shown only if it agrees with its challenge and with the limit; nobody is believed without a preimage that hashes to
-//! the payment hash of an invoice that was shown (T115); once paid, no second invoice is asked for; a hidden page makes
-//! no new invoices, and a visible one only so many by itself.
+//! the payment hash of an invoice that was shown (T115), but for the seller itself, when it hands over that invoice's own
+//! token, attested; once paid, no second invoice is asked for; a hidden page makes no new invoices, and a visible one
+//! only so many by itself.
 
 use super::offer::{Offer, PayerFault, UnverifiedTerms};
 use crate::amount::Msat;
@@ -98,6 +99,9 @@ pub enum UnverifiedStatus {
     Expired,
     /// Paid, with what is said to be the preimage, hex.
     Settled(String),
+    /// Paid, by the seller's own word: the token that replaces the invoice's, and what is said to be its attestation,
+    /// hex.
+    Attested(String, String),
     /// Nothing to learn now; look again after so many seconds, or at the usual pace.
     Unknown(Option<u32>),
 }
@@ -200,11 +204,18 @@ pub struct Bill {
 pub struct Proof {
     /// What was paid.
     pub offer: Offer,
-    /// Its preimage.
+    /// Its preimage; or, in its place, the attestation of its token.
     pub preimage: Preimage,
 }
 
 impl Proof {
+    /// Whether the seller's word stands where a preimage would: it opens the seller's door, and proves nothing to
+    /// anybody else.
+    #[must_use]
+    pub fn is_attested(&self) -> bool {
+        self.preimage.payment_hash() != self.offer.payment_hash()
+    }
+
     /// The value of `Authorization` that opens the resource.
     #[must_use]
     pub fn authorization(&self) -> String {
@@ -453,11 +464,16 @@ impl Checkout {
             return;
         }
         match status {
-            UnverifiedStatus::Settled(preimage) => {
-                match self.proof_of(&preimage).filter(|p| p.offer.payment_hash() == hash) {
-                    Some(proof) => return self.settle(proof, effects),
-                    None => return self.fail(CheckoutFault::FalseProof, effects),
-                }
+            UnverifiedStatus::Settled(_) | UnverifiedStatus::Attested(..) => {
+                let proof = match &status {
+                    UnverifiedStatus::Attested(token, attestation) => self.attested(&hash, token, attestation),
+                    UnverifiedStatus::Settled(preimage) => self.proof_of(preimage),
+                    _ => None,
+                };
+                return match proof.filter(|proof| proof.offer.payment_hash() == hash) {
+                    Some(proof) => self.settle(proof, effects),
+                    None => self.fail(CheckoutFault::FalseProof, effects),
+                };
             }
             UnverifiedStatus::Expired => {
                 if let Some(bill) = self.bill.as_mut().filter(|bill| bill.offer.payment_hash() == hash) {
@@ -493,6 +509,13 @@ impl Checkout {
         let preimage = Preimage::from_hex(unverified_preimage)?;
         let offer = self.offer(&preimage.payment_hash())?.clone();
         Some(Proof { offer, preimage })
+    }
+
+    /// Only the seller can check it. What is seen here is that it belongs to an invoice that was shown, so that nothing
+    /// else of the seller's takes its place.
+    fn attested(&self, hash: &PaymentHash, token: &str, unverified_attestation: &str) -> Option<Proof> {
+        let preimage = Preimage::from_hex(unverified_attestation)?;
+        Some(Proof { offer: self.offer(hash)?.attested(token)?, preimage })
     }
 
     fn settle(&mut self, proof: Proof, effects: &mut Vec<Effect>) {

@@ -188,10 +188,6 @@ fn build_route(table: &Table<'_>, access: Access) -> Result<Route, PolicyFault> 
 
 fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Route>) -> Result<Service, PolicyFault> {
     check_name(table.path(), id)?;
-    if table.flag("allow_attested")? {
-        return table
-            .fault("allow_attested", "no node back end of this version settles without a preimage; leave it out");
-    }
     let payee = table.text("payee")?.map(str::to_ascii_lowercase);
     let is_key = |p: &String| p.len() == 66 && hex::decode(p).is_ok() && matches!(p.get(..2), Some("02" | "03"));
     if payee.as_ref().is_some_and(|p| !is_key(p)) {
@@ -235,6 +231,7 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         methods,
         free_allowance,
         payment_first: table.flag("payment_first")?,
+        allow_attested: table.flag("allow_attested")?,
         description: description.map(str::to_owned),
         payee,
         pool,
@@ -366,6 +363,15 @@ mod tests {
         for size in [serde_json::json!(0), serde_json::json!(201), serde_json::json!(-1), serde_json::json!("9")] {
             refused(|p| p["services"]["api"]["pool"] = size, "services.api.pool");
         }
+    }
+
+    #[test]
+    fn the_nodes_word_is_taken_only_where_the_operator_says_so() {
+        let mut policy = demo();
+        assert!(!Policy::from_json(&policy.to_string()).unwrap().services[0].allow_attested);
+        policy["services"]["api"]["allow_attested"] = true.into();
+        assert!(Policy::from_json(&policy.to_string()).unwrap().services[0].allow_attested);
+        refused(|p| p["services"]["api"]["allow_attested"] = 1.into(), "services.api.allow_attested");
     }
 
     #[test]

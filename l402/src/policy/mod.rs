@@ -108,6 +108,9 @@ pub struct Service {
     pub free_allowance: Option<FreeAllowance>,
     /// Whether the Payment challenge stands first.
     pub payment_first: bool,
+    /// Whether the word of the node is enough where it tells no preimage: its signed message says that the invoice was
+    /// settled, and nothing that a third party could check says it too.
+    pub allow_attested: bool,
     /// Memo of the invoice; `None` for "<service> at <host>".
     pub description: Option<String>,
     /// Public key, in lower-case hex, that must have signed the invoices; checked by the node webhook.

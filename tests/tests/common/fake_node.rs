@@ -67,6 +67,11 @@ impl FakeNode {
         (stack, node)
     }
 
+    /// Where it listens, for a worker beside the stack's.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
