@@ -15,6 +15,7 @@ use crate::identifier::Identifier;
 use crate::secret::{Secret, SecretFault};
 
 const ROOT_KEY_LABEL: &[u8] = b"satstile root key v0";
+const REFERENCE_LABEL: &[u8] = b"satstile reference v0";
 
 /// How many master keys may be live at once (T15).
 pub const LIVE_KEYS_MAX: usize = 4;
@@ -170,6 +171,18 @@ impl Keys {
         master.extracted.expand_multi_info(&[ROOT_KEY_LABEL, &identifier.to_bytes()], &mut key).ok()?;
         // Macaroon libraries run every root key through one more HMAC (`wire.md` §2).
         Some(RootKey { key: MacaroonKey::generate(&key), retired: master.retired })
+    }
+}
+
+impl Keys {
+    /// Hides the reference of a token, or shows it: XOR with a stream that is this token's alone (HKDF-Expand over its
+    /// identifier). `None` when the master key is not known, or past 8,160 bytes.
+    pub(crate) fn mask_reference(&self, identifier: &Identifier, bytes: &mut [u8]) -> Option<()> {
+        let master = self.masters.iter().find(|m| m.id == identifier.key_id())?;
+        let mut stream = vec![0; bytes.len()];
+        master.extracted.expand_multi_info(&[REFERENCE_LABEL, &identifier.to_bytes()], &mut stream).ok()?;
+        bytes.iter_mut().zip(stream).for_each(|(byte, mask)| *byte ^= mask);
+        Some(())
     }
 }
 

@@ -7,14 +7,16 @@ use l402::decide::Quote;
 use l402::identifier::Identifier;
 use l402::policy::{FreeAllowance, Mode};
 use l402::problem::Refusal;
+use l402::reference;
 use l402::token::Token;
 use serde_json::json;
 use worker::{Context, Env, Request, Result};
 
 use crate::admit::{Admission, Ticket};
 use crate::gate::Gate;
+use crate::invoice::Made;
+use crate::node::NodeFault;
 use crate::objects::{Take, Taken, ask, binding};
-use crate::relay::NodeFault;
 use crate::wait::{self, Waited};
 use crate::{budget, client, crypto, http, invoice, log, page, totals, verdict};
 
@@ -58,7 +60,7 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
     };
     let made = invoice::create(gate, quote.service, &quote.place.host).await;
     drop(permit);
-    let (bolt11, invoice) = match made {
+    let Made { bolt11, invoice, reference } = match made {
         Ok(made) => made,
         Err(NodeFault::Silent) => return Ok(Admission::refuse(&Refusal::Unavailable(NODE_RETRY_S), false)),
         Err(NodeFault::Wrong) => return Ok(Admission::refuse(&Refusal::BadInvoice, false)),
@@ -66,7 +68,8 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
     // (4) The token that this invoice pays for.
     let identifier = Identifier::new(invoice.payment_hash, gate.keys.minting_id(), crypto::random()?);
     let valid_until = invoice.expires_at().plus(quote.service.valid_s);
-    let caveats = caveat::minted(&gate.policy, quote.service, quote.route, valid_until);
+    let mut caveats = caveat::minted(&gate.policy, quote.service, quote.route, valid_until);
+    reference::conceal(&gate.keys, &identifier, &reference, &mut caveats).ok_or("a reference too long for a token")?;
     let token = Token::mint(&gate.keys, identifier, &caveats).map_err(|denial| denial.to_string())?;
     let challenge = Challenge::new(quote.service, quote.route, &quote.place, &gate.keys, &token, bolt11, invoice)
         .map_err(|fault| fault.to_string())?;
