@@ -8,9 +8,14 @@ use sha2::{Digest, Sha256};
 use crate::amount::Msat;
 use crate::fault::Denial;
 use crate::policy::{Policy, Service};
+use crate::reference::PLACE;
 use crate::route::{Methods, Route};
 use crate::time::UnixTime;
 use crate::token::ATTESTED;
+
+/// The caveat in which the edge keeps what a back end knows the invoice by; see [`reference`](crate::reference). It
+/// permits and forbids nothing.
+pub const REFERENCE: &str = "satstile_ref";
 
 /// The request as far as caveats can speak about it.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +99,7 @@ pub fn minted(policy: &Policy, service: &Service, route: &Route, valid_until: Un
 }
 
 /// Whether a list has exactly the names that [`minted`] gives this service, so that nobody has
-/// attenuated it (C5). The edge's own [`ATTESTED`] may follow.
+/// attenuated it (C5). The edge's own [`REFERENCE`] may stand at its place, and its own [`ATTESTED`] may follow.
 #[must_use]
 pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8]>) -> bool {
     let valid_until = format!("{}_valid_until", service.id);
@@ -108,6 +113,9 @@ pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8
     let caveats: Vec<_> = caveats.collect();
     let caveats = caveats.strip_suffix(&[ATTESTED.as_bytes()]).unwrap_or(&caveats);
     let name = |c: &&'c [u8]| core::str::from_utf8(c).ok().and_then(|c| c.split_once('=')).map_or("", |(name, _)| name);
+    if caveats.get(PLACE).is_some_and(|caveat| name(caveat) == REFERENCE) {
+        expected.insert(PLACE, REFERENCE);
+    }
     caveats.iter().map(name).eq(expected)
 }
 
@@ -207,6 +215,7 @@ impl<'c> Seen<'c> {
                 hold(demand.allow_attested, Denial::AttestedOnly)?;
                 self.attested = true;
             }
+            REFERENCE => {}
             _ if name.starts_with("satstile") => return Err(Denial::UnknownCaveat),
             _ if name.strip_suffix("_valid_until") == Some(demand.service) => {
                 let until = UnixTime::from_decimal(value).ok_or(Denial::UnknownCaveat)?;
@@ -361,6 +370,35 @@ mod tests {
             &["foreign=1"],
         ] {
             assert!(!is(narrowed), "{narrowed:?}");
+        }
+    }
+
+    #[test]
+    fn a_reference_permits_nothing_and_is_as_minted_at_its_place_only() {
+        let policy = Policy::from_json(
+            r#"{"version": 1, "deployment": "demo", "origin": "http://127.0.0.1:8789", "network": "regtest",
+                "services": {"api": {"price_msat": 1000, "valid_s": 600, "routes": [{"path": "/api"}]}}}"#,
+        )
+        .unwrap();
+        let with_at = |place: usize| {
+            let mut caveats = MINTED.to_vec();
+            caveats.insert(place, "satstile_ref=AAAA");
+            caveats
+        };
+        let is = |caveats: &[&str]| is_as_minted(&policy.services[0], caveats.iter().map(|c| c.as_bytes()));
+        assert!(is(&MINTED) && is(&with_at(2)));
+        // Behind the others it is a holder's, whatever it says.
+        for place in [0, 1, 3, 4] {
+            assert!(!is(&with_at(place)), "{place}");
+        }
+        assert!(!is(&[&with_at(2)[..], &["satstile_ref=AAAA"]].concat()));
+        assert!(!is(&[&with_at(2)[..], &["satstile_uses=1"]].concat()));
+        check(&["satstile_ref=AAAA"], Ok(()));
+        check(&["satstile_ref"], Err(Denial::UnknownCaveat));
+        check(&["satstile_reference=AAAA"], Err(Denial::UnknownCaveat));
+        for missing in MINTED {
+            let rest = with_at(2).into_iter().filter(|c| *c != missing).map(str::as_bytes).collect::<Vec<_>>();
+            assert_eq!(clear(rest.into_iter(), &demand()), Err(Denial::MissingCaveat), "{missing}");
         }
     }
 

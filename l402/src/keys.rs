@@ -16,6 +16,7 @@ use crate::secret::{Secret, SecretFault};
 
 const ROOT_KEY_LABEL: &[u8] = b"satstile root key v0";
 const ATTESTATION_LABEL: &[u8] = b"satstile attestation v0";
+const REFERENCE_LABEL: &[u8] = b"satstile reference v0";
 
 /// How many master keys may be live at once (T15).
 pub const LIVE_KEYS_MAX: usize = 4;
@@ -189,6 +190,18 @@ impl Master {
         let mut key = [0; 32];
         self.extracted.expand_multi_info(&[label, &identifier.to_bytes()], &mut key).ok()?;
         Some(key)
+    }
+}
+
+impl Keys {
+    /// Hides the reference of a token, or shows it: XOR with a stream that is this token's alone (HKDF-Expand over its
+    /// identifier). `None` when the master key is not known, or past 8,160 bytes.
+    pub(crate) fn mask_reference(&self, identifier: &Identifier, bytes: &mut [u8]) -> Option<()> {
+        let master = self.masters.iter().find(|m| m.id == identifier.key_id())?;
+        let mut stream = vec![0; bytes.len()];
+        master.extracted.expand_multi_info(&[REFERENCE_LABEL, &identifier.to_bytes()], &mut stream).ok()?;
+        bytes.iter_mut().zip(stream).for_each(|(byte, mask)| *byte ^= mask);
+        Some(())
     }
 }
 

@@ -96,6 +96,8 @@ mod prelude;
 pub mod problem;
 #[cfg(feature = "verify")]
 pub mod receipt;
+#[cfg(feature = "verify")]
+pub mod reference;
 #[cfg(feature = "relay")]
 pub mod relay;
 #[cfg(feature = "verify")]

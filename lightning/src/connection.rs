@@ -129,6 +129,11 @@ impl Parameters {
         if visible { Ok(Credential(text)) } else { Err(ConnectionFault::Value(name, "must be visible ASCII")) }
     }
 
+    /// Takes the server, and the secret of this name.
+    pub(crate) fn access(&mut self, default: Option<&str>, secret: &'static str) -> Result<Access, ConnectionFault> {
+        Ok(Access { server: self.server(default)?, credential: self.credential(secret)? })
+    }
+
     /// Takes a key that is `true` or `false`; false when missing.
     pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, ConnectionFault> {
         match self.optional(name).as_deref() {
@@ -174,6 +179,13 @@ impl Parameters {
             Some((name, _)) => Err(ConnectionFault::Unknown(name)),
         }
     }
+}
+
+/// Where a back end is, and what lets us in: all that most of them are named by.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) server: Server,
+    pub(crate) credential: Credential,
 }
 
 /// Where a back end is.

@@ -1,6 +1,5 @@
 //! A request that did not pay: let it through after all (dry run, free allowance), or sell.
 
-use l402::bolt11::Invoice;
 use l402::caveat;
 use l402::challenge::Challenge;
 use l402::cookie::{WAIT_MARGIN_S, Waiting};
@@ -8,14 +7,16 @@ use l402::decide::Quote;
 use l402::identifier::Identifier;
 use l402::policy::{FreeAllowance, Mode};
 use l402::problem::{Answer, Refusal};
+use l402::reference;
 use l402::token::Token;
 use serde_json::json;
 use worker::{Context, Env, Request, Result};
 
 use crate::admit::{Admission, Ticket};
 use crate::gate::Gate;
+use crate::invoice::Made;
+use crate::node::NodeFault;
 use crate::objects::{Take, Taken, ask, binding};
-use crate::relay::NodeFault;
 use crate::wait::{self, Waited};
 use crate::{budget, client, crypto, http, invoice, log, page, pool, totals, verdict};
 
@@ -62,14 +63,14 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
         None => invoice::create(gate, quote.service, &quote.place.host).await,
     };
     drop(permit);
-    let (bolt11, invoice) = match made {
+    let made = match made {
         Ok(made) => made,
         Err(NodeFault::Silent) => return Ok(Admission::refuse(&Refusal::Unavailable(NODE_RETRY_S), false)),
         Err(NodeFault::Wrong) => return Ok(Admission::refuse(&Refusal::BadInvoice, false)),
     };
     pool::refill(ctx, quote.service, &quote.place.host);
     totals::count(env, ctx, &quote.service.id, |counts| counts.challenges += 1);
-    Ok(Admission::answer(&sell(gate, quote, bolt11, invoice, previous)?))
+    Ok(Admission::answer(&sell(gate, quote, made, previous)?))
 }
 
 /// The whole of the above where nothing has to be waited for: live, nothing given away, nobody's page that waits, an
@@ -86,8 +87,8 @@ pub fn at_once(gate: &Gate, quote: &Quote<'_>, request: &Request) -> Option<AtOn
     {
         return None;
     }
-    let (bolt11, invoice) = pool::take(service, host, policy.invoice_expiry_s)?;
-    let answer = sell(gate, quote, bolt11, invoice, None).map_err(|e| log::failed("charge", &e.to_string())).ok()?;
+    let made = pool::take(service, host, policy.invoice_expiry_s)?;
+    let answer = sell(gate, quote, made, None).map_err(|e| log::failed("charge", &e.to_string())).ok()?;
     totals::gather(&service.id, |counts| counts.challenges += 1);
     let leaves_work = totals::is_due() || pool::wanted(service, host) > 0;
     Some(AtOnce { answer, leaves_work: leaves_work.then(|| format!("{} {host}", service.id)) })
@@ -112,12 +113,14 @@ pub fn afterwards(gate: &Gate, work: &str, env: &Env, ctx: &Context) {
 }
 
 /// The token that this invoice pays for, and the 402 with both.
-fn sell(gate: &Gate, quote: &Quote<'_>, bolt11: String, invoice: Invoice, previous: Option<String>) -> Result<Answer> {
+fn sell(gate: &Gate, quote: &Quote<'_>, made: Made, previous: Option<String>) -> Result<Answer> {
+    let Made { bolt11, invoice, reference } = made;
     let price = i64::try_from(quote.service.price.0).unwrap_or(i64::MAX);
     let reason = quote.reason.map_or_else(|| "no credential".to_owned(), |denial| denial.to_string());
     let identifier = Identifier::new(invoice.payment_hash, gate.keys.minting_id(), crypto::random()?);
     let valid_until = invoice.expires_at().plus(quote.service.valid_s);
-    let caveats = caveat::minted(&gate.policy, quote.service, quote.route, valid_until);
+    let mut caveats = caveat::minted(&gate.policy, quote.service, quote.route, valid_until);
+    reference::conceal(&gate.keys, &identifier, &reference, &mut caveats).ok_or("a reference too long for a token")?;
     let token = Token::mint(&gate.keys, identifier, &caveats).map_err(|denial| denial.to_string())?;
     let challenge = Challenge::new(quote.service, quote.route, &quote.place, &gate.keys, &token, bolt11, invoice)
         .map_err(|fault| fault.to_string())?;

@@ -27,7 +27,7 @@ thread_local! {
     static SHIM: RefCell<Option<Shim>> = const { RefCell::new(None) };
 }
 
-/// One request: a POST when it has a body.
+/// One request: a POST when it has a body, a GET past every cache when it has none.
 pub struct Outgoing<'a> {
     /// Absolute.
     pub url: &'a str,
@@ -35,7 +35,7 @@ pub struct Outgoing<'a> {
     pub fields: &'a [(&'a str, &'a str)],
     /// JSON, or whatever the fields say.
     pub body: Option<&'a str>,
-    /// The fields of the reply that are of interest.
+    /// The fields of the reply that are of interest, if any are.
     pub names: &'a [&'a str],
     /// For all of it, the reply's body included.
     pub ms: u64,

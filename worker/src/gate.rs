@@ -9,10 +9,10 @@ use std::rc::Rc;
 use l402::decide::{OWN_PREFIX, Place};
 use l402::path::RequestUrl;
 use l402::problem::Refusal;
-use l402::relay::RelaySecrets;
 use l402::{Decision, Keys, Policy, Request, Secret, UnixTime};
 use worker::Env;
 
+use crate::node::{self, Node};
 use crate::receipts::ReceiptKeys;
 use crate::{crypto, log};
 
@@ -22,10 +22,8 @@ pub struct Gate {
     pub policy: Policy,
     /// The operator's keys.
     pub keys: Keys,
-    /// For both directions of the relay.
-    pub relay: RelaySecrets,
-    /// Where the node webhook is, without a trailing slash.
-    pub node_url: String,
+    /// Who makes the invoices.
+    pub node: Node,
     /// Who signs receipts.
     pub receipts: ReceiptKeys,
     /// Opens `audit`.
@@ -93,7 +91,6 @@ fn own_name(url: &str) -> Option<&str> {
 
 fn read(env: &Env, policy_file: &str) -> Setup {
     let policy = policy(env, policy_file);
-    let network = policy.as_ref().ok().map(|p| p.network);
     let mut faults = Vec::new();
     let mut secret = |name: &str| {
         let value = text(env, name);
@@ -103,23 +100,20 @@ fn read(env: &Env, policy_file: &str) -> Setup {
         value
     };
     let (masters, challenge) = (secret("MASTER_KEYS"), secret("CHALLENGE_SECRET"));
-    let (relay, receipts, audit) = (secret("RELAY_SECRETS"), secret("RECEIPT_KEY"), secret("AUDIT_KEY"));
+    let (receipts, audit) = (secret("RECEIPT_KEY"), secret("AUDIT_KEY"));
 
     let keys = masters.zip(challenge).map(|(m, c)| Keys::parse(&m, &c).map_err(|e| e.to_string()));
-    let relay = relay.map(|text| RelaySecrets::parse(&text).map_err(|e| format!("RELAY_SECRETS {e}")));
     let receipts = receipts.map(|text| ReceiptKeys::parse(&text).map_err(|e| format!("RECEIPT_KEY {e}")));
     let audit_key = audit.map(|text| Secret::from_base64(&text).map_err(|e| format!("AUDIT_KEY {e}")));
-    let node_url = node_url(env, network);
+    let node = node::read(&|name| text(env, name), policy.as_ref().ok(), &mut faults);
 
     let keys = noted(keys, &mut faults);
-    let relay = noted(relay, &mut faults);
     let receipts = noted(receipts, &mut faults);
     let audit_key = noted(audit_key, &mut faults);
-    let node_url = noted(Some(node_url), &mut faults);
     let policy = noted(Some(policy), &mut faults);
-    match (policy, keys, relay, receipts, audit_key, node_url) {
-        (Some(policy), Some(keys), Some(relay), Some(receipts), Some(audit_key), Some(node_url)) => {
-            Setup::Ready(Rc::new(Gate { policy, keys, relay, node_url, receipts, audit_key }))
+    match (policy, keys, node, receipts, audit_key) {
+        (Some(policy), Some(keys), Some(node), Some(receipts), Some(audit_key)) => {
+            Setup::Ready(Rc::new(Gate { policy, keys, node, receipts, audit_key }))
         }
         (policy, ..) => Setup::Faulty { free: policy.zip(keys_that_open_nothing()).map(Box::new), faults },
     }
@@ -131,7 +125,8 @@ fn text(env: &Env, name: &str) -> Option<String> {
     worker::js_sys::Reflect::get(env, &name.into()).ok()?.as_string()
 }
 
-fn noted<T>(outcome: Option<Result<T, String>>, faults: &mut Vec<String>) -> Option<T> {
+/// The value; a fault is added to the others.
+pub fn noted<T>(outcome: Option<Result<T, String>>, faults: &mut Vec<String>) -> Option<T> {
     match outcome? {
         Ok(value) => Some(value),
         Err(fault) => {
@@ -155,21 +150,6 @@ fn policy(env: &Env, policy_file: &str) -> Result<Policy, String> {
         }
     };
     Policy::from_json(&written).map_err(|e| e.to_string())
-}
-
-/// The node webhook's address: https, or http to this machine on regtest (C15).
-fn node_url(env: &Env, network: Option<l402::bolt11::Network>) -> Result<String, String> {
-    let url = text(env, "NODE_URL").ok_or("NODE_URL is missing; set it under [vars]")?;
-    let url = url.strip_suffix('/').unwrap_or(&url).to_owned();
-    let host = url.split_once("://").map(|(_, host)| host.split('/').next().unwrap_or_default()).unwrap_or_default();
-    let host = l402::path::canonical_host(host).ok_or("NODE_URL is not a URL like https://node.example.com")?;
-    // Without a policy nobody knows the network, and the policy's own fault says enough.
-    let may_be_local = network.is_none_or(|network| network == l402::bolt11::Network::Regtest);
-    let local = may_be_local && l402::path::is_loopback(&host);
-    if url.starts_with("https://") || (url.starts_with("http://") && local) {
-        return Ok(url);
-    }
-    Err("NODE_URL must be https; plain http is for loopback on regtest".to_owned())
 }
 
 /// With these every token is of an unknown key: nothing is ever verified, let alone charged.

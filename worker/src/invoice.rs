@@ -1,4 +1,4 @@
-//! From a price to an invoice that may be shown: ask the node, then believe none of it (T21, T55, T56).
+//! From a price to an invoice that may be shown: ask the node's side, then believe none of it (T21, T55, T56).
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
@@ -7,11 +7,10 @@ use l402::bolt11::{Expected, Invoice};
 use l402::encoding::to_base64url;
 use l402::keys::{Keys, Purpose};
 use l402::policy::Service;
-use l402::relay::{InvoiceCreate, InvoiceCreated, RelayCall};
 use l402::{Msat, PaymentHash};
 
 use crate::gate::Gate;
-use crate::relay::{self, NodeFault};
+use crate::node::{self, NodeFault};
 use crate::{crypto, http, log};
 
 /// How many payment hashes an isolate remembers.
@@ -28,19 +27,21 @@ struct Seen {
     known: BTreeSet<[u8; 32]>,
 }
 
+/// An invoice that was looked at.
+pub struct Made {
+    /// Lower case.
+    pub bolt11: String,
+    /// What it says.
+    pub invoice: Invoice,
+    /// What a back end knows it by, where its look-up wants more than the payment hash; empty otherwise.
+    pub reference: String,
+}
+
 /// An invoice for exactly this service's price, fresh, on this network.
-pub async fn create(gate: &Gate, service: &Service, host: &str) -> Result<(String, Invoice), NodeFault> {
+pub async fn create(gate: &Gate, service: &Service, host: &str) -> Result<Made, NodeFault> {
     let id = request_id(&gate.keys, service).map_err(|_| NodeFault::Silent)?;
-    let create = RelayCall::InvoiceCreate(InvoiceCreate {
-        amount_msat: service.price.0,
-        description: service.description.clone().unwrap_or_else(|| format!("{} at {host}", service.id)),
-        expiry_s: gate.policy.invoice_expiry_s,
-        service: service.id.clone(),
-        purpose: "l402".to_owned(),
-        payee: service.payee.clone(),
-    });
-    let reply = relay::call(gate, &id, &create).await?;
-    let unverified = InvoiceCreated::parse(&reply).map_err(|fault| wrong(&fault.to_string()))?;
+    let description = service.description.clone().unwrap_or_else(|| format!("{} at {host}", service.id));
+    let unverified = node::create(gate, service, &id, description).await?;
     let invoice = Invoice::parse(&unverified.bolt11).map_err(|fault| wrong(&fault.to_string()))?;
     let expected = Expected {
         network: gate.policy.network,
@@ -55,7 +56,7 @@ pub async fn create(gate: &Gate, service: &Service, host: &str) -> Result<(Strin
         return Err(wrong("gave an invoice that it gave before: one payment would open two doors"));
     }
     // Upper and lower case are one invoice; headers and QR codes take the one spelling.
-    Ok((unverified.bolt11.to_ascii_lowercase(), invoice))
+    Ok(Made { bolt11: unverified.bolt11.to_ascii_lowercase(), invoice, reference: unverified.reference })
 }
 
 fn wrong(reason: &str) -> NodeFault {

@@ -11,10 +11,12 @@
 //! lives under `/.well-known/satstile/`, [`objects`] the state.
 
 mod admit;
+mod breaker;
 mod budget;
 mod charge;
 mod client;
 mod crypto;
+mod direct;
 mod exchange;
 mod files;
 mod gate;
@@ -22,6 +24,7 @@ mod handover;
 mod http;
 mod invoice;
 mod log;
+mod node;
 mod objects;
 mod open;
 mod own;

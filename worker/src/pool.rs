@@ -10,12 +10,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use l402::UnixTime;
-use l402::bolt11::Invoice;
 use l402::policy::Service;
 use worker::{Context, Date, Delay};
 
 use crate::gate::{self, Setup};
-use crate::{http, invoice};
+use crate::http;
+use crate::invoice::{self, Made};
 
 /// How many are made after one answer: a platform lets one event make fifty requests.
 const AT_ONCE: usize = 40;
@@ -36,7 +36,7 @@ thread_local! {
 #[derive(Default)]
 struct Pool {
     /// The oldest first.
-    ready: VecDeque<(String, Invoice)>,
+    ready: VecDeque<Made>,
     /// When how many were set off for.
     coming: Vec<(u64, usize)>,
 }
@@ -44,7 +44,7 @@ struct Pool {
 impl Pool {
     /// Drops what a payer would have to hurry for: a half of the life that an invoice has must be left.
     fn drop_old(&mut self, expiry_s: u64, now: UnixTime) {
-        while self.ready.front().is_some_and(|(_, invoice)| invoice.expires_at() < now.plus(expiry_s / 2)) {
+        while self.ready.front().is_some_and(|made| made.invoice.expires_at() < now.plus(expiry_s / 2)) {
             self.ready.pop_front();
         }
     }
@@ -70,7 +70,7 @@ impl Pool {
 }
 
 /// One that is ready.
-pub fn take(service: &Service, host: &str, expiry_s: u64) -> Option<(String, Invoice)> {
+pub fn take(service: &Service, host: &str, expiry_s: u64) -> Option<Made> {
     service.pool?;
     POOLS.with_borrow_mut(|pools| {
         let pool = pools.get_mut(&name(service, host))?;
@@ -117,7 +117,7 @@ pub fn refill(ctx: &Context, service: &Service, host: &str) {
     });
 }
 
-async fn make(service: &str, host: &str) -> Option<(String, Invoice)> {
+async fn make(service: &str, host: &str) -> Option<Made> {
     let setup = gate::current()?;
     let Setup::Ready(gate) = &*setup else { return None };
     invoice::create(gate, gate.policy.service_named(service)?, host).await.ok()

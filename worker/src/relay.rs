@@ -1,56 +1,41 @@
 //! The worker's side of the relay: signed requests to the node webhook, with a deadline, one retry under
 //! the same id, and a breaker (C7, T53, T59, T69).
 
-use core::cell::Cell;
-
-use l402::relay::{RelayCall, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+use l402::relay::{RelayCall, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use worker::Date;
 
 use crate::exchange::{NoReply, Outgoing, ask};
-use crate::gate::Gate;
-use crate::{http, log};
+use crate::node::{DEADLINE_MS, NodeFault};
+use crate::{breaker, http, log};
 
-/// For one call with its retry, reply body included, in milliseconds.
-const DEADLINE_MS: u64 = 5_000;
-/// Failures in a row after which the node is left alone for a while.
-const BREAKER_FAILURES: u32 = 5;
-/// For how long, in milliseconds; then one request tries again.
-const BREAKER_OPEN_MS: u64 = 5_000;
-
-/// The node failed us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeFault {
-    /// No answer, or one that says "not now": 503.
-    Silent,
-    /// An answer that cannot be used: 502.
-    Wrong,
-}
-
-thread_local! {
-    static FAILURES: Cell<u32> = const { Cell::new(0) };
-    static TRY_AGAIN_MS: Cell<u64> = const { Cell::new(0) };
+/// The node webhook.
+pub struct Webhook {
+    /// Where it is, without a trailing slash.
+    pub url: String,
+    /// For both directions.
+    pub secrets: RelaySecrets,
 }
 
 /// Makes a call; gives the bytes of a reply that the node signed.
-pub async fn call(gate: &Gate, id: &str, call: &RelayCall) -> Result<Vec<u8>, NodeFault> {
-    if is_open() {
+pub async fn call(webhook: &Webhook, id: &str, call: &RelayCall) -> Result<Vec<u8>, NodeFault> {
+    if breaker::is_open() {
         return Err(NodeFault::Silent);
     }
     let body = String::from_utf8(call.to_body()).unwrap_or_default();
     let end_ms = Date::now().as_millis() + DEADLINE_MS;
-    let outcome = match attempt(gate, id, &body, end_ms).await {
+    let outcome = match attempt(webhook, id, &body, end_ms).await {
         // The same id: were the first attempt heard after all, its answer comes again.
-        Err((NodeFault::Silent, _)) if Date::now().as_millis() < end_ms => attempt(gate, id, &body, end_ms).await,
+        Err((NodeFault::Silent, _)) if Date::now().as_millis() < end_ms => attempt(webhook, id, &body, end_ms).await,
         outcome => outcome,
     };
     match outcome {
         Ok(reply) => {
-            FAILURES.set(0);
+            breaker::note_answer();
             Ok(reply)
         }
         Err((fault, reason)) => {
             if fault == NodeFault::Silent {
-                note_failure();
+                breaker::note_silence();
             }
             log::warn("node", &reason);
             Err(fault)
@@ -58,33 +43,15 @@ pub async fn call(gate: &Gate, id: &str, call: &RelayCall) -> Result<Vec<u8>, No
     }
 }
 
-/// Whether the breaker is open. When its time is over, the one who asks may try; the others wait on.
-fn is_open() -> bool {
-    if FAILURES.get() < BREAKER_FAILURES {
-        return false;
-    }
-    let now_ms = Date::now().as_millis();
-    if now_ms < TRY_AGAIN_MS.get() {
-        return true;
-    }
-    TRY_AGAIN_MS.set(now_ms + BREAKER_OPEN_MS);
-    false
-}
-
-fn note_failure() {
-    FAILURES.set(FAILURES.get().saturating_add(1));
-    TRY_AGAIN_MS.set(Date::now().as_millis() + BREAKER_OPEN_MS);
-}
-
-async fn attempt(gate: &Gate, id: &str, body: &str, end_ms: u64) -> Result<Vec<u8>, (NodeFault, String)> {
+async fn attempt(webhook: &Webhook, id: &str, body: &str, end_ms: u64) -> Result<Vec<u8>, (NodeFault, String)> {
     let at = http::now();
     let outgoing = Outgoing {
-        url: &format!("{}/relay", gate.node_url),
+        url: &format!("{}/relay", webhook.url),
         fields: &[
             ("content-type", "application/json"),
             (WEBHOOK_ID, id),
             (WEBHOOK_TIMESTAMP, &at.0.to_string()),
-            (WEBHOOK_SIGNATURE, &gate.relay.sign(id, at, body.as_bytes())),
+            (WEBHOOK_SIGNATURE, &webhook.secrets.sign(id, at, body.as_bytes())),
         ],
         body: Some(body),
         names: &[WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE],
@@ -101,7 +68,8 @@ async fn attempt(gate: &Gate, id: &str, body: &str, end_ms: u64) -> Result<Vec<u
     }
     let verified = match reply.fields.as_slice() {
         [replied_to, timestamp, signature] => {
-            replied_to == id && gate.relay.verify(id, timestamp, signature, reply.body.as_bytes(), http::now()).is_ok()
+            replied_to == id
+                && webhook.secrets.verify(id, timestamp, signature, reply.body.as_bytes(), http::now()).is_ok()
         }
         _ => false,
     };

@@ -62,21 +62,26 @@ const decide = (request, read, env) => {
   return ask() || (rust.configure(env, policyFile, build, { exchange }), rules.clear(), ask());
 };
 
+// Of an empty text, none.
+const words = (text, blank) => text ? text.split(blank) : [];
+
 // A body over this many bytes is not for us: a node says little.
 const REPLY_BYTES_MAX = 65536;
 
 // Rust's own requests, to the node's side: "=name:value" lines and a body out; the status, the values of the reply's
 // fields that were asked for, and the body back, a line each. Rejects with one word where there is no reply.
 const exchange = async (url, fields, body, names, ms) => {
-  const headers = fields.split("\n").map(field);
-  const init = { method: body === undefined ? "GET" : "POST", headers, body, redirect: "manual", signal: AbortSignal.timeout(ms) };
+  const headers = words(fields, "\n").map(field);
+  const init = { method: "POST", headers, body, redirect: "manual", signal: AbortSignal.timeout(ms) };
+  // What is asked for again is asked of the node itself, and of no cache on the way.
+  if (body === undefined) Object.assign(init, { method: "GET", cache: "no-store" });
   let up;
   try { up = await fetch(url, init); } catch (error) { throw error?.name === "TimeoutError" ? "late" : "unreachable"; }
   try {
     const size = up.headers.get("content-length");
     const text = size !== null && +size <= REPLY_BYTES_MAX && !up.headers.has("content-encoding")
       ? await up.text() : new TextDecoder().decode(await bounded(up.body));
-    return [up.status, ...names.split(" ").map((name) => up.headers.get(name) ?? ""), text].join("\n");
+    return [up.status, ...words(names, " ").map((name) => up.headers.get(name) ?? ""), text].join("\n");
   } catch (error) {
     throw error?.name === "TimeoutError" ? "late" : "broken";
   }

@@ -10,7 +10,7 @@
 use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Parameters};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json::{self, Field};
@@ -26,27 +26,25 @@ const STATUS: &str =
 /// A wallet at Blink.
 #[derive(Clone, Debug)]
 pub struct Blink {
-    server: Server,
-    api_key: Credential,
+    access: Access,
     wallet_id: String,
 }
 
 impl Blink {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let server = parameters.server(Some("https://api.blink.sv/graphql"))?;
-        let api_key = parameters.credential("api-key")?;
+        let access = parameters.access(Some("https://api.blink.sv/graphql"), "api-key")?;
         let wallet_id = parameters.required("wallet-id")?;
         if parameters.optional("currency").is_some_and(|currency| currency != "BTC") {
             return Err(ConnectionFault::Value("currency", "must be BTC; dollar wallets are not supported"));
         }
-        let place = server.place.clone();
-        Ok((Self { server, api_key, wallet_id }, place))
+        let place = access.server.place.clone();
+        Ok((Self { access, wallet_id }, place))
     }
 
     fn ask(&self, query: &str, input: &[(&'static str, Field<'_>)]) -> HttpRequest {
         let variables = [("input", Field::Object(input))];
         let body = json::object(&[("query", Field::Text(query)), ("variables", Field::Object(&variables))]);
-        HttpRequest::post_json(self.server.url.clone(), &body).with("x-api-key", self.api_key.expose())
+        HttpRequest::post_json(self.access.server.url.clone(), &body).with("x-api-key", self.access.credential.expose())
     }
 }
 

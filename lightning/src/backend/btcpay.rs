@@ -12,7 +12,7 @@
 //! the node tells it to BTCPay; without, the payment counts all the same.
 
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Credential, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json::{self, Field};
@@ -31,8 +31,7 @@ pub struct BtcPay {
 
 impl BtcPay {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let Server { url, place } = parameters.server(None)?;
-        let api_key = parameters.credential("api-key")?;
+        let Access { server: Server { url, place }, credential: api_key } = parameters.access(None, "api-key")?;
         let private_route_hints = parameters.flag("private-route-hints")?;
         let store = parameters.required("store-id")?;
         let store =

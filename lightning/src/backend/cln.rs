@@ -14,7 +14,7 @@ use l402::PaymentHash;
 use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Parameters};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json::{self, Field};
@@ -31,8 +31,7 @@ const TIMEOUT: u64 = 904;
 /// A Core Lightning node.
 #[derive(Clone, Debug)]
 pub struct Cln {
-    server: Server,
-    rune: Credential,
+    access: Access,
     private_route_hints: bool,
 }
 
@@ -47,11 +46,10 @@ pub struct Settlement {
 
 impl Cln {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let server = parameters.server(None)?;
-        let rune = parameters.credential("rune")?;
+        let access = parameters.access(None, "rune")?;
         let private_route_hints = parameters.flag("private-route-hints")?;
-        let place = server.place.clone();
-        Ok((Self { server, rune, private_route_hints }, place))
+        let place = access.server.place.clone();
+        Ok((Self { access, private_route_hints }, place))
     }
 
     /// Waits for the first payment after `lastpay_index`, at most [`WAIT_S`]; 0 stands before the first of all.
@@ -80,8 +78,8 @@ impl Cln {
     }
 
     fn call(&self, method: &str, parameters: &[(&'static str, Field<'_>)]) -> HttpRequest {
-        let url = self.server.at(&format!("/v1/{method}"));
-        HttpRequest::post_json(url, &json::object(parameters)).with("rune", self.rune.expose())
+        let url = self.access.server.at(&format!("/v1/{method}"));
+        HttpRequest::post_json(url, &json::object(parameters)).with("rune", self.access.credential.expose())
     }
 }
 

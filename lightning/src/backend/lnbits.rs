@@ -18,7 +18,7 @@
 //! - A funding source that fails is 520.
 
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Parameters};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json::{self, Field};
@@ -29,20 +29,18 @@ pub const KIND: &str = "lnbits";
 /// A wallet of an LNbits.
 #[derive(Clone, Debug)]
 pub struct LnBits {
-    server: Server,
-    api_key: Credential,
+    access: Access,
 }
 
 impl LnBits {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let server = parameters.server(None)?;
-        let api_key = parameters.credential("api-key")?;
-        let place = server.place.clone();
-        Ok((Self { server, api_key }, place))
+        let access = parameters.access(None, "api-key")?;
+        let place = access.server.place.clone();
+        Ok((Self { access }, place))
     }
 
     fn signed(&self, request: HttpRequest) -> HttpRequest {
-        request.with("x-api-key", self.api_key.expose())
+        request.with("x-api-key", self.access.credential.expose())
     }
 }
 
@@ -65,7 +63,9 @@ impl Backend for LnBits {
                 ("expiry", Field::Number(order.expiry_s)),
                 ("extra", Field::Object(&[("label", Field::Text(order.label))])),
             ]);
-            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/api/v1/payments"), &body))));
+            return Ok(Step::Ask(
+                self.signed(HttpRequest::post_json(self.access.server.at("/api/v1/payments"), &body)),
+            ));
         };
         if reply.status == 404 {
             return Err(BackendFault::Unauthorized);
@@ -80,7 +80,7 @@ impl Backend for LnBits {
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
             let path = format!("/api/v1/payments/{}", watched.payment_hash);
-            return Ok(Step::Ask(self.signed(HttpRequest::get(self.server.at(&path)))));
+            return Ok(Step::Ask(self.signed(HttpRequest::get(self.access.server.at(&path)))));
         };
         if reply.status == 404 {
             return Ok(Step::Done(Status::NotFound));

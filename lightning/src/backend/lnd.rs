@@ -13,7 +13,7 @@ use l402::{PaymentHash, Preimage};
 use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Parameters};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json::{self, Field};
@@ -24,8 +24,7 @@ pub const KIND: &str = "lnd-rest";
 /// An LND node.
 #[derive(Clone, Debug)]
 pub struct Lnd {
-    server: Server,
-    macaroon: Credential,
+    access: Access,
     private_route_hints: bool,
 }
 
@@ -40,17 +39,18 @@ pub struct Settlement {
 
 impl Lnd {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let server = parameters.server(None)?;
-        let macaroon = parameters.credential("macaroon")?;
+        let access = parameters.access(None, "macaroon")?;
         let private_route_hints = parameters.flag("private-route-hints")?;
-        let place = server.place.clone();
-        Ok((Self { server, macaroon, private_route_hints }, place))
+        let place = access.server.place.clone();
+        Ok((Self { access, private_route_hints }, place))
     }
 
     /// The stream of settlements after `settle_index`, a JSON object a line; with 0, those from now on.
     #[must_use]
     pub fn subscribe(&self, settle_index: u64) -> HttpRequest {
-        self.signed(HttpRequest::get(self.server.at(&format!("/v1/invoices/subscribe?settle_index={settle_index}"))))
+        self.signed(HttpRequest::get(
+            self.access.server.at(&format!("/v1/invoices/subscribe?settle_index={settle_index}")),
+        ))
     }
 
     /// One line of that stream: `Ok(None)` for news of an invoice that is not settled.
@@ -74,7 +74,7 @@ impl Lnd {
     }
 
     fn signed(&self, request: HttpRequest) -> HttpRequest {
-        request.with("grpc-metadata-macaroon", self.macaroon.expose())
+        request.with("grpc-metadata-macaroon", self.access.credential.expose())
     }
 }
 
@@ -95,7 +95,7 @@ impl Backend for Lnd {
                 ("expiry", Field::Digits(order.expiry_s)),
                 ("private", Field::Flag(self.private_route_hints)),
             ]);
-            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v1/invoices"), &body))));
+            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.access.server.at("/v1/invoices"), &body))));
         };
         let reply = success(reply)?;
         let named = json::base64_32(&reply, "/r_hash").map(PaymentHash).ok_or(BackendFault::Unreadable)?;
@@ -106,7 +106,7 @@ impl Backend for Lnd {
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
             let path = format!("/v1/invoice/{}", watched.payment_hash);
-            return Ok(Step::Ask(self.signed(HttpRequest::get(self.server.at(&path)))));
+            return Ok(Step::Ask(self.signed(HttpRequest::get(self.access.server.at(&path)))));
         };
         if reply.status == 404 {
             return Ok(Step::Done(Status::NotFound));

@@ -9,7 +9,7 @@
 //! went back. No preimage is told.
 
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Parameters};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json::{self, Field};
@@ -20,20 +20,18 @@ pub const KIND: &str = "opennode";
 /// An account at OpenNode.
 #[derive(Clone, Debug)]
 pub struct OpenNode {
-    server: Server,
-    api_key: Credential,
+    access: Access,
 }
 
 impl OpenNode {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let server = parameters.server(Some("https://api.opennode.com"))?;
-        let api_key = parameters.credential("api-key")?;
-        let place = server.place.clone();
-        Ok((Self { server, api_key }, place))
+        let access = parameters.access(Some("https://api.opennode.com"), "api-key")?;
+        let place = access.server.place.clone();
+        Ok((Self { access }, place))
     }
 
     fn signed(&self, request: HttpRequest) -> HttpRequest {
-        request.with("authorization", self.api_key.expose())
+        request.with("authorization", self.access.credential.expose())
     }
 }
 
@@ -54,7 +52,7 @@ impl Backend for OpenNode {
                 ("order_id", Field::Text(order.label)),
                 ("ttl", Field::Number(order.expiry_minutes())),
             ]);
-            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v1/charges"), &body))));
+            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.access.server.at("/v1/charges"), &body))));
         };
         let reply = json::of_success(reply)?;
         let bolt11 = json::required(&reply, "/data/lightning_invoice/payreq")?;
@@ -63,7 +61,7 @@ impl Backend for OpenNode {
 
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
-            let url = self.server.at(&format!("/v1/charge/{}", json::in_path(watched.reference)?));
+            let url = self.access.server.at(&format!("/v1/charge/{}", json::in_path(watched.reference)?));
             return Ok(Step::Ask(self.signed(HttpRequest::get(url))));
         };
         if reply.status == 404 {

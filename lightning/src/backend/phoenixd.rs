@@ -14,7 +14,7 @@ use l402::{Msat, PaymentHash, UnixTime, encoding};
 use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Parameters};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json;
@@ -28,22 +28,20 @@ const DESCRIPTION_CHARS_MAX: usize = 128;
 /// A phoenixd.
 #[derive(Clone, Debug)]
 pub struct Phoenixd {
-    server: Server,
-    password: Credential,
+    access: Access,
 }
 
 impl Phoenixd {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let server = parameters.server(Some("http://127.0.0.1:9740"))?;
-        let password = parameters.credential("password")?;
-        let place = server.place.clone();
-        Ok((Self { server, password }, place))
+        let access = parameters.access(Some("http://127.0.0.1:9740"), "password")?;
+        let place = access.server.place.clone();
+        Ok((Self { access }, place))
     }
 
     /// The WebSocket of its events, as the `GET` that is upgraded: `ws://…` or `wss://…`, with the header field it needs.
     #[must_use]
     pub fn websocket(&self) -> HttpRequest {
-        let rest = self.server.url.strip_prefix("http").unwrap_or_default();
+        let rest = self.access.server.url.strip_prefix("http").unwrap_or_default();
         self.signed(HttpRequest::get(format!("ws{rest}/websocket")))
     }
 
@@ -55,7 +53,7 @@ impl Phoenixd {
     }
 
     fn signed(&self, request: HttpRequest) -> HttpRequest {
-        let pair = encoding::to_base64(format!(":{}", self.password.expose()).as_bytes());
+        let pair = encoding::to_base64(format!(":{}", self.access.credential.expose()).as_bytes());
         request.with("authorization", format!("Basic {pair}"))
     }
 }
@@ -78,7 +76,9 @@ impl Backend for Phoenixd {
                 ("externalId", order.label.to_owned()),
             ];
             let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
-            return Ok(Step::Ask(self.signed(HttpRequest::post_form(self.server.at("/createinvoice"), &fields))));
+            return Ok(Step::Ask(
+                self.signed(HttpRequest::post_form(self.access.server.at("/createinvoice"), &fields)),
+            ));
         };
         let reply = json::of_success(reply)?;
         let named = json::hash(&reply, "/paymentHash").ok_or(BackendFault::Unreadable)?;
@@ -89,7 +89,7 @@ impl Backend for Phoenixd {
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
             let path = format!("/payments/incoming/{}", watched.payment_hash);
-            return Ok(Step::Ask(self.signed(HttpRequest::get(self.server.at(&path)))));
+            return Ok(Step::Ask(self.signed(HttpRequest::get(self.access.server.at(&path)))));
         };
         if reply.status == 404 {
             return Ok(Step::Done(Status::NotFound));

@@ -9,7 +9,7 @@
 //! asked for). Amounts are decimal texts of eight places. No preimage is told.
 
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Parameters};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json::{self, Field};
@@ -26,20 +26,18 @@ const BITCOIN: u64 = 100_000_000;
 /// An account at Strike.
 #[derive(Clone, Debug)]
 pub struct Strike {
-    server: Server,
-    api_key: Credential,
+    access: Access,
 }
 
 impl Strike {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let server = parameters.server(Some("https://api.strike.me/v1"))?;
-        let api_key = parameters.credential("api-key")?;
-        let place = server.place.clone();
-        Ok((Self { server, api_key }, place))
+        let access = parameters.access(Some("https://api.strike.me/v1"), "api-key")?;
+        let place = access.server.place.clone();
+        Ok((Self { access }, place))
     }
 
     fn signed(&self, request: HttpRequest) -> HttpRequest {
-        request.with("authorization", format!("Bearer {}", self.api_key.expose()))
+        request.with("authorization", format!("Bearer {}", self.access.credential.expose()))
     }
 }
 
@@ -60,12 +58,12 @@ impl Backend for Strike {
             let description = order.description(DESCRIPTION_CHARS_MAX);
             let body = [("description", Field::Text(&description)), ("amount", Field::Object(&amount))];
             return Ok(Step::Ask(
-                self.signed(HttpRequest::post_json(self.server.at("/invoices"), &json::object(&body))),
+                self.signed(HttpRequest::post_json(self.access.server.at("/invoices"), &json::object(&body))),
             ));
         };
         let id = json::id(&json::of_success(invoice)?, "/invoiceId")?;
         let [quote, ..] = quote else {
-            let url = self.server.at(&format!("/invoices/{id}/quote"));
+            let url = self.access.server.at(&format!("/invoices/{id}/quote"));
             return Ok(Step::Ask(self.signed(HttpRequest::post_json(url, &json::object(&[])))));
         };
         let quote = json::of_success(quote)?;
@@ -74,7 +72,7 @@ impl Backend for Strike {
 
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
-            let url = self.server.at(&format!("/invoices/{}", json::in_path(watched.reference)?));
+            let url = self.access.server.at(&format!("/invoices/{}", json::in_path(watched.reference)?));
             return Ok(Step::Ask(self.signed(HttpRequest::get(url))));
         };
         if reply.status == 404 {

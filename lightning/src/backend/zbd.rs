@@ -10,7 +10,7 @@
 use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Status, Step, Watched};
-use crate::connection::{ConnectionFault, Credential, Parameters, Server};
+use crate::connection::{Access, ConnectionFault, Parameters};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json::{self, Field};
@@ -21,20 +21,18 @@ pub const KIND: &str = "zbd";
 /// A project at ZBD.
 #[derive(Clone, Debug)]
 pub struct Zbd {
-    server: Server,
-    api_key: Credential,
+    access: Access,
 }
 
 impl Zbd {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let server = parameters.server(Some("https://api.zebedee.io"))?;
-        let api_key = parameters.credential("api-key")?;
-        let place = server.place.clone();
-        Ok((Self { server, api_key }, place))
+        let access = parameters.access(Some("https://api.zebedee.io"), "api-key")?;
+        let place = access.server.place.clone();
+        Ok((Self { access }, place))
     }
 
     fn signed(&self, request: HttpRequest) -> HttpRequest {
-        request.with("apikey", self.api_key.expose())
+        request.with("apikey", self.access.credential.expose())
     }
 }
 
@@ -55,7 +53,7 @@ impl Backend for Zbd {
                 ("expiresIn", Field::Number(order.expiry_s)),
                 ("internalId", Field::Text(order.label)),
             ]);
-            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v0/charges"), &body))));
+            return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.access.server.at("/v0/charges"), &body))));
         };
         let reply = success(reply)?;
         let bolt11 = json::required(&reply, "/data/invoice/request")?;
@@ -64,7 +62,7 @@ impl Backend for Zbd {
 
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
-            let url = self.server.at(&format!("/v0/charges/{}", json::in_path(watched.reference)?));
+            let url = self.access.server.at(&format!("/v0/charges/{}", json::in_path(watched.reference)?));
             return Ok(Step::Ask(self.signed(HttpRequest::get(url))));
         };
         if reply.status == 404 {
