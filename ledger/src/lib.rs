@@ -12,11 +12,20 @@ pub mod effect;
 pub mod entry;
 pub mod hold;
 mod id;
+pub mod inbox;
 pub mod invariant;
+pub mod journal;
+pub mod key;
+pub mod payout;
 pub mod posting;
+pub mod refund;
 pub mod refusal;
+pub mod sale;
+pub mod spend;
 #[cfg(test)]
 mod testing;
+pub mod topup;
+pub mod transfer;
 
 pub use account::{Balances, Class};
 pub use amount::{ACCOUNT_MAX, BALANCE_MAX};
