@@ -49,6 +49,7 @@ pub struct Change<R> {
 /// A command was accepted: there is something to write, or it had been written before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a step that is not written did not happen"]
+#[expect(clippy::large_enum_variant, reason = "a box would be the only allocation of a command")]
 pub enum Step<R> {
     /// Write this.
     Write(Change<R>),

@@ -210,6 +210,7 @@ pub fn look_up(book: &Book, row: &Payout, clock: UnixTime) -> Option<(Payout, Ef
 /// What an answer of the node means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an outcome that is not written did not happen"]
+#[expect(clippy::large_enum_variant, reason = "a box would be the only allocation of a command")]
 pub enum Outcome<R> {
     /// It is over. Write this.
     Over(Step<R>),
