@@ -21,11 +21,6 @@ pub enum Effect {
     },
     /// Carry money to another book, until it answers.
     Credit(Credit),
-    /// Cancel this invoice at the node: it was settled between two books (T95).
-    Cancel {
-        /// The invoice.
-        payment_hash: PaymentHash,
-    },
     /// Tell whoever waits for it that this happened. May be lost: waiting parties also ask.
     Push {
         /// The payment hash, hold or task.

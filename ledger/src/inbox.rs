@@ -32,12 +32,23 @@ impl Inbound {
     }
 }
 
-/// Takes a transfer in. `existing` is the row under its id; `topup` the row of the invoice it pays, when the reason is
+/// The invoice that a transfer pays, and what the node said when it was asked to cancel it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled<'a> {
+    /// The top-up of the invoice.
+    pub row: &'a TopUp,
+    /// The node's definite word that nobody can pay the invoice any more. Ask before every [`receive`] of a
+    /// [`Reason::OwnInvoice`]: paid both ways, one of the payments would belong to nobody (T65, T95). `false` also for a
+    /// back end that cannot cancel.
+    pub definitely: bool,
+}
+
+/// Takes a transfer in. `existing` is the row under its id; `invoice` the one it pays, when the reason is
 /// [`Reason::OwnInvoice`]. Write both rows, then answer with [`Inbound::ack`]; after [`Step::Already`] with that of
 /// `existing`.
 ///
-/// An invoice that is not known here, was paid already, or asks for more, is declined: the sender gets the money back.
-/// Everything else is taken.
+/// An invoice that is not known here, was paid already, was not cancelled, or asks for more, is declined: the sender gets
+/// the money back. Everything else is taken.
 ///
 /// # Errors
 /// [`Refusal::WrongRow`] when it is for another book; [`Refusal::KeyReused`] when the id stands for another transfer
@@ -46,7 +57,7 @@ pub fn receive(
     book: &Book,
     existing: Option<&Inbound>,
     credit: &Credit,
-    topup: Option<&TopUp>,
+    invoice: Option<Cancelled<'_>>,
     clock: UnixTime,
 ) -> Result<Step<(Inbound, Option<TopUp>)>, Refusal> {
     let amount = operation(credit.amount)?;
@@ -59,14 +70,15 @@ pub fn receive(
     book.moving()?;
     let (accepted, topup, effect) = match credit.reason {
         Reason::OwnInvoice(payment_hash) => {
-            let payable = topup.filter(|row| {
-                row.payment_hash == payment_hash
-                    && own(book, row).is_ok()
-                    && row.credited.is_none()
-                    && row.asked <= amount
+            let payable = invoice.filter(|invoice| {
+                invoice.definitely
+                    && invoice.row.payment_hash == payment_hash
+                    && own(book, invoice.row).is_ok()
+                    && invoice.row.credited.is_none()
+                    && invoice.row.asked <= amount
             });
-            let credited = payable.map(|row| TopUp { credited: Some(amount), ..*row });
-            (credited.is_some(), credited, credited.map(|_| Effect::Cancel { payment_hash }))
+            let credited = payable.map(|invoice| TopUp { credited: Some(amount), ..*invoice.row });
+            (credited.is_some(), credited, credited.map(|_| Effect::Push { subject: Id::from(payment_hash) }))
         }
         Reason::Task(task) => (true, None, Some(Effect::Push { subject: task })),
         Reason::Transfer | Reason::Share => (true, None, None),
@@ -90,6 +102,10 @@ mod tests {
 
     fn message(reason: Reason) -> Credit {
         Credit { transfer: id(1), from: ALICE, to: BOB, amount: Msat(60), reason }
+    }
+
+    const fn cancelled(row: &TopUp) -> Option<Cancelled<'_>> {
+        Some(Cancelled { row, definitely: true })
     }
 
     fn invoice() -> TopUp {
@@ -119,10 +135,10 @@ mod tests {
 
     /// T95: an own invoice is settled between the books once, and not again over Lightning.
     #[test]
-    fn an_own_invoice_is_settled_once_and_cancelled_at_the_node() {
+    fn an_own_invoice_is_settled_between_the_books_once() {
         let credit = message(Reason::OwnInvoice(hash(1)));
-        let change = receive(&Book::open(BOB), None, &credit, Some(&invoice()), NOW).unwrap().change().unwrap();
-        assert_eq!(change.effect, Some(Effect::Cancel { payment_hash: hash(1) }));
+        let change = receive(&Book::open(BOB), None, &credit, cancelled(&invoice()), NOW).unwrap().change().unwrap();
+        assert_eq!(change.effect, Some(Effect::Push { subject: hash(1).into() }));
         let paid = change.row.1.unwrap();
         let late = topup::Settlement { payment_hash: hash(1), paid: Msat(60), node_fee: Msat(0) };
         assert_eq!(topup::credit(&change.book, Some(&paid), &late, NOW), Ok(Step::Already));
@@ -130,7 +146,7 @@ mod tests {
         assert!(topup::claim(Some(&paid), &claim).is_ok());
     }
 
-    /// T95: paid over Lightning first, unknown, another account's, or asking for more.
+    /// T95: paid over Lightning first, payable over Lightning still, unknown, another account's, or asking for more.
     #[test]
     fn an_invoice_that_cannot_be_paid_is_declined_for_ever() {
         let credit = message(Reason::OwnInvoice(hash(1)));
@@ -138,11 +154,13 @@ mod tests {
         let others = TopUp { account: ALICE, ..invoice() };
         let dearer = TopUp { asked: Msat(61), ..invoice() };
         let other = TopUp { payment_hash: hash(2), ..invoice() };
-        for topup in [None, Some(&paid), Some(&others), Some(&dearer), Some(&other)] {
-            let change = receive(&Book::open(BOB), None, &credit, topup, NOW).unwrap().change().unwrap();
+        let open = Cancelled { row: &invoice(), definitely: false };
+        let refused = [&paid, &others, &dearer, &other].map(cancelled);
+        for invoice in refused.into_iter().chain([None, Some(open)]) {
+            let change = receive(&Book::open(BOB), None, &credit, invoice, NOW).unwrap().change().unwrap();
             assert_eq!((change.book.balances.user, change.entry.kind), (0, Kind::Declined));
             assert!(!change.row.0.accepted && change.row.1.is_none() && change.effect.is_none());
-            let again = receive(&change.book, Some(&change.row.0), &credit, Some(&invoice()), NOW);
+            let again = receive(&change.book, Some(&change.row.0), &credit, cancelled(&self::invoice()), NOW);
             assert_eq!(again, Ok(Step::Already), "a change of mind would pay twice");
         }
     }

@@ -134,9 +134,9 @@ mod tests {
         let charge = (Kind::Used, Move::Charge, 10);
         let mut book = Book::open(ALICE);
         let mut entries = Vec::new();
-        for (n, (kind, of, amount)) in [deposit, charge, charge, charge, charge].into_iter().enumerate() {
-            let at = NOW.plus(n as u64);
-            let (after, entry) = book.write(at, kind, id(n as u8), Postings::of([(of, Msat(amount))])).unwrap();
+        for (n, (kind, of, amount)) in (0_u8..).zip([deposit, charge, charge, charge, charge]) {
+            let at = NOW.plus(u64::from(n));
+            let (after, entry) = book.write(at, kind, id(n), Postings::of([(of, Msat(amount))])).unwrap();
             entries.push(entry);
             book = after;
         }

@@ -101,7 +101,7 @@ pub fn share(
     dispatch(book, existing, credit, Move::Share, clock)
 }
 
-/// Pays an invoice that another book's top-up asked for: between the books, with no node involved (T95).
+/// Pays an invoice that another book's top-up asked for: between the books, with nothing paid over Lightning (T95).
 ///
 /// # Errors
 /// As [`send`]; [`Refusal::SelfPayment`] for the account's own invoice.
