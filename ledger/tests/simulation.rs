@@ -4,6 +4,8 @@
 //!
 //! `SEED=7 cargo test -p satstile-ledger --test simulation` repeats one run; `RUNS=5000` makes more.
 
+#![allow(clippy::disallowed_macros, reason = "a run tells its seed")]
+
 mod support;
 
 use std::collections::BTreeSet;
