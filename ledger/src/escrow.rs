@@ -259,5 +259,4 @@ impl Escrow {
 }
 
 #[cfg(test)]
-#[path = "escrow_tests.rs"]
 mod tests;

@@ -244,5 +244,4 @@ impl Refund {
 }
 
 #[cfg(test)]
-#[path = "refund_tests.rs"]
 mod tests;

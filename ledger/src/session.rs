@@ -186,5 +186,4 @@ pub fn refund_status(session: &Session, payout: Option<&Payout>) -> Option<Refun
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::invariant::Invariant;
 use crate::testing::{ALICE, BOB, NOW, book_with, hash, id, preimage};
 
 const fn order_of(amount: u64, fee_limit: u64) -> NewPayout {
