@@ -1,0 +1,114 @@
+//! The audit: the eleven invariants over a snapshot, computed from rows alone (T75).
+//!
+//! Nothing here trusts the commands: sums are taken again, states counted again, histories walked again. A breach is to
+//! be answered with [`Book::freeze`](crate::Book::freeze).
+
+mod books;
+mod protocols;
+
+use l402::{Msat, PaymentHash, UnixTime};
+
+use crate::book::Book;
+use crate::entry::Entry;
+use crate::escrow::Escrow;
+use crate::hold::Hold;
+use crate::id::{BookId, Id};
+use crate::inbox::Inbound;
+use crate::invariant::Invariant;
+use crate::payout::Payout;
+use crate::refund::Refund;
+use crate::sale::Sale;
+use crate::spend::Use;
+use crate::topup::TopUp;
+use crate::transfer::Outbound;
+
+pub use books::{i1, i2, i3, i4, i9};
+pub use protocols::{i5, i6, i7, i8, i10, i11};
+
+/// Everything stored in one book.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// The book's own row.
+    pub book: &'a Book,
+    /// The whole journal, in order.
+    pub entries: &'a [Entry],
+    /// All holds.
+    pub holds: &'a [Hold],
+    /// All uses.
+    pub uses: &'a [Use],
+    /// All top-ups.
+    pub topups: &'a [TopUp],
+    /// All sales.
+    pub sales: &'a [Sale],
+    /// All refunds.
+    pub refunds: &'a [Refund],
+    /// All payouts.
+    pub payouts: &'a [Payout],
+    /// All escrows.
+    pub escrows: &'a [Escrow],
+    /// The outbox.
+    pub outbox: &'a [Outbound],
+    /// The inbox.
+    pub inbox: &'a [Inbound],
+    /// Every idempotency key that was answered, and the digest of its request.
+    pub keys: &'a [(Id, [u8; 32])],
+}
+
+/// Several books at one moment, and what the world outside says about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot<'a> {
+    /// The books.
+    pub books: &'a [Rows<'a>],
+    /// When.
+    pub now: UnixTime,
+    /// Invoices of ours that the node calls settled, and what arrived of each after the node's own fee; `None` when it
+    /// was not asked.
+    pub settled: Option<&'a [(PaymentHash, Msat)]>,
+    /// Payments under our ids that the node calls succeeded: the payout's id and what left, routing included; `None` when
+    /// it was not asked.
+    pub paid: Option<&'a [(Id, Msat)]>,
+    /// Paid requests that the origin counted; `None` when it was not asked.
+    pub served: Option<u64>,
+    /// Whether every message has arrived and every alarm has run.
+    pub is_quiet: bool,
+}
+
+/// Which invariant does not hold, and in which book, if it is one book's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Which.
+    pub invariant: Invariant,
+    /// Where; `None` when it is between books, or between the books and the world.
+    pub book: Option<BookId>,
+}
+
+/// All eleven; the first breach. An auditor who wants every one calls them by name.
+///
+/// # Errors
+/// The first [`Breach`].
+pub fn audit(snapshot: &Snapshot<'_>) -> Result<(), Breach> {
+    i1(snapshot)?;
+    i2(snapshot)?;
+    i3(snapshot)?;
+    i4(snapshot)?;
+    i5(snapshot)?;
+    i6(snapshot)?;
+    i7(snapshot)?;
+    i8(snapshot)?;
+    i9(snapshot)?;
+    i10(snapshot)?;
+    i11(snapshot)
+}
+
+/// `holds`, or the breach of `invariant` in `book`.
+fn check(holds: bool, invariant: Invariant, book: Option<&Rows<'_>>) -> Result<(), Breach> {
+    if holds { Ok(()) } else { Err(Breach { invariant, book: book.map(|rows| rows.book.id) }) }
+}
+
+fn sum(amounts: impl Iterator<Item = Msat>) -> i128 {
+    amounts.map(|amount| i128::from(amount.0)).sum()
+}
+
+fn entries<'a>(snapshot: &Snapshot<'a>) -> impl Iterator<Item = &'a Entry> + Clone {
+    snapshot.books.iter().flat_map(|rows| rows.entries.iter())
+}

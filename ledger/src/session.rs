@@ -1,0 +1,189 @@
+//! The Payment scheme's session intent: a deposit is used up in units, and what is left goes back at the end (`wire.md`
+//! 4.8).
+//!
+//! A session has a book of its own. Its deposit is a [`crate::topup`], its uses are [`crate::spend`] and
+//! [`crate::hold`], its refund is a [`crate::payout`]; here is what holds them together. Closed sessions are kept.
+
+use l402::{Msat, PaymentHash, Preimage, UnixTime};
+
+use crate::amount::plus;
+use crate::book::{Book, Step};
+use crate::entry::Kind;
+use crate::id::Id;
+use crate::payout::{self, Funds, NewPayout, Payout, PayoutState};
+use crate::posting::{Move, Postings};
+use crate::refusal::Refusal;
+use crate::topup::{self, TopUp, own};
+
+/// The deposit is this many units unless the operator says otherwise.
+pub const DEPOSIT_UNITS: u64 = 20;
+
+/// Seconds without a use after which a session is closed, unless the operator says otherwise.
+pub const IDLE_S: u32 = 300;
+
+/// One session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Session {
+    /// The deposit's invoice; as hex it is the `sessionId`. Its preimage is the bearer's proof.
+    pub id: PaymentHash,
+    /// The bearer's invoice without an amount, for what is left.
+    pub return_invoice: PaymentHash,
+    /// Seconds without a use after which it is closed.
+    pub idle_s: u32,
+    /// When it is closed unless it is used.
+    pub idle_at: UnixTime,
+    /// How it stands.
+    pub state: SessionState,
+}
+
+/// How a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionState {
+    /// Open.
+    Open,
+    /// Closed. Final.
+    Closed {
+        /// What goes back, in whole satoshi.
+        refund_sats: u64,
+        /// The payout that carries it; `None` when there was nothing to carry.
+        payout: Option<Id>,
+    },
+}
+
+/// What became of the money that was left, as the wire says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefundStatus {
+    /// It arrived.
+    Succeeded,
+    /// It could not be paid and stands in the session's book.
+    Failed,
+    /// There was nothing.
+    Skipped,
+    /// The node has not answered definitely.
+    Pending,
+}
+
+/// Opens a session on a deposit that is credited to `book`. Only rows are written: the session and the top-up, claimed.
+///
+/// `existing` is the session under this hash: opening it again gives what it is, opened or closed, and credits nothing.
+///
+/// # Errors
+/// [`Refusal::WrongPreimage`]; [`Refusal::OtherAccount`] for a deposit of another book; [`Refusal::NotSettled`];
+/// [`Refusal::AlreadyClaimed`] for a payment that filled a balance, not a session (T83); [`Refusal::Frozen`].
+pub fn open(
+    book: &Book,
+    existing: Option<&Session>,
+    deposit: &TopUp,
+    preimage: &Preimage,
+    (return_invoice, idle_s): (PaymentHash, u32),
+    clock: UnixTime,
+) -> Result<(Session, TopUp), Refusal> {
+    own(book, deposit)?;
+    if let Some(session) = existing {
+        bearer(session, preimage)?;
+        return Ok((*session, *deposit));
+    }
+    let claim = topup::Claim { preimage: preimage.clone(), secret: None, bearer: None };
+    let deposit = topup::claim(Some(deposit), &claim)?;
+    book.moving()?;
+    let idle_at = book.now(clock).plus(u64::from(idle_s));
+    let id = deposit.payment_hash;
+    Ok((Session { id, return_invoice, idle_s, idle_at, state: SessionState::Open }, deposit))
+}
+
+/// Whether who shows this preimage bears the session.
+///
+/// # Errors
+/// [`Refusal::WrongPreimage`].
+pub fn bearer(session: &Session, preimage: &Preimage) -> Result<(), Refusal> {
+    if preimage.payment_hash() == session.id { Ok(()) } else { Err(Refusal::WrongPreimage) }
+}
+
+/// The session may be used or topped up now: the row with its clock set back. The charge itself is a
+/// [`crate::spend::debit`] or a [`crate::hold::place`] in the same transaction; a refusal of those for want of funds is
+/// the wire's `payment-need-topup`.
+///
+/// # Errors
+/// [`Refusal::Ended`] when it is closed, or idle for so long that it is about to be (`session-closed`).
+pub fn touch(book: &Book, session: &Session, clock: UnixTime) -> Result<Session, Refusal> {
+    let now = book.now(clock);
+    if session.state != SessionState::Open || now >= session.idle_at {
+        return Err(Refusal::Ended);
+    }
+    Ok(Session { idle_at: now.plus(u64::from(session.idle_s)), ..*session })
+}
+
+/// Who closes a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Closer {
+    /// Its bearer.
+    Bearer,
+    /// The alarm; only after the idle time.
+    Alarm,
+}
+
+/// Closes: whole satoshi go back to the bearer, the operator bears the routing up to `fee_limit`, and less than one satoshi
+/// that no invoice can carry is revenue (rule 10: payouts round down).
+///
+/// # Errors
+/// [`Refusal::Busy`] while holds are open: end them first; [`Refusal::NotYet`] for the alarm before its time;
+/// [`Refusal::InvoiceInUse`] when `in_use`, a payout of this book for the return invoice that did not fail, is there;
+/// [`Refusal::TooLarge`]; [`Refusal::Frozen`].
+pub fn close(
+    book: &Book,
+    session: &Session,
+    in_use: Option<&Payout>,
+    fee_limit: Msat,
+    closer: Closer,
+    clock: UnixTime,
+) -> Result<Step<(Session, Option<Payout>)>, Refusal> {
+    if session.state != SessionState::Open {
+        return Ok(Step::Already);
+    }
+    book.moving()?;
+    let now = book.now(clock);
+    if closer == Closer::Alarm && now < session.idle_at {
+        return Err(Refusal::NotYet);
+    }
+    if book.balances.hold != 0 || book.balances.escrow != 0 {
+        return Err(Refusal::Busy);
+    }
+    if in_use.is_some() {
+        return Err(Refusal::InvoiceInUse);
+    }
+    let left = book.balances.available();
+    let refund_sats = left.0 / 1_000;
+    let amount = Msat(refund_sats.saturating_mul(1_000));
+    let dust = Msat(left.0 % 1_000);
+    let payout = if refund_sats > 0 {
+        crate::amount::operation(plus(amount, fee_limit)?)?;
+        let id = Id::derive("session-refund", &[&session.id.0]);
+        let new = NewPayout { id, payment_hash: session.return_invoice, amount, fee_limit };
+        Some(payout::reserved(&new, Funds::Session, now))
+    } else {
+        None
+    };
+    let routing = if payout.is_some() { fee_limit } else { Msat(0) };
+    let postings = Postings::of([(Move::PayOut, amount), (Move::PayRouting, routing), (Move::Charge, dust)]);
+    let state = SessionState::Closed { refund_sats, payout: payout.as_ref().map(|payout| payout.id) };
+    let row = (Session { state, ..*session }, payout);
+    book.step(clock, Kind::SessionClosed, Id::from(session.id), postings, row, None)
+}
+
+/// What became of the refund of a closed session; `None` while it is open. The answer to a close, however often it is
+/// asked.
+#[must_use]
+pub fn refund_status(session: &Session, payout: Option<&Payout>) -> Option<RefundStatus> {
+    let SessionState::Closed { payout: id, .. } = session.state else { return None };
+    if id.is_none() {
+        return Some(RefundStatus::Skipped);
+    }
+    Some(match payout.filter(|payout| Some(payout.id) == id).map(|payout| &payout.state) {
+        Some(PayoutState::Succeeded { .. }) => RefundStatus::Succeeded,
+        Some(PayoutState::Failed) => RefundStatus::Failed,
+        Some(PayoutState::Created | PayoutState::Sent) | None => RefundStatus::Pending,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+use super::*;
+use crate::payout::{NodeAnswer, Outcome};
+use crate::spend;
+use crate::testing::{ALICE, BOB, NOW, hash, id, preimage};
+use crate::topup::Settlement;
+
+/// A deposit of 20 units of 250 msat, credited and open.
+fn opened() -> (Book, Session, TopUp) {
+    let empty = Book::open(ALICE);
+    let deposit = topup::open(&empty, None, hash(1), Msat(250 * DEPOSIT_UNITS), None).unwrap();
+    let before = open(&empty, None, &deposit, &preimage(1), (hash(2), IDLE_S), NOW);
+    assert_eq!(before, Err(Refusal::NotSettled));
+    let paid = Settlement { payment_hash: hash(1), paid: Msat(5_000), node_fee: Msat(0) };
+    let change = topup::credit(&empty, Some(&deposit), &paid, NOW).unwrap().change().unwrap();
+    let (session, deposit) = open(&change.book, None, &change.row, &preimage(1), (hash(2), IDLE_S), NOW).unwrap();
+    (change.book, session, deposit)
+}
+
+fn used(book: &Book, units: u64) -> Book {
+    spend::debit(book, None, id(7), Msat(250 * units), &mut [], NOW).unwrap().change().unwrap().book
+}
+
+/// T83: opened again, credited once; and a payment that filled something else opens nothing.
+#[test]
+fn a_replayed_open_is_the_same_session() {
+    let (book, session, deposit) = opened();
+    let again = open(&book, Some(&session), &deposit, &preimage(1), (hash(9), 1), NOW.plus(9));
+    assert_eq!(again, Ok((session, deposit)), "nor does it change the return invoice");
+    let stranger = open(&book, Some(&session), &deposit, &preimage(2), (hash(9), 1), NOW);
+    assert_eq!(stranger, Err(Refusal::WrongPreimage));
+    let second = open(&book, None, &deposit, &preimage(1), (hash(9), 1), NOW);
+    assert_eq!(second, Err(Refusal::AlreadyClaimed));
+    let elsewhere = open(&Book::open(BOB), None, &deposit, &preimage(1), (hash(9), 1), NOW);
+    assert_eq!(elsewhere, Err(Refusal::OtherAccount));
+}
+
+#[test]
+fn what_is_left_goes_back_in_whole_satoshi() {
+    let (book, session, _) = opened();
+    let closed = close(&used(&book, 5), &session, None, Msat(100), Closer::Bearer, NOW).unwrap().change().unwrap();
+    let (session, payout) = closed.row;
+    let payout = payout.unwrap();
+    assert_eq!(session.state, SessionState::Closed { refund_sats: 3, payout: Some(payout.id) });
+    let balances = closed.book.balances;
+    assert_eq!((balances.user, balances.payout), (0, 3_100), "the operator bears the routing");
+    assert_eq!(balances.fees, 1_250 + 750 - 100, "five units, the dust, less the reserve");
+    assert_eq!(refund_status(&session, Some(&payout)), Some(RefundStatus::Pending));
+    let sent = payout::send(&closed.book, &payout, NOW).unwrap().change().unwrap();
+    let success = NodeAnswer::Succeeded { preimage: preimage(2), fee: Msat(40) };
+    let Outcome::Over(Step::Write(paid)) = payout::answer(&sent.book, &sent.row, &success, NOW).unwrap() else {
+        panic!()
+    };
+    assert_eq!(refund_status(&session, Some(&paid.row)), Some(RefundStatus::Succeeded));
+    assert_eq!((paid.book.balances.user, paid.book.balances.fees), (0, 2_000 - 40));
+    assert_eq!(close(&paid.book, &session, None, Msat(9), Closer::Bearer, NOW), Ok(Step::Already));
+}
+
+#[test]
+fn a_refund_that_cannot_be_paid_stays_in_the_sessions_book() {
+    let (book, session, _) = opened();
+    let closed = close(&book, &session, None, Msat(100), Closer::Bearer, NOW).unwrap().change().unwrap();
+    let sent = payout::send(&closed.book, &closed.row.1.unwrap(), NOW).unwrap().change().unwrap();
+    let Outcome::Over(Step::Write(failed)) = payout::answer(&sent.book, &sent.row, &NodeAnswer::Failed, NOW).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!((failed.book.balances.user, failed.book.balances.fees), (5_000, 0));
+    assert_eq!(refund_status(&closed.row.0, Some(&failed.row)), Some(RefundStatus::Failed));
+}
+
+#[test]
+fn an_empty_session_is_closed_without_a_payout() {
+    let (book, session, _) = opened();
+    let closed = close(&used(&book, 20), &session, None, Msat(100), Closer::Bearer, NOW).unwrap().change().unwrap();
+    assert_eq!((closed.row.1, closed.book.balances.payout), (None, 0));
+    assert_eq!(refund_status(&closed.row.0, None), Some(RefundStatus::Skipped));
+    assert_eq!(touch(&closed.book, &closed.row.0, NOW), Err(Refusal::Ended));
+}
+
+/// T79: a session with a use under way is not closed over its head.
+#[test]
+fn a_session_with_an_open_hold_is_busy() {
+    let (book, session, _) = opened();
+    let new = crate::hold::NewHold { id: id(3), ceiling: Msat(1), estimate: Msat(0), ttl_s: 60 };
+    let held = crate::hold::place(&book, None, &new, &mut [], NOW).unwrap().change().unwrap();
+    assert_eq!(close(&held.book, &session, None, Msat(0), Closer::Bearer, NOW), Err(Refusal::Busy));
+}
+
+#[test]
+fn an_idle_session_is_closed_by_the_alarm_and_a_used_one_is_not() {
+    let (book, session, _) = opened();
+    let last = NOW.plus(u64::from(IDLE_S) - 1);
+    let end = NOW.plus(u64::from(IDLE_S));
+    assert_eq!(close(&book, &session, None, Msat(0), Closer::Alarm, last), Err(Refusal::NotYet));
+    let touched = touch(&book, &session, last).unwrap();
+    assert_eq!(close(&book, &touched, None, Msat(0), Closer::Alarm, end), Err(Refusal::NotYet));
+    assert_eq!(touch(&book, &session, end), Err(Refusal::Ended));
+    assert!(close(&book, &session, None, Msat(0), Closer::Alarm, end).is_ok());
+}
