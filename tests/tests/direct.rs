@@ -448,7 +448,6 @@ fn a_back_end_that_cannot_be_used_shuts_what_is_sold_and_is_named() {
     let loopback = "http://127.0.0.1:9";
     let pin = format!(";certthumbprint={}", "ab".repeat(32));
     let payee = json!({"services": {"articles": {"payee": "02".to_owned() + &"79".repeat(32)}}});
-    let half = json!({"services": {"articles": {"price_msat": 21_500}}});
     let mainnet = json!({"network": "mainnet", "hosts": ["shop.example"], "public_url": "https://shop.example",
         "origin": "https://origin.example"});
     let cases: Vec<(&str, Value, Value)> = vec![
@@ -465,7 +464,6 @@ fn a_back_end_that_cannot_be_used_shuts_what_is_sold_and_is_named() {
         ),
         ("certthumbprint", line("https://lnbits.example", &pin), json!({})),
         ("services.articles.payee", line(loopback, ""), payee),
-        ("services.articles.price_msat", line(loopback, ""), half),
         ("colour", line(loopback, &format!(";colour={KEY}")), json!({})),
         ("api-key", direct(format!("type=lnbits;server={loopback}")), json!({})),
         ("connection string", direct(KEY.to_owned()), json!({})),
@@ -487,19 +485,17 @@ fn a_back_end_that_cannot_be_used_shuts_what_is_sold_and_is_named() {
     }
 }
 
-/// T127: what is right is not called wrong. `RELAY_SECRETS` is nobody's then, and need not be there; half a satoshi is
-/// for back ends that have them.
+/// T127: what is right is not called wrong. `RELAY_SECRETS` is nobody's then, and need not be there.
 #[test]
 fn a_back_end_that_can_be_used_needs_no_relay_secrets() {
-    let half = json!({"services": {"articles": {"price_msat": 21_500}}});
-    for (line, policy) in [
-        (format!("type=lnbits;server=http://127.0.0.1:9;api-key={KEY}"), json!({})),
-        (format!("type=lnbits;server=https://lnbits.example/;api-key={KEY}"), json!({})),
-        (format!("type=zbd;api-key={KEY}"), half),
-        ("type=lnaddress;address=me@shop.example".to_owned(), json!({})),
+    for line in [
+        format!("type=lnbits;server=http://127.0.0.1:9;api-key={KEY}"),
+        format!("type=lnbits;server=https://lnbits.example/;api-key={KEY}"),
+        format!("type=zbd;api-key={KEY}"),
+        "type=lnaddress;address=me@shop.example".to_owned(),
     ] {
         for relay_secrets in [false, true] {
-            let (worker, _origin) = worker(json!({"NODE_URL": "", "BACKEND": line}), policy.clone(), relay_secrets);
+            let (worker, _origin) = worker(json!({"NODE_URL": "", "BACKEND": line}), json!({}), relay_secrets);
             let health = http::get(&format!("http://{}/.well-known/satstile/health", worker.address()), &[]);
             assert_eq!(health.json(), json!({"status": "ok"}), "{line}: {:?}", worker.log());
         }

@@ -14,7 +14,7 @@ use l402::policy::Service;
 use l402::relay::{InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceState, InvoiceStatus, RelayCall, RelaySecrets};
 use l402::token::Token;
 use l402::{PaymentHash, Policy, caveat, reference};
-use satstile_lightning::{BackendFault, Connection, Order, Status, Watched};
+use satstile_lightning::{Connection, Order, Status, Watched};
 
 use crate::gate::{Gate, noted};
 use crate::relay::Webhook;
@@ -162,7 +162,7 @@ fn node_url(url: &str, may_be_local: bool) -> Result<String, String> {
     }
 }
 
-/// A connection string that can be used from here, for everything that the policy sells. None of its values is told.
+/// A connection string that can be used from here, for everything that the policy sells: prices are whole satoshi anyway. None of its values is told.
 fn backend(line: &str, may_be_local: bool, policy: Option<&Policy>) -> Result<Connection, String> {
     let connection = Connection::parse(line).map_err(|fault| format!("BACKEND: {fault}"))?;
     if connection.pin.is_some() {
@@ -180,10 +180,6 @@ fn backend(line: &str, may_be_local: bool, policy: Option<&Policy>) -> Result<Co
             return Err(format!(
                 "services.{id}.payee: with BACKEND nobody checks who signed an invoice; leave it out, or use a node webhook"
             ));
-        }
-        let order = Order { amount: service.price, description: "", expiry_s: 600, label: "" };
-        if let Err(fault @ BackendFault::SubSatoshi) = connection.backend.create(&order, &[]) {
-            return Err(format!("services.{id}.price_msat: with this BACKEND a multiple of 1000, because {fault}"));
         }
     }
     Ok(connection)
