@@ -95,9 +95,10 @@ impl Book {
         self.tokens.iter().rev().find(|kept| kept.origin == origin && kept.service == service)
     }
 
-    /// The payment for a service whose end is not known.
-    pub fn sent_for(&self, origin: &str, service: &str) -> Option<&Sent> {
-        self.sent.iter().find(|sent| sent.origin == origin && sent.service == service)
+    /// The payment for a service, or for this very path, whose end is not known: a seller who calls the same thing by
+    /// another name is not paid again (T93).
+    pub fn sent_for(&self, origin: &str, service: &str, path: &str) -> Option<&Sent> {
+        self.sent.iter().find(|sent| sent.origin == origin && (sent.service == service || sent.path == path))
     }
 
     /// Keeps a token in the place of the one of its service.

@@ -98,6 +98,11 @@ pub fn printable(unverified: &str) -> String {
     unverified.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
+/// The same as one word of a shell, for commands that somebody may paste.
+pub fn pasteable(unverified: &str) -> String {
+    format!("'{}'", printable(unverified).replace('\'', "'\\''"))
+}
+
 /// How far off a moment is, in the largest unit that fits: `in 59 minutes`, `2 days ago`.
 pub fn distance(now: UnixTime, at: UnixTime) -> String {
     let seconds = now.0.abs_diff(at.0);

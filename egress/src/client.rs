@@ -92,7 +92,7 @@ impl Client {
     pub async fn open(&self, request: &HttpRequest) -> Result<Lines, BackendFault> {
         let response = self.begin(request).await?;
         match response.status().as_u16() {
-            200 => Ok(Lines { body: response.into_body(), held: Vec::new() }),
+            200 => Ok(Lines { body: response.into_body(), held: Vec::new(), overlong: false }),
             401 | 403 => Err(BackendFault::Unauthorized),
             status => Err(BackendFault::Busy(status)),
         }
@@ -125,22 +125,29 @@ impl Client {
 pub struct Lines {
     body: Incoming,
     held: Vec<u8>,
+    /// What is held is the rest of a line that is too long.
+    overlong: bool,
 }
 
 impl Lines {
     /// The next line without its end, or `None` when the stream has ended.
     ///
     /// # Errors
-    /// [`BackendFault::Unreachable`] when the connection broke, [`BackendFault::Unreadable`] for a line over 64 KB.
+    /// [`BackendFault::Unreachable`] when the connection broke. A line over 64 KB is left out: were it a fault, it would
+    /// be one again whenever the stream is opened.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, BackendFault> {
         loop {
             if let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
                 let mut line: Vec<u8> = self.held.drain(..=end).collect();
                 line.pop();
+                if std::mem::take(&mut self.overlong) {
+                    continue;
+                }
                 return Ok(Some(line));
             }
             if self.held.len() > REPLY_BYTES_MAX {
-                return Err(BackendFault::Unreadable);
+                self.held.clear();
+                self.overlong = true;
             }
             match self.body.frame().await {
                 None => return Ok(None),

@@ -31,6 +31,16 @@ pub(crate) enum Unknown {
     Store,
 }
 
+impl Unknown {
+    /// Whether asking again may help. If not, a stream that waited for it would wait for ever.
+    pub(crate) const fn may_pass(self) -> bool {
+        match self {
+            Self::Backend(fault) => fault.is_transient() || matches!(fault, BackendFault::Unauthorized),
+            Self::Store => true,
+        }
+    }
+}
+
 impl Looks {
     /// What the back end says of this invoice now.
     pub(crate) async fn look(&self, remote: &Remote, invoice: &Invoice) -> Result<Status, Unknown> {

@@ -111,6 +111,7 @@ impl Relay {
             Some(Seen::Never) => {}
             None => return Problem::Unavailable.into(),
         }
+        let is_look = matches!(call, RelayCall::InvoiceLookup(_));
         let (reply, made) = match call {
             RelayCall::InvoiceCreate(order) => match self.maker.make(id, &order, now).await {
                 Ok(made) => (created(&made), Some(self.kept(id, order, made, now))),
@@ -122,8 +123,9 @@ impl Relay {
             RelayCall::InvoiceLookup(InvoiceLookup { payment_hash }) => (self.lookup(payment_hash, now).await, None),
             RelayCall::InvoiceSettled(_) => (Problem::WrongAudience.into(), None),
         };
-        // What failed on our side may go well the next time, so it is no answer to keep.
-        if reply.status >= 500 {
+        // What failed on our side may go well the next time, and what became of an invoice may change: neither is an
+        // answer to keep.
+        if reply.status >= 500 || is_look {
             return reply;
         }
         let (id, kept) = (id.to_owned(), reply.clone());

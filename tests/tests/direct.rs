@@ -459,7 +459,7 @@ fn a_back_end_that_cannot_be_used_shuts_what_is_sold_and_is_named() {
         ("must be https", line(loopback, ""), mainnet),
         (
             "must be https",
-            direct(format!("type=phoenixd;server=http://10.0.0.9:9740;allowinsecure=true;password={KEY}")),
+            direct(format!("type=lnbits;server=http://10.0.0.9:5000;allowinsecure=true;api-key={KEY}")),
             json!({}),
         ),
         ("certthumbprint", line("https://lnbits.example", &pin), json!({})),

@@ -62,22 +62,32 @@ impl Drop for Permit {
 
 /// Takes one from each budget. An unreachable budget says no.
 pub async fn take(env: &Env, policy: &Policy, place: &Place, request: &Request) -> Result<Permit, Refusal<'static>> {
+    take_ahead(env, policy, place, request).await?;
+    // After the client's own budget, or one client in a hurry would take all the places.
+    let permit = Permit::take(policy.budgets.in_flight).ok_or(Refusal::Unavailable(1))?;
+    take_to_make(env, policy).await?;
+    Ok(permit)
+}
+
+/// For an invoice that is there already: the client's budget and its site's. Making it was counted when it was made.
+pub async fn take_ahead(env: &Env, policy: &Policy, place: &Place, request: &Request) -> Result<(), Refusal<'static>> {
     let limits = policy.budgets;
     let client = format!("client:{}", client::key(policy, request));
     take_one(env, client, limits.per_client_per_min).await?.map_err(Refusal::TooManyInvoices)?;
     if let Some(name) = foreign_site(place, request) {
         take_one(env, name, limits.per_origin_per_min).await?.map_err(Refusal::TooManyInvoices)?;
     }
-    // After the client's own budget, or one client in a hurry would take all the places.
-    let permit = Permit::take(limits.in_flight).ok_or(Refusal::Unavailable(1))?;
-    take_one(env, "global".to_owned(), limits.global_per_min).await?.map_err(Refusal::Unavailable)?;
-    Ok(permit)
+    Ok(())
 }
 
-/// Takes one from each budget out of what this isolate holds, or nothing from any: then ask [`take`], which may wait.
+/// What all invoices together are counted by, whoever they will be for (T58).
+pub async fn take_to_make(env: &Env, policy: &Policy) -> Result<(), Refusal<'static>> {
+    take_one(env, "global".to_owned(), policy.budgets.global_per_min).await?.map_err(Refusal::Unavailable)
+}
+
+/// The same as [`take_ahead`] out of what this isolate holds, or nothing from any: then ask that, which may wait.
 pub fn take_held(policy: &Policy, place: &Place, request: &Request) -> bool {
-    let client = format!("client:{}", client::key(policy, request));
-    let names = [Some(client), foreign_site(place, request), Some("global".to_owned())];
+    let names = [Some(format!("client:{}", client::key(policy, request))), foreign_site(place, request)];
     let now_ms = Date::now().as_millis();
     LEFT.with_borrow_mut(|held| {
         let is_held = |name: &String| held.get(name).is_some_and(|block| block.left > 0 && now_ms < block.until_ms);

@@ -54,21 +54,30 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
         }
     }
     // (3) A new invoice, within every budget.
-    let permit = match budget::take(env, &gate.policy, &quote.place, request).await {
-        Ok(permit) => permit,
-        Err(refusal) => return Ok(Admission::refuse(&refusal, false)),
+    let (policy, service, host) = (&gate.policy, quote.service, &quote.place.host);
+    let made = if let Some(ready) = pool::take(service, host, policy.invoice_expiry_s) {
+        match budget::take_ahead(env, policy, &quote.place, request).await {
+            Ok(()) => Ok(ready),
+            Err(refusal) => {
+                pool::give_back(service, host, ready);
+                return Ok(Admission::refuse(&refusal, false));
+            }
+        }
+    } else {
+        let permit = match budget::take(env, policy, &quote.place, request).await {
+            Ok(permit) => permit,
+            Err(refusal) => return Ok(Admission::refuse(&refusal, false)),
+        };
+        let made = invoice::create(gate, service, host).await;
+        drop(permit);
+        made
     };
-    let made = match pool::take(quote.service, &quote.place.host, gate.policy.invoice_expiry_s) {
-        Some(ready) => Ok(ready),
-        None => invoice::create(gate, quote.service, &quote.place.host).await,
-    };
-    drop(permit);
     let made = match made {
         Ok(made) => made,
         Err(NodeFault::Silent) => return Ok(Admission::refuse(&Refusal::Unavailable(NODE_RETRY_S), false)),
         Err(NodeFault::Wrong) => return Ok(Admission::refuse(&Refusal::BadInvoice, false)),
     };
-    pool::refill(ctx, quote.service, &quote.place.host);
+    pool::refill(env, ctx, service, host);
     totals::count(env, ctx, &quote.service.id, |counts| counts.challenges += 1);
     Ok(Admission::answer(&sell(gate, quote, made, previous)?))
 }
@@ -108,7 +117,7 @@ pub fn afterwards(gate: &Gate, work: &str, env: &Env, ctx: &Context) {
     }
     let Some((service, host)) = work.split_once(' ') else { return };
     if let Some(service) = gate.policy.service_named(service) {
-        pool::refill(ctx, service, host);
+        pool::refill(env, ctx, service, host);
     }
 }
 

@@ -8,9 +8,10 @@ use satstile_lightning::http::Method;
 use satstile_lightning::{BackendFault, Connection, HttpReply, HttpRequest, Step};
 use worker::Date;
 
+use crate::breaker::Errand;
 use crate::exchange::{NoReply, Outgoing, ask};
+use crate::log;
 use crate::node::{DEADLINE_MS, NodeFault};
-use crate::{breaker, log};
 
 /// No back end needs more requests for one call.
 const STEPS_MAX: usize = 4;
@@ -21,9 +22,10 @@ type Failure = (NodeFault, String);
 /// Makes a call: sends what it asks for, and calls again with the replies, until it is done.
 pub async fn run<T>(
     connection: &Connection,
+    errand: Errand,
     call: impl Fn(&[HttpReply]) -> Result<Step<T>, BackendFault>,
 ) -> Result<T, NodeFault> {
-    if breaker::is_open() {
+    if errand.must_wait() {
         return Err(NodeFault::Silent);
     }
     let end_ms = Date::now().as_millis() + DEADLINE_MS;
@@ -43,17 +45,17 @@ pub async fn run<T>(
     };
     match outcome {
         Ok(result) => {
-            breaker::note_answer();
+            errand.note_answer();
             Ok(result)
         }
-        Err(failure) => Err(noted(connection, failure)),
+        Err(failure) => Err(noted(connection, errand, failure)),
     }
 }
 
 /// Only silence opens the breaker: who answers nonsense answers.
-fn noted(connection: &Connection, (fault, reason): Failure) -> NodeFault {
+fn noted(connection: &Connection, errand: Errand, (fault, reason): Failure) -> NodeFault {
     if fault == NodeFault::Silent {
-        breaker::note_silence();
+        errand.note_silence();
     }
     log::warn("node", &format!("BACKEND ({}): {reason}", connection.backend.kind()));
     fault

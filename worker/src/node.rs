@@ -16,6 +16,7 @@ use l402::token::Token;
 use l402::{PaymentHash, Policy, caveat, reference};
 use satstile_lightning::{Connection, Order, Status, Watched};
 
+use crate::breaker::Errand;
 use crate::gate::{Gate, noted};
 use crate::relay::Webhook;
 use crate::{crypto, direct, http, log, relay};
@@ -57,7 +58,7 @@ pub async fn create(gate: &Gate, service: &Service, id: &str, description: Strin
         Node::Direct(connection) => connection,
     };
     let order = order(&gate.policy, service, &description, id);
-    let made = direct::run(connection, |replies| connection.backend.create(&order, replies)).await?;
+    let made = direct::run(connection, Errand::Make, |replies| connection.backend.create(&order, replies)).await?;
     if made.reference.len() > reference::BYTES_MAX {
         log::warn("node", "its name for an invoice is too long to be kept in a token");
         return Err(NodeFault::Wrong);
@@ -102,7 +103,8 @@ pub async fn look_up(gate: &Gate, token: &Token) -> Option<InvoiceStatus> {
     let service = gate.policy.service_named(caveat::service_of(token.caveats())?)?;
     let reference = reference::reveal(&gate.keys, token).unwrap_or_default();
     let watched = Watched { payment_hash, amount: service.price, reference: &reference };
-    let status = direct::run(connection, |replies| connection.backend.status(&watched, replies)).await.ok()?;
+    let status =
+        direct::run(connection, Errand::LookUp, |replies| connection.backend.status(&watched, replies)).await.ok()?;
     let not_paid = |status| InvoiceStatus { status, amount_msat: None, preimage: None, settled_at: None };
     Some(match status {
         Status::Settled { amount, preimage, at } => InvoiceStatus {

@@ -2,8 +2,8 @@
 //!
 //! They are in this isolate's memory and nowhere else: what is lost with it was shown to nobody, and runs out unpaid.
 //! Each is handed out once (T21). Whoever takes one when there are few sees to it that more come, a moment later and
-//! after the answer, so a crowd is served first; the budgets are charged for what is handed out, and what lies here is
-//! bounded (T58).
+//! after the answer, so a crowd is served first. What is made is counted by the budget of all invoices, what is handed
+//! out by that of its client (T58).
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use l402::UnixTime;
 use l402::policy::Service;
-use worker::{Context, Date, Delay};
+use worker::{Context, Date, Delay, Env};
 
 use crate::gate::{self, Setup};
-use crate::http;
 use crate::invoice::{self, Made};
+use crate::{budget, http};
 
 /// How many are made after one answer: a platform lets one event make fifty requests.
 const AT_ONCE: usize = 40;
@@ -79,6 +79,11 @@ pub fn take(service: &Service, host: &str, expiry_s: u64) -> Option<Made> {
     })
 }
 
+/// It was shown to nobody after all.
+pub fn give_back(service: &Service, host: &str, made: Made) {
+    POOLS.with_borrow_mut(|pools| pools.entry(name(service, host)).or_default().ready.push_front(made));
+}
+
 /// Whether one is ready.
 pub fn has_one(service: &Service, host: &str, expiry_s: u64) -> bool {
     let has_one = |pool: &mut Pool| {
@@ -99,27 +104,28 @@ pub fn wanted(service: &Service, host: &str) -> usize {
 }
 
 /// Sees to it that there will be enough.
-pub fn refill(ctx: &Context, service: &Service, host: &str) {
+pub fn refill(env: &Env, ctx: &Context, service: &Service, host: &str) {
     let count = wanted(service, host);
     if count == 0 {
         return;
     }
     let (name, since_ms) = (name(service, host), Date::now().as_millis());
     POOLS.with_borrow_mut(|pools| pools.entry(name.clone()).or_default().set_off(count, since_ms));
-    let (service, host) = (service.id.clone(), host.to_owned());
+    let (env, service, host) = (env.clone(), service.id.clone(), host.to_owned());
     ctx.wait_until(async move {
         Delay::from(PAUSE).await;
         for _ in 0..count {
-            let Some(made) = make(&service, &host).await else { break };
+            let Some(made) = make(&env, &service, &host).await else { break };
             POOLS.with_borrow_mut(|pools| pools.entry(name.clone()).or_default().ready.push_back(made));
         }
         POOLS.with_borrow_mut(|pools| pools.entry(name).or_default().arrived(since_ms, count));
     });
 }
 
-async fn make(service: &str, host: &str) -> Option<Made> {
+async fn make(env: &Env, service: &str, host: &str) -> Option<Made> {
     let setup = gate::current()?;
     let Setup::Ready(gate) = &*setup else { return None };
+    budget::take_to_make(env, &gate.policy).await.ok()?;
     invoice::create(gate, gate.policy.service_named(service)?, host).await.ok()
 }
 

@@ -4,9 +4,10 @@
 use l402::relay::{RelayCall, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use worker::Date;
 
+use crate::breaker::Errand;
 use crate::exchange::{NoReply, Outgoing, ask};
 use crate::node::{DEADLINE_MS, NodeFault};
-use crate::{breaker, http, log};
+use crate::{http, log};
 
 /// The node webhook.
 pub struct Webhook {
@@ -18,7 +19,8 @@ pub struct Webhook {
 
 /// Makes a call; gives the bytes of a reply that the node signed.
 pub async fn call(webhook: &Webhook, id: &str, call: &RelayCall) -> Result<Vec<u8>, NodeFault> {
-    if breaker::is_open() {
+    let errand = if matches!(call, RelayCall::InvoiceCreate(_)) { Errand::Make } else { Errand::LookUp };
+    if errand.must_wait() {
         return Err(NodeFault::Silent);
     }
     let body = String::from_utf8(call.to_body()).unwrap_or_default();
@@ -30,12 +32,12 @@ pub async fn call(webhook: &Webhook, id: &str, call: &RelayCall) -> Result<Vec<u
     };
     match outcome {
         Ok(reply) => {
-            breaker::note_answer();
+            errand.note_answer();
             Ok(reply)
         }
         Err((fault, reason)) => {
             if fault == NodeFault::Silent {
-                breaker::note_silence();
+                errand.note_silence();
             }
             log::warn("node", &reason);
             Err(fault)

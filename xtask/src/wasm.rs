@@ -20,15 +20,35 @@ pub enum Profile {
     Dev,
 }
 
-/// Compiles a package, and says where its wasm is. `shipped` is the cargo profile of what is deployed.
+/// Neither where a panic was nor what a value looks like to a programmer is kept: kilobytes that say nothing to anybody at
+/// the edge.
+const WITHOUT_WORDS: [&str; 2] = ["-Zlocation-detail=none", "-Zfmt-debug=none"];
+
+/// Compiles a package, and says where its wasm is. `shipped` is the cargo profile of what is deployed; for that, the
+/// standard library is compiled with it, for size. Where the toolchain has no source of it, or refuses, the ordinary
+/// build does: it works as well and weighs more.
 pub fn cargo_build(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile) -> Result<PathBuf> {
     let (name, folder) = match profile {
         Profile::Shipped => (shipped, shipped),
         Profile::Dev => ("dev", "debug"),
     };
-    let mut cargo = toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", name]);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", remap_flags(toolchain));
-    repo::run(&mut cargo)?;
+    let cargo = || toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", name]);
+    if profile == Profile::Shipped && toolchain.has_source() {
+        let mut smaller = cargo();
+        smaller.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
+        let mut flags = remap_flags(toolchain);
+        for flag in WITHOUT_WORDS {
+            flags.push("\x1f");
+            flags.push(flag);
+        }
+        // These options are not stable; what they make is the same program, and the tests run on it.
+        smaller.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags);
+        match repo::run(&mut smaller) {
+            Ok(()) => return Ok(built("wasm", folder, package)),
+            Err(error) => eprintln!("xtask: {error:#}; building {package} in the ordinary way, which makes it larger"),
+        }
+    }
+    repo::run(cargo().env("CARGO_ENCODED_RUSTFLAGS", remap_flags(toolchain)))?;
     Ok(built("wasm", folder, package))
 }
 
@@ -40,11 +60,10 @@ pub fn cargo_build_smallest(toolchain: &Toolchain, package: &str, shipped: &str,
         let mut cargo = toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", shipped]);
         cargo.args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=optimize_for_size"]);
         let mut flags = remap_flags(toolchain);
-        for flag in ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"] {
+        for flag in ["-Zunstable-options", "-Cpanic=immediate-abort"].into_iter().chain(WITHOUT_WORDS) {
             flags.push("\x1f");
             flags.push(flag);
         }
-        // These options are not stable; what they make is the same program, and the tests run on it.
         cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags);
         cargo.env("CARGO_TARGET_DIR", repo::target().join("widget"));
         match repo::run(&mut cargo) {
@@ -106,7 +125,8 @@ pub fn optimise(tools: &Tools, wasm: &Path) -> Result<()> {
         "exception-handling",
     ];
     let mut command = tools.wasm_opt();
-    command.args(["-Oz", "--strip-debug"]).args(FEATURES.map(|f| format!("--enable-{f}")));
+    // Twice: what the first pass leaves, the second one folds, two kilobytes of the worker.
+    command.args(["-Oz", "--strip-debug", "--gufa", "-Oz", "--converge"]).args(FEATURES.map(|f| format!("--enable-{f}")));
     repo::run(command.arg(wasm).arg("-o").arg(wasm))
 }
 

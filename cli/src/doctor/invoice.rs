@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::probe::Answers;
 use super::report::Report;
 use crate::http::Url;
-use crate::say::{distance, moment};
+use crate::say::{distance, moment, printable};
 use crate::token::view::View;
 
 /// A buyer needs time to pay.
@@ -143,9 +143,11 @@ fn token(report: &mut Report, answers: &Answers, offer: &Offer) {
             );
         }
         (Some(service), Some(until)) => {
+            let service = printable(service);
             report.good("token.expiry", format!("it opens {service} and ends {}", moment(answers.first.at, until)));
         }
         (Some(service), None) => {
+            let service = printable(service);
             report.info("token.expiry", format!("it opens {service} and names no end that is read here"));
         }
         (None, _) => report.info("token.expiry", format!("it has {} caveats and names no service", view.caveats.len())),

@@ -14,7 +14,7 @@ use crate::cache::{Kept, Redacted, Sent};
 use crate::clock::now;
 use crate::fault::{Exit, Fault};
 use crate::http::{Reply, Request};
-use crate::say::{Tone, distance, printable};
+use crate::say::{Tone, distance, pasteable, printable};
 use crate::token::view::View;
 use crate::wallet::Purse;
 
@@ -91,8 +91,9 @@ impl Shop<'_> {
             )
             .next(format!(
                 "Nothing was paid now. Ask the seller why; `satstile token list` has the payment.\n\
-                 To buy another all the same: satstile token forget {} --service '{}'",
-                kept.origin, kept.service
+                 To buy another all the same: satstile token forget {} --service {}",
+                pasteable(&kept.origin),
+                pasteable(&kept.service)
             )));
         }
         self.cache.as_ref().map_or(Ok(()), |cache| cache.change(|book| book.drop_token(&kept.origin, &kept.service)))
@@ -240,7 +241,7 @@ impl Shop<'_> {
     async fn earlier_payment(&self, request: &Request, purse: &Purse, scope: &str) -> Result<Option<Exit>, Fault> {
         let Some(cache) = &self.cache else { return Ok(None) };
         let book = cache.read()?;
-        let Some(sent) = book.sent_for(&request.url.origin, scope) else { return Ok(None) };
+        let Some(sent) = book.sent_for(&request.url.origin, scope, &request.url.path) else { return Ok(None) };
         let hash = PaymentHash::from_hex(&sent.payment_hash).filter(|_| sent.wallet == purse.name());
         let Some(hash) = hash else { return Err(self.unknown(sent)) };
         match purse.look(hash).await {
@@ -289,8 +290,10 @@ impl Shop<'_> {
             format!(
                 "It may still arrive, so nothing is paid again. The same command asks the wallet first.\n\
                  Look for the payment {hash} in the wallet ({}).\n\
-                 Only once the wallet says that it failed: satstile token forget {} --service '{}'",
-                sent.wallet, sent.origin, sent.service
+                 Only once the wallet says that it failed: satstile token forget {} --service {}",
+                sent.wallet,
+                pasteable(&sent.origin),
+                pasteable(&sent.service)
             )
         } else {
             format!("It may still arrive. Look for the payment {hash} in the wallet before you pay again.")

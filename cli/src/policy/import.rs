@@ -105,8 +105,25 @@ impl Draft {
                 "servestatic: the edge serves no files; let the origin do it, and list them under `free`".to_owned(),
             );
         }
+        draft.keep_apart(&file.services);
         draft.finish_hosts();
         draft
+    }
+
+    /// Paths of a policy hold on every host. Where services were told apart by theirs, what one gave away another may
+    /// have sold.
+    fn keep_apart(&mut self, services: &[Service]) {
+        let mut hosts: Vec<&str> = services.iter().map(|service| service.host.as_str()).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        if hosts.len() > 1 && !self.free.is_empty() {
+            self.free.clear();
+            self.notes.push(
+                "free: nothing is free, and what was called never reached was perhaps, on another host: the services had \
+                 different hosts, and here a path is the same on all of them; put what nobody sells under `free` by hand"
+                    .to_owned(),
+            );
+        }
     }
 
     /// An origin that the edge may have on this network.

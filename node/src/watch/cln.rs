@@ -7,7 +7,7 @@ use satstile_egress::Client;
 use satstile_lightning::BackendFault;
 use satstile_lightning::backend::cln::{Cln, WAIT_S};
 
-use crate::looks::Looks;
+use crate::looks::{Looks, Unknown};
 use crate::remote::Remote;
 use crate::store::marks;
 
@@ -36,7 +36,7 @@ pub(crate) async fn run(node: Cln, client: Client, remote: Arc<Remote>, looks: L
 async fn wait(client: &Client, node: &Cln, remote: &Remote, looks: &Looks) -> Result<bool, BackendFault> {
     let Some(mark) = looks.store.read(|books| marks::get(books, &remote.name)) else { return Ok(false) };
     let Some(settlement) = Cln::parse_wait(&client.send(&node.wait_any(mark)).await?)? else { return Ok(true) };
-    if looks.look_at_hash(remote, settlement.payment_hash).await.is_err() {
+    if looks.look_at_hash(remote, settlement.payment_hash).await.is_err_and(Unknown::may_pass) {
         return Ok(false);
     }
     let (name, mark) = (remote.name.clone(), settlement.pay_index);

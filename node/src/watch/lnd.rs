@@ -10,7 +10,7 @@ use satstile_egress::Client;
 use satstile_lightning::BackendFault;
 use satstile_lightning::backend::lnd::Lnd;
 
-use crate::looks::Looks;
+use crate::looks::{Looks, Unknown};
 use crate::remote::Remote;
 use crate::store::marks;
 
@@ -69,7 +69,7 @@ async fn follow(node: &Lnd, client: &Client, remote: &Remote, looks: &Looks) -> 
             }
             continue;
         };
-        if looks.look_at_hash(remote, settlement.payment_hash).await.is_err() {
+        if looks.look_at_hash(remote, settlement.payment_hash).await.is_err_and(Unknown::may_pass) {
             return Ok(End::Over(heard));
         }
         mark = settlement.settle_index;
