@@ -26,7 +26,7 @@ pub enum Admission {
 }
 
 impl Admission {
-    /// A finished answer. As a verdict, which costs half of what a response does that is put together from here.
+    /// A finished answer, as a verdict: the shim puts the response together in one go.
     pub fn answer(answer: &Answer) -> Self {
         Self::Verdict(verdict::respond(answer))
     }

@@ -34,6 +34,20 @@ struct Block {
     until_ms: u64,
 }
 
+impl Block {
+    /// Takes one, if there is one.
+    fn take(&mut self, now_ms: u64) -> bool {
+        let has_one = self.unused(now_ms) > 0;
+        self.left -= u32::from(has_one);
+        has_one
+    }
+
+    /// What may still be used.
+    fn unused(&self, now_ms: u64) -> u32 {
+        if now_ms < self.until_ms { self.left } else { 0 }
+    }
+}
+
 /// Permission to ask for one invoice; held while the node works on it.
 pub struct Permit(u64);
 
@@ -90,26 +104,15 @@ pub fn take_held(policy: &Policy, place: &Place, request: &Request) -> bool {
     let names = [Some(format!("client:{}", client::key(policy, request))), foreign_site(place, request)];
     let now_ms = Date::now().as_millis();
     LEFT.with_borrow_mut(|held| {
-        let is_held = |name: &String| held.get(name).is_some_and(|block| block.left > 0 && now_ms < block.until_ms);
-        if !names.iter().flatten().all(is_held) {
-            return false;
-        }
-        for name in names.iter().flatten() {
-            if let Some(block) = held.get_mut(name) {
-                block.left -= 1;
-            }
-        }
-        true
+        let all_have = names.iter().flatten().all(|name| held.get(name).is_some_and(|block| block.unused(now_ms) > 0));
+        all_have && names.iter().flatten().all(|name| held.get_mut(name).is_some_and(|block| block.take(now_ms)))
     })
 }
 
 /// One of a budget, out of the block that this isolate holds, or of a new one; or the seconds until there may be one.
 async fn take_one(env: &Env, name: String, per_minute: u32) -> Result<Result<(), u64>, Refusal<'static>> {
     let now_ms = Date::now().as_millis();
-    let is_held = LEFT.with_borrow_mut(|held| {
-        let block = held.get_mut(&name).filter(|block| block.left > 0 && now_ms < block.until_ms);
-        block.map(|block| block.left -= 1).is_some()
-    });
+    let is_held = LEFT.with_borrow_mut(|held| held.get_mut(&name).is_some_and(|block| block.take(now_ms)));
     if is_held {
         return Ok(Ok(()));
     }
@@ -123,12 +126,11 @@ async fn take_one(env: &Env, name: String, per_minute: u32) -> Result<Result<(),
     if left > 0 {
         LEFT.with_borrow_mut(|held| {
             if held.len() >= HELD {
-                held.retain(|_, block| block.left > 0 && now_ms < block.until_ms);
+                held.retain(|_, block| block.unused(now_ms) > 0);
             }
             if let Some(block) = held.get_mut(&name) {
                 // Of several who asked at the same time, all were given.
-                let unused = if now_ms < block.until_ms { block.left } else { 0 };
-                *block = Block { left: unused.saturating_add(left), until_ms: now_ms + BLOCK_MS };
+                *block = Block { left: block.unused(now_ms).saturating_add(left), until_ms: now_ms + BLOCK_MS };
             } else if held.len() < HELD {
                 held.insert(name, Block { left, until_ms: now_ms + BLOCK_MS });
             }

@@ -90,13 +90,14 @@ pub fn at_once(gate: &Gate, quote: &Quote<'_>, request: &Request) -> Option<AtOn
         && service.free_allowance.is_none()
         && !quote.is_head
         && quote.unverified_wait.is_none();
-    if !is_plain
-        || !pool::has_one(service, host, policy.invoice_expiry_s)
-        || !budget::take_held(policy, &quote.place, request)
-    {
+    if !is_plain {
         return None;
     }
     let made = pool::take(service, host, policy.invoice_expiry_s)?;
+    if !budget::take_held(policy, &quote.place, request) {
+        pool::give_back(service, host, made);
+        return None;
+    }
     let answer = sell(gate, quote, made, None).map_err(|e| log::failed("charge", &e.to_string())).ok()?;
     totals::gather(&service.id, |counts| counts.challenges += 1);
     let leaves_work = totals::is_due() || pool::wanted(service, host) > 0;

@@ -164,7 +164,7 @@ fn node_url(url: &str, may_be_local: bool) -> Result<String, String> {
     }
 }
 
-/// A connection string that can be used from here, for everything that the policy sells: prices are whole satoshi anyway. None of its values is told.
+/// A connection string that can be used from here, for everything that the policy sells. None of its values is told.
 fn backend(line: &str, may_be_local: bool, policy: Option<&Policy>) -> Result<Connection, String> {
     let connection = Connection::parse(line).map_err(|fault| format!("BACKEND: {fault}"))?;
     if connection.pin.is_some() {

@@ -84,15 +84,6 @@ pub fn give_back(service: &Service, host: &str, made: Made) {
     POOLS.with_borrow_mut(|pools| pools.entry(name(service, host)).or_default().ready.push_front(made));
 }
 
-/// Whether one is ready.
-pub fn has_one(service: &Service, host: &str, expiry_s: u64) -> bool {
-    let has_one = |pool: &mut Pool| {
-        pool.drop_old(expiry_s, http::now());
-        !pool.ready.is_empty()
-    };
-    service.pool.is_some() && POOLS.with_borrow_mut(|pools| pools.get_mut(&name(service, host)).is_some_and(has_one))
-}
-
 /// How many should be made now.
 pub fn wanted(service: &Service, host: &str) -> usize {
     let Some(size) = service.pool else { return 0 };

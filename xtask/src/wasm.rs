@@ -20,58 +20,61 @@ pub enum Profile {
     Dev,
 }
 
+/// How the standard library is compiled along, for size.
+struct Smaller {
+    /// As `-Zbuild-std` takes them.
+    crates: &'static str,
+    /// More for the compiler.
+    flags: &'static [&'static str],
+    /// A folder in `target` of its own: the crates of one do not fit the other.
+    target: &'static str,
+}
+
+const WITH_STD: Smaller = Smaller { crates: "std,panic_abort", flags: &[], target: "wasm" };
+/// For `no_std`: a panic is a trap without words.
+const WITHOUT_STD: Smaller =
+    Smaller { crates: "core,alloc", flags: &["-Zunstable-options", "-Cpanic=immediate-abort"], target: "widget" };
+
 /// Neither where a panic was nor what a value looks like to a programmer is kept: kilobytes that say nothing to anybody at
 /// the edge.
 const WITHOUT_WORDS: [&str; 2] = ["-Zlocation-detail=none", "-Zfmt-debug=none"];
 
-/// Compiles a package, and says where its wasm is. `shipped` is the cargo profile of what is deployed; for that, the
-/// standard library is compiled with it, for size. Where the toolchain has no source of it, or refuses, the ordinary
-/// build does: it works as well and weighs more.
+/// Compiles a package, and says where its wasm is. `shipped` is the cargo profile of what is deployed.
 pub fn cargo_build(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile) -> Result<PathBuf> {
+    build(toolchain, package, shipped, profile, &WITH_STD)
+}
+
+/// The same for a `no_std` package, whose size matters most: a fifth smaller than with the precompiled crates.
+pub fn cargo_build_smallest(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile) -> Result<PathBuf> {
+    build(toolchain, package, shipped, profile, &WITHOUT_STD)
+}
+
+/// What is shipped compiles the standard library along. Where the toolchain has no source of it, or refuses, the ordinary
+/// build does: it works as well and weighs more.
+fn build(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile, smaller: &Smaller) -> Result<PathBuf> {
     let (name, folder) = match profile {
         Profile::Shipped => (shipped, shipped),
         Profile::Dev => ("dev", "debug"),
     };
     let cargo = || toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", name]);
     if profile == Profile::Shipped && toolchain.has_source() {
-        let mut smaller = cargo();
-        smaller.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
         let mut flags = remap_flags(toolchain);
-        for flag in WITHOUT_WORDS {
+        for flag in smaller.flags.iter().chain(&WITHOUT_WORDS) {
             flags.push("\x1f");
             flags.push(flag);
         }
+        let mut cargo = cargo();
+        cargo.args([&format!("-Zbuild-std={}", smaller.crates), "-Zbuild-std-features=optimize_for_size"]);
         // These options are not stable; what they make is the same program, and the tests run on it.
-        smaller.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags);
-        match repo::run(&mut smaller) {
-            Ok(()) => return Ok(built("wasm", folder, package)),
+        cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags);
+        cargo.env("CARGO_TARGET_DIR", repo::target().join(smaller.target));
+        match repo::run(&mut cargo) {
+            Ok(()) => return Ok(built(smaller.target, folder, package)),
             Err(error) => eprintln!("xtask: {error:#}; building {package} in the ordinary way, which makes it larger"),
         }
     }
     repo::run(cargo().env("CARGO_ENCODED_RUSTFLAGS", remap_flags(toolchain)))?;
     Ok(built("wasm", folder, package))
-}
-
-/// The same for a `no_std` package whose size matters most: `core` and `alloc` are compiled with it, for size, and a
-/// panic is a trap without words. A fifth smaller than with the precompiled ones. Where the toolchain has no source of
-/// them, or refuses, the ordinary build does: it works as well and weighs more.
-pub fn cargo_build_smallest(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile) -> Result<PathBuf> {
-    if profile == Profile::Shipped && toolchain.has_source() {
-        let mut cargo = toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", shipped]);
-        cargo.args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=optimize_for_size"]);
-        let mut flags = remap_flags(toolchain);
-        for flag in ["-Zunstable-options", "-Cpanic=immediate-abort"].into_iter().chain(WITHOUT_WORDS) {
-            flags.push("\x1f");
-            flags.push(flag);
-        }
-        cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags);
-        cargo.env("CARGO_TARGET_DIR", repo::target().join("widget"));
-        match repo::run(&mut cargo) {
-            Ok(()) => return Ok(built("widget", shipped, package)),
-            Err(error) => eprintln!("xtask: {error:#}; building {package} in the ordinary way, which makes it larger"),
-        }
-    }
-    cargo_build(toolchain, package, shipped, profile)
 }
 
 fn built(target: &str, folder: &str, package: &str) -> PathBuf {

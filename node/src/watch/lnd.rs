@@ -1,6 +1,6 @@
 //! LND's stream of invoices, from the last settle index on, so that what was paid while we were away is told, too.
 //!
-//! The stream also tells of each invoice that is made, which costs LND and us more than making it should. In a crowd it is
+//! The stream also tells of each invoice that is made, with its payment request decoded once more. In a crowd it is
 //! left, and opened again two seconds later: it then begins with what was paid in between, and nothing is missed.
 
 use std::sync::Arc;
