@@ -11,13 +11,15 @@ export interface Env {
   /** `<base64>[,…]`: challenges, cookies, request ids. The first signs, all verify. */
   CHALLENGE_SECRET: string;
   /** `whsec_<base64>[,…]`: shared with the node webhook, for both directions. */
-  RELAY_SECRETS: string;
+  RELAY_SECRETS?: string;
   /** Ed25519, PKCS#8 in base64`[,…]`: receipts. */
   RECEIPT_KEY: string;
   /** `<base64>`: opens `/.well-known/satstile/audit`. */
   AUDIT_KEY: string;
-  /** Where the node webhook listens. */
-  NODE_URL: string;
+  /** Where the node webhook listens; goes with `RELAY_SECRETS`. */
+  NODE_URL?: string;
+  /** Instead of the two: the connection string of a back end with an https API. */
+  BACKEND?: string;
   /** See policy.schema.json. */
   POLICY: object;
   PAYMENTS: unknown;
