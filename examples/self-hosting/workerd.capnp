@@ -52,6 +52,7 @@ const satstile :Workerd.Worker = (
     (name = "MINT_BUDGET", durableObjectNamespace = "MintBudget"),
     (name = "ALLOWANCES", durableObjectNamespace = "Allowance"),
     (name = "TOTALS", durableObjectNamespace = "Totals"),
+    (name = "ACCOUNTS", durableObjectNamespace = "Account"),
   ],
   # A uniqueKey is the name of a folder on the disk: leave it as it is.
   durableObjectNamespaces = [
@@ -59,6 +60,7 @@ const satstile :Workerd.Worker = (
     (className = "MintBudget", uniqueKey = "MintBudget", enableSql = true),
     (className = "Allowance", uniqueKey = "Allowance", enableSql = true),
     (className = "Totals", uniqueKey = "Totals", enableSql = true),
+    (className = "Account", uniqueKey = "Account", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "objects"),
   globalOutbound = "egress",

@@ -1,5 +1,7 @@
 //! One decision for one request. Everything the edge does follows from the value that comes out here.
 
+use crate::amount::Msat;
+use crate::balance::{self, BalanceToken};
 use crate::caveat::Demand;
 use crate::cookie::Cookies;
 use crate::credential::{AUTHORIZATION_BYTES_MAX, Credential, Paid, UnverifiedL402};
@@ -8,7 +10,7 @@ use crate::headers::{Headers, ResponseRules};
 use crate::keys::Keys;
 use crate::path::{RequestUrl, Target, canonical_host, is_loopback};
 use crate::payment::VerifiedCharge;
-use crate::policy::{Mode, Policy, Service};
+use crate::policy::{Mode, Policy, PrepaidRoute, Service};
 use crate::problem::Refusal;
 use crate::route::{Access, Methods, Route};
 use crate::time::UnixTime;
@@ -38,8 +40,12 @@ pub enum Decision<'p> {
     Paid(Pass),
     /// Paid, and a count or a body must still be looked at: claim, then forward.
     Claim(Claim<'p>),
+    /// A prepaid balance pays: reserve what it may cost, then forward.
+    Spend(Spend<'p>),
     /// Not paid, or no longer: price, invoice, challenge.
     Charge(Quote<'p>),
+    /// A route of the module `prepaid`.
+    Prepaid(Prepaid),
     /// The kit's own surface: the path after [`OWN_PREFIX`], and the host that was asked.
     Own(String, Place),
     /// A browser asks whether it may ask (CORS).
@@ -91,6 +97,28 @@ pub struct Claim<'p> {
     pub proof: Proof,
     /// What to charge if the claim fails.
     pub otherwise: Box<Quote<'p>>,
+}
+
+/// A use that a prepaid balance pays for.
+#[derive(Clone, Debug)]
+pub struct Spend<'p> {
+    /// Whose balance.
+    pub token: BalanceToken,
+    /// The most it may cost.
+    pub ceiling: Msat,
+    /// What to charge if the balance does not do.
+    pub otherwise: Box<Quote<'p>>,
+}
+
+/// A request to the module `prepaid`.
+#[derive(Clone, Debug)]
+pub struct Prepaid {
+    /// What for.
+    pub route: PrepaidRoute,
+    /// Where it was reached.
+    pub place: Place,
+    /// The balance's token that came along, if one did.
+    pub token: Option<BalanceToken>,
 }
 
 /// Which scheme redeems.
@@ -159,6 +187,9 @@ fn examine<'p>(
     if let Some(own) = target.path().strip_prefix(OWN_PREFIX) {
         return Ok(Decision::Own(own.to_owned(), place));
     }
+    if let Some(decision) = prepaid(policy, keys, request, &headers, (&target, &place))? {
+        return Ok(decision);
+    }
     let Some(route) = policy.routes.find(&target) else {
         return Ok(Decision::Refuse(Refusal::NoRoute, None));
     };
@@ -205,6 +236,10 @@ fn examine<'p>(
         allow_attested: service.allow_attested,
         now,
     };
+    let balance = match &policy.prepaid {
+        Some(prepaid) => balance::find(&headers, &prepaid.token_prefix)?.map(|token| (token, &prepaid.token_prefix)),
+        None => None,
+    };
     let credential = match authorization {
         Some(value) => Credential::parse(value)?,
         // A stale or broken cookie is a visitor without a ticket, not a forger.
@@ -212,6 +247,17 @@ fn examine<'p>(
     };
     // A cookie is a visitor's, and a dry run lets everybody through and says why it would not have (C14).
     let spares_forgers = authorization.is_none() || policy.mode == Mode::DryRun;
+    // An `X-Token` beside a payment of our schemes says who pays, and the payment pays.
+    if let (None, Some((unverified, prefix))) = (&credential, balance) {
+        return Ok(match BalanceToken::verify(unverified, keys, prefix) {
+            Ok(token) => {
+                let ceiling = service.ceiling.unwrap_or(service.price);
+                Decision::Spend(Spend { token, ceiling, otherwise: Box::new(quote(Some(Denial::BalanceTooLow))) })
+            }
+            Err(denial) if policy.mode == Mode::DryRun => Decision::Charge(quote(Some(denial))),
+            Err(denial) => Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)),
+        });
+    }
     match credential {
         None => Ok(Decision::Charge(quote(None))),
         Some(Credential::L402(l402)) => match l402.verify(keys).and_then(|verified| verified.clear(&demand)) {
@@ -249,6 +295,33 @@ fn examine<'p>(
             },
         },
     }
+}
+
+/// What the module `prepaid` serves by itself, if that is what was asked for.
+fn prepaid<'p>(
+    policy: &'p Policy,
+    keys: &Keys,
+    request: &Request<'_>,
+    headers: &Headers<'_>,
+    (target, place): (&Target<'_>, &Place),
+) -> Result<Option<Decision<'p>>, Malformed> {
+    let Some(module) = &policy.prepaid else { return Ok(None) };
+    let path = target.decoded_path();
+    let Some((route, method)) = core::str::from_utf8(&path).ok().and_then(|path| module.route(path)) else {
+        return Ok(None);
+    };
+    let takes = Methods::listed(method).unwrap_or(Methods::NONE);
+    if request.method == "OPTIONS" && headers.has("origin") && headers.has("access-control-request-method") {
+        return Ok(Some(Decision::Preflight(takes)));
+    }
+    if request.method != method {
+        return Ok(Some(Decision::Refuse(Refusal::Method(takes), None)));
+    }
+    let unverified = balance::find(headers, &module.token_prefix)?;
+    Ok(Some(match unverified.map(|token| BalanceToken::verify(token, keys, &module.token_prefix)).transpose() {
+        Ok(token) => Decision::Prepaid(Prepaid { route, place: place.clone(), token }),
+        Err(denial) => Decision::Refuse(Refusal::Unauthorized, Some(denial)),
+    }))
 }
 
 /// The host is one of ours, and `Host` did not smuggle a path into the URL (M3).
@@ -307,6 +380,11 @@ fn pass(
     rules: &'static ResponseRules,
 ) -> Pass {
     let mut drop: Vec<String> = headers.dropped().into_iter().map(str::to_owned).collect();
+    // A balance's token is a credential of ours, too (T36).
+    if let Some(prepaid) = &policy.prepaid {
+        let holds_one = |name: &&str| headers.get(name).is_some_and(|value| value.contains(&prepaid.token_prefix));
+        drop.extend(["authorization", "x-token"].into_iter().filter(holds_one).map(str::to_owned));
+    }
     let scheme = place.public_url.split(':').next().unwrap_or_default();
     let mut set =
         vec![("via", via(policy)), ("x-forwarded-host", place.host.clone()), ("x-forwarded-proto", scheme.to_owned())];

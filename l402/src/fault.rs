@@ -96,6 +96,8 @@ pub enum Denial {
     UnknownChallenge,
     /// The Payment challenge's time has passed.
     ChallengeExpired,
+    /// The prepaid balance is smaller than what the request may cost.
+    BalanceTooLow,
 }
 
 impl Denial {
@@ -139,6 +141,7 @@ impl fmt::Display for Denial {
             Self::UsedUp => "the token is used up",
             Self::UnknownChallenge => "the challenge is not one of ours for this resource",
             Self::ChallengeExpired => "the challenge has expired",
+            Self::BalanceTooLow => "the prepaid balance does not cover it",
         })
     }
 }

@@ -17,6 +17,8 @@ use crate::secret::{Secret, SecretFault};
 const ROOT_KEY_LABEL: &[u8] = b"satstile root key v0";
 const ATTESTATION_LABEL: &[u8] = b"satstile attestation v0";
 const REFERENCE_LABEL: &[u8] = b"satstile reference v0";
+const BALANCE_LABEL: &[u8] = b"satstile balance token v0";
+const CLAIM_LABEL: &[u8] = b"satstile balance claim v0";
 
 /// How many master keys may be live at once (T15).
 pub const LIVE_KEYS_MAX: usize = 4;
@@ -202,6 +204,27 @@ impl Keys {
         master.extracted.expand_multi_info(&[REFERENCE_LABEL, &identifier.to_bytes()], &mut stream).ok()?;
         bytes.iter_mut().zip(stream).for_each(|(byte, mask)| *byte ^= mask);
         Some(())
+    }
+}
+
+impl Keys {
+    /// The tag of a balance's token under the master key of this number, retired or not; `None` when there is none.
+    pub(crate) fn balance_tag(&self, id: u8, body: &[u8; 48]) -> Option<[u8; 16]> {
+        let master = self.masters.iter().find(|m| m.id == id)?;
+        let mut tag = [0; 16];
+        master.extracted.expand_multi_info(&[BALANCE_LABEL, body], &mut tag).ok()?;
+        Some(tag)
+    }
+
+    /// 32 bytes that only these keys give, for a top-up: `label` tells its claim secret from the secret of the token that
+    /// a claim hands out. A claim that is repeated, with a proof that it is the same claimant, finds the same token,
+    /// and nothing of it was stored. The key that mints today gives the first of them; those before a rotation follow.
+    pub fn topup_secrets(&self, label: &str, about: &[u8; 48]) -> impl Iterator<Item = [u8; 32]> {
+        self.masters.iter().filter_map(move |master| {
+            let mut secret = [0; 32];
+            master.extracted.expand_multi_info(&[CLAIM_LABEL, label.as_bytes(), about], &mut secret).ok()?;
+            Some(secret)
+        })
     }
 }
 

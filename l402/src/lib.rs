@@ -59,6 +59,8 @@ extern crate alloc;
 
 pub mod amount;
 pub mod auth_param;
+#[cfg(feature = "verify")]
+pub mod balance;
 pub mod bolt11;
 #[cfg(feature = "verify")]
 pub mod caveat;

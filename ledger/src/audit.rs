@@ -87,17 +87,27 @@ pub struct Breach {
 /// # Errors
 /// The first [`Breach`].
 pub fn audit(snapshot: &Snapshot<'_>) -> Result<(), Breach> {
-    i1(snapshot)?;
-    i2(snapshot)?;
-    i3(snapshot)?;
-    i4(snapshot)?;
-    i5(snapshot)?;
-    i6(snapshot)?;
-    i7(snapshot)?;
-    i8(snapshot)?;
-    i9(snapshot)?;
-    i10(snapshot)?;
-    i11(snapshot)
+    Invariant::ALL.into_iter().try_for_each(|invariant| holds(invariant, snapshot))
+}
+
+/// One of the eleven.
+///
+/// # Errors
+/// Its [`Breach`].
+pub fn holds(invariant: Invariant, snapshot: &Snapshot<'_>) -> Result<(), Breach> {
+    match invariant {
+        Invariant::I1 => i1(snapshot),
+        Invariant::I2 => i2(snapshot),
+        Invariant::I3 => i3(snapshot),
+        Invariant::I4 => i4(snapshot),
+        Invariant::I5 => i5(snapshot),
+        Invariant::I6 => i6(snapshot),
+        Invariant::I7 => i7(snapshot),
+        Invariant::I8 => i8(snapshot),
+        Invariant::I9 => i9(snapshot),
+        Invariant::I10 => i10(snapshot),
+        Invariant::I11 => i11(snapshot),
+    }
 }
 
 /// `holds`, or the breach of `invariant` in `book`.

@@ -38,6 +38,14 @@ impl Id {
     }
 }
 
+impl BookId {
+    /// The book of a deployment's account, by the account's name.
+    #[must_use]
+    pub fn of_account(account: &[u8]) -> Self {
+        Self(Id::derive("account", &[account]).0)
+    }
+}
+
 /// An invoice names its top-up, sale or session: one hash, one operation (T83).
 impl From<PaymentHash> for Id {
     fn from(hash: PaymentHash) -> Self {

@@ -78,6 +78,7 @@
 //! | was this request here before? | [`key`] |
 //! | is the history what it was? | [`journal`] |
 //! | do the books add up? | [`audit`], [`invariant`] |
+//! | how does a row look on disk? | [`stored`] |
 //!
 //! # A use, reserved and settled
 //!
@@ -132,6 +133,7 @@ pub mod refusal;
 pub mod sale;
 pub mod session;
 pub mod spend;
+pub mod stored;
 #[cfg(test)]
 mod testing;
 pub mod topup;

@@ -70,8 +70,13 @@ impl Stack {
         let origin = Origin::start_with(pages.as_ref());
         let node_url = node.as_ref().map_or_else(|| format!("http://{}", loopback(free_port())), Node::url);
 
-        let mut policy = json!({ "origin": origin.url(), "public_url": public_url });
-        merge(&mut policy, &policy_patch);
+        // A `null` in the patch takes a key of the demo out, so it has to get through.
+        let mut policy = policy_patch;
+        for (key, value) in [("origin", origin.url()), ("public_url", public_url)] {
+            if policy.get(key).is_none() {
+                policy[key] = value.into();
+            }
+        }
         let mut vars = json!({ "NODE_URL": node_url });
         merge(&mut vars, &vars_patch);
         let workerd = Workerd::start(WorkerdOptions {

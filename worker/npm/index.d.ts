@@ -26,6 +26,8 @@ export interface Env {
   MINT_BUDGET: unknown;
   ALLOWANCES: unknown;
   TOTALS: unknown;
+  /** Only with `prepaid` in the policy. */
+  ACCOUNTS?: unknown;
 }
 
 /** The gateway. */
@@ -40,5 +42,7 @@ export class Payment extends DurableObject {}
 export class MintBudget extends DurableObject {}
 /** One per client and service: what is free before paying. */
 export class Allowance extends DurableObject {}
+/** One per prepaid balance: its books. */
+export class Account extends DurableObject {}
 /** One per service: counters for the operator. */
 export class Totals extends DurableObject {}

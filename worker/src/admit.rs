@@ -10,7 +10,7 @@ use worker::{Context, Env, Request, Response, Result};
 
 use crate::gate::{self, Gate, Setup};
 use crate::objects::{self, Claimed, Conclude, Take, Taken, ask, binding};
-use crate::{charge, crypto, http, log, own, verdict, watch};
+use crate::{charge, crypto, http, log, own, prepaid, spend, verdict, watch};
 
 /// Largest body that is held against a digest: 1 MiB (T42).
 const DIGEST_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -47,6 +47,15 @@ pub enum Ticket {
         /// Names the attempt.
         id: String,
     },
+    /// A hold on a prepaid balance.
+    Hold {
+        /// The account, hex.
+        account: String,
+        /// Names the use, hex.
+        id: String,
+        /// What it costs unless the origin says otherwise.
+        price_msat: u64,
+    },
     /// One request of a free allowance.
     Allowance {
         /// Names the object.
@@ -61,6 +70,7 @@ impl Ticket {
     pub fn to_line(&self) -> String {
         match self {
             Self::Payment { hash, id } => format!("payment {hash} {id}"),
+            Self::Hold { account, id, price_msat } => format!("hold {account} {id} {price_msat}"),
             Self::Allowance { name, take } => format!("allowance {name} {} {}", take.count, take.window_s),
         }
     }
@@ -70,6 +80,10 @@ impl Ticket {
         let (kind, name) = (words.next()?, words.next()?.to_owned());
         match kind {
             "payment" => Some(Self::Payment { hash: name, id: words.next()?.to_owned() }),
+            "hold" => {
+                let (id, price_msat) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+                Some(Self::Hold { account: name, id, price_msat })
+            }
             "allowance" => {
                 let take = Take { count: words.next()?.parse().ok()?, window_s: words.next()?.parse().ok()? };
                 Some(Self::Allowance { name, take })
@@ -95,6 +109,14 @@ pub async fn admit(request: Request, asked: &l402::Request<'_>, env: &Env, ctx: 
         Decision::Refuse(refusal, _) => refuse(&refusal),
         Decision::Charge(quote) => match &*setup {
             Setup::Ready(gate) => charge::charge(gate, &quote, &request, env, ctx).await,
+            Setup::Faulty { .. } => refuse(&Refusal::NotReady),
+        },
+        Decision::Prepaid(asked) => match &*setup {
+            Setup::Ready(gate) => Ok(Admission::Answer(prepaid::serve(gate, &asked, request, env).await?)),
+            Setup::Faulty { .. } => refuse(&Refusal::NotReady),
+        },
+        Decision::Spend(spend) => match &*setup {
+            Setup::Ready(gate) => spend::spend(gate, &spend, &request, env, ctx).await,
             Setup::Faulty { .. } => refuse(&Refusal::NotReady),
         },
         Decision::Claim(claim) => match &*setup {
@@ -176,12 +198,23 @@ async fn body_matches(request: &Request, digest: &[u8; 32]) -> Result<bool> {
     Ok(body.is_some_and(|body| caveat::body_matches(digest, &body)))
 }
 
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// It counts: the client had all of it, or as much as it wanted.
+    pub delivered: bool,
+    /// What the origin says that it cost, in msat.
+    pub cost_msat: Option<u64>,
+}
+
 /// Ends what [`Ticket`] names. An attempt that failed may be tried again with the same payment (D8).
-pub async fn conclude(env: &Env, ticket: &str, delivered: bool) -> Result<()> {
+pub async fn conclude(env: &Env, ticket: &str, outcome: Outcome) -> Result<()> {
+    let delivered = outcome.delivered;
     match Ticket::from_line(ticket).ok_or("not a ticket of ours")? {
         Ticket::Payment { hash, id } => {
             ask::<()>(env, binding::PAYMENTS, &hash, "conclude", &Conclude { id, delivered }).await
         }
+        Ticket::Hold { account, id, price_msat } => spend::end(env, &account, id, price_msat, outcome).await,
         Ticket::Allowance { .. } if delivered => Ok(()),
         Ticket::Allowance { name, take } => {
             let back: Taken = ask(env, binding::ALLOWANCES, &name, "give-back", &take).await?;

@@ -14,7 +14,7 @@ use worker::{Context, Env, Request, Result};
 
 use crate::admit::{Admission, Ticket};
 use crate::gate::Gate;
-use crate::invoice::Made;
+use crate::invoice::{Made, Wanted};
 use crate::node::NodeFault;
 use crate::objects::{Take, Taken, ask, binding};
 use crate::wait::{self, Waited};
@@ -68,7 +68,7 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
             Ok(permit) => permit,
             Err(refusal) => return Ok(Admission::refuse(&refusal, false)),
         };
-        let made = invoice::create(gate, service, host).await;
+        let made = invoice::create(gate, &Wanted::grant(service, host)).await;
         drop(permit);
         made
     };

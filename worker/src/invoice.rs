@@ -37,15 +37,37 @@ pub struct Made {
     pub reference: String,
 }
 
-/// An invoice for exactly this service's price, fresh, on this network.
-pub async fn create(gate: &Gate, service: &Service, host: &str) -> Result<Made, NodeFault> {
-    let id = request_id(&gate.keys, service).map_err(|_| NodeFault::Silent)?;
-    let description = service.description.clone().unwrap_or_else(|| format!("{} at {host}", service.id));
-    let unverified = node::create(gate, service, &id, description).await?;
+/// What is to be paid for.
+pub struct Wanted<'a> {
+    /// The service, or what else it is for, with a character before it that no service has. Its settlement brings it back.
+    pub name: &'a str,
+    /// What the invoice asks.
+    pub amount: Msat,
+    /// Shown by the payer's wallet.
+    pub description: String,
+    /// For the operator's books: `l402`, `topup`.
+    pub purpose: &'static str,
+    /// Who must have signed the invoice.
+    pub payee: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// One grant of a service.
+    pub fn grant(service: &'a Service, host: &str) -> Self {
+        let description = service.description.clone().unwrap_or_else(|| format!("{} at {host}", service.id));
+        let payee = service.payee.as_deref();
+        Self { name: &service.id, amount: service.price, description, purpose: "l402", payee }
+    }
+}
+
+/// An invoice for exactly what is wanted, fresh, on this network.
+pub async fn create(gate: &Gate, wanted: &Wanted<'_>) -> Result<Made, NodeFault> {
+    let id = request_id(&gate.keys, wanted).map_err(|_| NodeFault::Silent)?;
+    let unverified = node::create(gate, wanted, &id).await?;
     let invoice = Invoice::parse(&unverified.bolt11).map_err(|fault| wrong(&fault.to_string()))?;
     let expected = Expected {
         network: gate.policy.network,
-        amount: service.price,
+        amount: wanted.amount,
         payment_hash: unverified.payment_hash,
         min_expiry_s: 60,
         max_expiry_s: gate.policy.invoice_expiry_s,
@@ -80,10 +102,10 @@ impl Seen {
     }
 }
 
-/// `<service>.<msat>.<random>.<seal>`: the settlement brings it back, and the seal says without any
+/// `<name>.<msat>.<random>.<seal>`: the settlement brings it back, and the seal says without any
 /// memory that this edge asked for this amount (C7).
-fn request_id(keys: &Keys, service: &Service) -> worker::Result<String> {
-    let text = format!("{}.{}.{}", service.id, service.price.0, to_base64url(&crypto::random::<16>()?));
+fn request_id(keys: &Keys, wanted: &Wanted<'_>) -> worker::Result<String> {
+    let text = format!("{}.{}.{}", wanted.name, wanted.amount.0, to_base64url(&crypto::random::<16>()?));
     let seal = keys.seal(Purpose::RelayRequest, &text);
     Ok(format!("{text}.{seal}"))
 }

@@ -31,9 +31,11 @@ mod own;
 mod page;
 mod pass;
 mod pool;
+mod prepaid;
 mod receipts;
 mod relay;
 mod settle;
+mod spend;
 mod status;
 mod totals;
 mod verdict;
@@ -69,7 +71,7 @@ pub fn decide(unread: &web_sys::Request, method: &str, url: &str, headers: &str,
         Decision::Preflight(methods) => verdict::respond(&http::preflight(&methods.to_string().replace(',', ", "))),
         Decision::Own(name, _) => files::verdict(gate, &name, &request).unwrap_or_else(|| verdict::ADMIT.to_owned()),
         Decision::Charge(quote) => at_once(gate, &quote, unread).unwrap_or_else(|| verdict::ADMIT.to_owned()),
-        Decision::Claim(_) => verdict::ADMIT.to_owned(),
+        Decision::Claim(_) | Decision::Spend(_) | Decision::Prepaid(_) => verdict::ADMIT.to_owned(),
     })
     .unwrap_or_default()
 }
@@ -141,8 +143,9 @@ pub async fn admit(
 /// # Errors
 /// What the platform threw; the claim's lease ends it later.
 #[wasm_bindgen]
-pub async fn conclude(env: Env, claim: String, delivered: bool) -> Result<(), JsValue> {
-    admit::conclude(&env, &claim, delivered).await.map_err(|error| {
+pub async fn conclude(env: Env, claim: String, delivered: bool, cost: String) -> Result<(), JsValue> {
+    let outcome = admit::Outcome { delivered, cost_msat: cost.parse().ok() };
+    admit::conclude(&env, &claim, outcome).await.map_err(|error| {
         log::failed("conclude", &error.to_string());
         JsValue::from(error)
     })

@@ -10,14 +10,13 @@
 use l402::bolt11::Network;
 use l402::encoding::to_base64url;
 use l402::path::{canonical_host, is_loopback};
-use l402::policy::Service;
 use l402::relay::{InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceState, InvoiceStatus, RelayCall, RelaySecrets};
-use l402::token::Token;
-use l402::{PaymentHash, Policy, caveat, reference};
+use l402::{PaymentHash, Policy, reference};
 use satstile_lightning::{Connection, Order, Status, Watched};
 
 use crate::breaker::Errand;
 use crate::gate::{Gate, noted};
+use crate::invoice::Wanted;
 use crate::relay::Webhook;
 use crate::{crypto, direct, http, log, relay};
 
@@ -52,12 +51,13 @@ pub struct Unverified {
 }
 
 /// Asks for an invoice. `id` names the order.
-pub async fn create(gate: &Gate, service: &Service, id: &str, description: String) -> Result<Unverified, NodeFault> {
+pub async fn create(gate: &Gate, wanted: &Wanted<'_>, id: &str) -> Result<Unverified, NodeFault> {
+    let (description, expiry_s) = (&wanted.description, gate.policy.invoice_expiry_s);
     let connection = match &gate.node {
-        Node::Webhook(webhook) => return ordered(gate, webhook, service, id, description).await,
+        Node::Webhook(webhook) => return ordered(webhook, wanted, id, expiry_s).await,
         Node::Direct(connection) => connection,
     };
-    let order = order(&gate.policy, service, &description, id);
+    let order = Order { amount: wanted.amount, description, expiry_s, label: id };
     let made = direct::run(connection, Errand::Make, |replies| connection.backend.create(&order, replies)).await?;
     if made.reference.len() > reference::BYTES_MAX {
         log::warn("node", "its name for an invoice is too long to be kept in a token");
@@ -66,20 +66,14 @@ pub async fn create(gate: &Gate, service: &Service, id: &str, description: Strin
     Ok(Unverified { bolt11: made.bolt11, payment_hash: made.payment_hash, reference: made.reference })
 }
 
-async fn ordered(
-    gate: &Gate,
-    webhook: &Webhook,
-    service: &Service,
-    id: &str,
-    description: String,
-) -> Result<Unverified, NodeFault> {
+async fn ordered(webhook: &Webhook, wanted: &Wanted<'_>, id: &str, expiry_s: u64) -> Result<Unverified, NodeFault> {
     let create = RelayCall::InvoiceCreate(InvoiceCreate {
-        amount_msat: service.price.0,
-        description,
-        expiry_s: gate.policy.invoice_expiry_s,
-        service: service.id.clone(),
-        purpose: "l402".to_owned(),
-        payee: service.payee.clone(),
+        amount_msat: wanted.amount.0,
+        description: wanted.description.clone(),
+        expiry_s,
+        service: wanted.name.to_owned(),
+        purpose: wanted.purpose.to_owned(),
+        payee: wanted.payee.map(str::to_owned),
     });
     let reply = relay::call(webhook, id, &create).await?;
     let made = InvoiceCreated::parse(&reply).map_err(|fault| {
@@ -89,22 +83,18 @@ async fn ordered(
     Ok(Unverified { bolt11: made.bolt11, payment_hash: made.payment_hash, reference: String::new() })
 }
 
-/// What became of the invoice that a token of ours was sold for. `None` means "ask again later".
-pub async fn look_up(gate: &Gate, token: &Token) -> Option<InvoiceStatus> {
-    let payment_hash = token.identifier.payment_hash;
+/// What became of an invoice that was made here. `None` means "ask again later".
+pub async fn look_up(gate: &Gate, watched: &Watched<'_>) -> Option<InvoiceStatus> {
     let connection = match &gate.node {
         Node::Webhook(webhook) => {
             let id = format!("look.{}", to_base64url(&crypto::random::<16>().ok()?));
-            let lookup = RelayCall::InvoiceLookup(InvoiceLookup { payment_hash });
+            let lookup = RelayCall::InvoiceLookup(InvoiceLookup { payment_hash: watched.payment_hash });
             return InvoiceStatus::parse(&relay::call(webhook, &id, &lookup).await.ok()?).ok();
         }
         Node::Direct(connection) => connection,
     };
-    let service = gate.policy.service_named(caveat::service_of(token.caveats())?)?;
-    let reference = reference::reveal(&gate.keys, token).unwrap_or_default();
-    let watched = Watched { payment_hash, amount: service.price, reference: &reference };
     let status =
-        direct::run(connection, Errand::LookUp, |replies| connection.backend.status(&watched, replies)).await.ok()?;
+        direct::run(connection, Errand::LookUp, |replies| connection.backend.status(watched, replies)).await.ok()?;
     let not_paid = |status| InvoiceStatus { status, amount_msat: None, preimage: None, settled_at: None };
     Some(match status {
         Status::Settled { amount, preimage, at } => InvoiceStatus {
@@ -118,10 +108,6 @@ pub async fn look_up(gate: &Gate, token: &Token) -> Option<InvoiceStatus> {
         Status::Canceled => not_paid(InvoiceState::Canceled),
         Status::NotFound => not_paid(InvoiceState::NotFound),
     })
-}
-
-fn order<'a>(policy: &Policy, service: &Service, description: &'a str, label: &'a str) -> Order<'a> {
-    Order { amount: service.price, description, expiry_s: policy.invoice_expiry_s, label }
 }
 
 /// Reads who makes the invoices. Without a policy nobody knows the network, and the policy's own fault says enough.

@@ -14,7 +14,7 @@ use l402::policy::Service;
 use worker::{Context, Date, Delay, Env};
 
 use crate::gate::{self, Setup};
-use crate::invoice::{self, Made};
+use crate::invoice::{self, Made, Wanted};
 use crate::{budget, http};
 
 /// How many are made after one answer: a platform lets one event make fifty requests.
@@ -117,7 +117,7 @@ async fn make(env: &Env, service: &str, host: &str) -> Option<Made> {
     let setup = gate::current()?;
     let Setup::Ready(gate) = &*setup else { return None };
     budget::take_to_make(env, &gate.policy).await.ok()?;
-    invoice::create(gate, gate.policy.service_named(service)?, host).await.ok()
+    invoice::create(gate, &Wanted::grant(gate.policy.service_named(service)?, host)).await.ok()
 }
 
 /// The memo of an invoice may name the host.

@@ -8,7 +8,8 @@ use l402::relay::{
     Audience, InvoiceState, RELAY_BODY_BYTES_MAX, RelayCall, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
 };
 use l402::token::Token;
-use l402::{Msat, PaymentHash, UnixTime};
+use l402::{Msat, PaymentHash, UnixTime, reference};
+use satstile_lightning::Watched;
 use serde_json::json;
 use worker::{Context, Env, Request, Response, Result};
 
@@ -17,7 +18,7 @@ use crate::invoice::open_request_id;
 use crate::node::{self, Node};
 use crate::objects::{Ended, Settle, Settled, Settlement, ask, binding};
 use crate::relay::Webhook;
-use crate::{http, log, totals};
+use crate::{http, log, prepaid, totals};
 
 /// `POST settlements`: the node says that an invoice was paid. A duplicate is a 200 without effect.
 pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context) -> Result<Response> {
@@ -49,12 +50,21 @@ pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context)
     if asked != Msat(settled.amount_msat) {
         return refused("another amount than was asked for");
     }
+    let is_topup = service == prepaid::TOPUP;
     let settlement = Settlement {
         amount_msat: i64::try_from(settled.amount_msat).unwrap_or(i64::MAX),
         preimage: settled.preimage.as_ref().map(l402::Preimage::expose_hex).unwrap_or_default(),
         settled_at: i64::try_from(settled.settled_at.0).unwrap_or(i64::MAX),
     };
-    let outcome = record(gate, env, ctx, &settled.payment_hash, &service, settlement).await?;
+    let outcome = match is_topup {
+        // What fills a balance is looked up first, whoever says it (C7).
+        true => match prepaid::credit(gate, env, &settled.payment_hash).await? {
+            true => Settled::New,
+            // Not credited yet: the node will say it again.
+            false => return http::refuse(&Refusal::Unavailable(5), false),
+        },
+        false => record(gate, env, ctx, &settled.payment_hash, &service, settlement).await?,
+    };
     let (status, word) = match outcome {
         Settled::New => (200, "recorded"),
         Settled::Known => (200, "known"),
@@ -84,15 +94,20 @@ pub async fn of_token(
     if !known.may_look || http::now() >= invoice_expires_at.plus(WAIT_MARGIN_S) {
         return Ok(known.settlement);
     }
-    let Some(status) = node::look_up(gate, token).await else { return Ok(known.settlement) };
+    let service = caveat::service_of(token.caveats()).unwrap_or_default().to_owned();
+    // A push carries the amount that was asked for; a look-up does not, so the price of today stands in.
+    let Some(price) = gate.policy.service_named(&service).map(|service| service.price) else {
+        return Ok(known.settlement);
+    };
+    let reference = reference::reveal(&gate.keys, token).unwrap_or_default();
+    let watched = Watched { payment_hash: hash, amount: price, reference: &reference };
+    let Some(status) = node::look_up(gate, &watched).await else { return Ok(known.settlement) };
     // The node's state is the proof of payment, never the presence of a preimage.
     let (InvoiceState::Settled, Some(amount), Some(at)) = (status.status, status.amount_msat, status.settled_at) else {
         return Ok(known.settlement);
     };
-    let service = caveat::service_of(token.caveats()).unwrap_or_default().to_owned();
-    // Less than the price is not settled (T66). A push carries the amount that was asked for; a look-up does not, so the
-    // price of today stands in.
-    if gate.policy.service_named(&service).is_none_or(|service| amount < service.price.0) {
+    // Less than the price is not settled (T66).
+    if amount < price.0 {
         log::warn("settlement", "the node says settled, for less than the price");
         return Ok(known.settlement);
     }

@@ -176,7 +176,8 @@ const forward = async (request, verdict, env, ctx) => {
   // From here on until it is concluded: a client that hangs up must not leave its claim open.
   let concluded;
   if (claim) ctx.waitUntil(new Promise((resolve) => { concluded = resolve; }));
-  const conclude = (delivered) => claim && run(() => rust.conclude(env, claim, delivered)).then(concluded, concluded);
+  let cost = "";
+  const conclude = (delivered) => claim && run(() => rust.conclude(env, claim, delivered, cost)).then(concluded, concluded);
   const fault = (kind) => { conclude(false); return respond(rust.upstream_fault(kind)); };
 
   if (!isPlain(url)) return fault("rewritten");
@@ -202,6 +203,7 @@ const forward = async (request, verdict, env, ctx) => {
   const size = up.headers.get("content-length");
   let body = up.body;
   if (claim) {
+    cost = up.headers.get("satstile-cost-msat") ?? "";
     body = delivered(up, rule, request.method === "GET" || request.method === "HEAD", conclude);
   } else if (body && size !== null && +size <= rule.small_bytes) {
     // Whole or not at all; no timer outlives a stream that is handed on.
@@ -360,6 +362,14 @@ export class Payment extends durable("Payment") {
   // Nothing is said here; "ping" is answered without waking anybody.
   webSocketMessage(socket) { socket.close(1008); }
   webSocketClose(socket) { socket.close(1000); }
+}
+
+// An account's books. What is left to be done in them is not forgotten: the platform gives an alarm that throws up after
+// some tries, and this one is set again.
+export class Account extends durable("Account") {
+  async alarm() {
+    try { await this.ask("alarm", ""); } catch { await this.ctx.storage.setAlarm(Date.now() + 30_000); }
+  }
 }
 export const MintBudget = durable("MintBudget");
 export const Allowance = durable("Allowance");

@@ -5,7 +5,7 @@ use core::fmt;
 use serde_json::Value;
 
 use super::table::Table;
-use super::{Budgets, ClientIp, FreeAllowance, Mode, Policy, Service, Timeouts};
+use super::{Budgets, ClientIp, FreeAllowance, Mode, Policy, Prepaid, Service, Timeouts};
 use crate::amount::Msat;
 use crate::bolt11::Network;
 use crate::json;
@@ -35,7 +35,7 @@ impl fmt::Display for PolicyFault {
 
 impl std::error::Error for PolicyFault {}
 
-const POLICY: [&str; 13] = [
+const POLICY: [&str; 14] = [
     "version",
     "mode",
     "deployment",
@@ -49,12 +49,13 @@ const POLICY: [&str; 13] = [
     "timeouts",
     "free",
     "services",
+    "prepaid",
 ];
 const BUDGETS: [&str; 4] = ["per_client_per_min", "per_origin_per_min", "global_per_min", "in_flight"];
 const TIMEOUTS: [&str; 3] = ["first_byte_s", "idle_s", "total_s"];
 const ROUTE: [&str; 2] = ["path", "methods"];
 const ALLOWANCE: [&str; 2] = ["count", "window_s"];
-const SERVICE: [&str; 12] = [
+const SERVICE: [&str; 13] = [
     "price_msat",
     "valid_s",
     "uses",
@@ -67,6 +68,7 @@ const SERVICE: [&str; 12] = [
     "allow_attested",
     "payee",
     "pool",
+    "ceiling_msat",
 ];
 
 impl Policy {
@@ -127,6 +129,13 @@ impl Policy {
         if services.is_empty() && routes.is_empty() {
             return file.fault("services", "nothing is sold and nothing is free; add a service");
         }
+        let prepaid = Prepaid::of(&file)?;
+        let routes = RouteTable::new(routes)?;
+        // A prefix may stand above the module, which is named by its path; the very same path cannot have two owners (C11).
+        let is_claimed = |route: &&Route| prepaid.as_ref().is_some_and(|own| own.route(&route.pattern).is_some());
+        if let Some(route) = routes.iter().find(is_claimed) {
+            return file.fault("prepaid.path", format!("`{}` is in the policy and in the module", route.pattern));
+        }
         Ok(Self {
             mode,
             deployment: deployment.to_owned(),
@@ -138,8 +147,9 @@ impl Policy {
             client_ip: client_ip(&file, network)?,
             budgets: budgets(&file)?,
             timeouts: timeouts(&file)?,
-            routes: RouteTable::new(routes)?,
+            routes,
             services,
+            prepaid,
         })
     }
 }
@@ -235,6 +245,7 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         description: description.map(str::to_owned),
         payee,
         pool,
+        ceiling: table.number("ceiling_msat", 1, Msat::MAX.0)?.map(Msat),
     })
 }
 

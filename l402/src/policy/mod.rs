@@ -1,6 +1,7 @@
 //! The operator's policy, checked once, into types that cannot be invalid.
 
 mod build;
+mod prepaid;
 mod table;
 
 use crate::amount::Msat;
@@ -8,6 +9,7 @@ use crate::bolt11::Network;
 use crate::route::{Route, RouteTable};
 
 pub use build::PolicyFault;
+pub use prepaid::{Prepaid, PrepaidRoute};
 
 /// Whether invoices are really asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub struct Policy {
     pub routes: RouteTable,
     /// What is sold; [`crate::route::Access`] points in here.
     pub services: Vec<Service>,
+    /// Balances, where the operator keeps them.
+    pub prepaid: Option<Prepaid>,
 }
 
 /// Whose word is taken for a client's address (C13).
@@ -117,6 +121,9 @@ pub struct Service {
     pub payee: Option<String>,
     /// How many invoices the edge keeps made ahead, 1 to 200; `None` for none.
     pub pool: Option<u64>,
+    /// The most one use may cost a prepaid balance; the origin says in `Satstile-Cost-Msat` what it did cost. `None`: the
+    /// price.
+    pub ceiling: Option<Msat>,
 }
 
 /// Requests that are given away (C14).

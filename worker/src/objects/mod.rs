@@ -1,11 +1,15 @@
 //! State, in Durable Objects: one per payment hash, per client, per service; never one for all but the
 //! in-memory `MintBudget`. This module is how the rest of the worker talks to them.
 
+pub mod account;
 mod allowance;
+mod books;
 mod handover;
 mod mint_budget;
+mod owner;
 mod payment;
 mod rows;
+mod sheet;
 mod totals;
 mod transaction;
 pub mod words;
@@ -13,6 +17,7 @@ pub mod words;
 pub use allowance::{Take, Taken};
 pub use handover::{Hand, Handed, Open, Opened};
 pub use mint_budget::{Lease, Leased};
+pub use owner::{Own, Owner};
 pub use payment::{Claim, Claimed, Conclude, Ended, Left, Settle, Settled, Settlement};
 pub use totals::Counts;
 
@@ -33,6 +38,8 @@ pub mod binding {
     pub const MINT_BUDGET: &str = "MINT_BUDGET";
     /// One per client and service.
     pub const ALLOWANCES: &str = "ALLOWANCES";
+    /// One per prepaid balance.
+    pub const ACCOUNTS: &str = "ACCOUNTS";
     /// One per service.
     pub const TOTALS: &str = "TOTALS";
 }
@@ -86,6 +93,7 @@ impl StoredObject {
             "Payment" => payment::ask(&self.storage, &self.looked_ms, operation, question),
             "MintBudget" => mint_budget::ask(self.memory.get_or_init(Default::default), question),
             "Allowance" => allowance::ask(&self.storage, operation, question),
+            "Account" => account::ask(&self.storage, operation, question),
             "Totals" => totals::ask(&self.storage, operation, question),
             _ => Err("no such class".into()),
         };

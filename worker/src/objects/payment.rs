@@ -9,7 +9,7 @@ use worker::{Date, Result, SqlStorage, Storage};
 
 use super::transaction::transaction;
 use super::words::{Word, Words, one_word, words};
-use super::{forget_at, handover, rows};
+use super::{forget_at, handover, owner, rows};
 
 /// How often the node may be asked about one hash, in milliseconds (C5).
 const LOOK_EVERY_MS: u64 = 2_000;
@@ -136,6 +136,8 @@ pub fn ask(storage: &Storage, looked_ms: &Cell<u64>, operation: &str, question: 
         "claim" => Ok(claim(storage, &Claim::hear(question)?)?.say()),
         "left" => Ok(left(&storage.sql(), &Left::hear(question)?)?.say()),
         "conclude" => Ok(conclude(storage, &Conclude::hear(question)?)?.say()),
+        "own" => Ok(owner::own(storage, Words::hear(question)?)?.say()),
+        "owner" => Ok(owner::owner(storage)?.say()),
         "hand" => Ok(handover::hand(storage, Words::hear(question)?)?.say()),
         "open" => Ok(handover::open(storage, &Words::hear(question)?)?.say()),
         _ => Err("no such operation".into()),

@@ -15,6 +15,11 @@ pub fn first_of(sql: &SqlStorage, query: &str, values: Vec<SqlStorageValue>) -> 
     sql.exec(query, values)?.raw().next().transpose().map(|row| row.map(Row))
 }
 
+/// All rows of a query.
+pub fn all_of(sql: &SqlStorage, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Row>> {
+    sql.exec(query, values)?.raw().map(|row| row.map(Row)).collect()
+}
+
 /// A bound integer. Every bound number is a REAL to the platform, so columns are INTEGER and STRICT.
 pub fn int(value: i64) -> Result<SqlStorageValue> {
     SqlStorageValue::try_from_i64(value)
@@ -35,6 +40,14 @@ impl Row {
         match self.0.get(place) {
             Some(SqlStorageValue::String(value)) => value.clone(),
             _ => String::new(),
+        }
+    }
+
+    /// The bytes at a place; empty when there are none, which no row of ours is.
+    pub fn bytes(&self, place: usize) -> &[u8] {
+        match self.0.get(place) {
+            Some(SqlStorageValue::Blob(value)) => value,
+            _ => &[],
         }
     }
 }

@@ -1,0 +1,383 @@
+//! Prepaid balances through workerd: fill, claim, spend, refill, and who does not get what (systems C, C17, T71 – T83).
+
+mod common;
+
+use std::io::Write;
+
+use common::server::{self, Server};
+use common::{API, Offer, buy, eventually, invoices, plenty, seen};
+use satstile_tests::raw::Response;
+use satstile_tests::{Stack, http};
+use serde_json::{Value, json};
+
+const TOPUP: &str = "/api/v1/topup";
+const CLAIM: &str = "/api/v1/topup/claim";
+const BALANCE: &str = "/api/v1/balance";
+
+/// A deployment that sells balances; `api` costs 10 sats.
+fn bank() -> Stack {
+    Stack::start(plenty(json!({})))
+}
+
+fn post(stack: &Stack, path: &str, token: Option<&str>, body: &Value) -> Response {
+    let authorization = token.map(|token| format!("Bearer {token}"));
+    let fields = authorization.as_deref().map(|value| ("authorization", value));
+    http::post(&stack.url(path), fields.as_slice(), body.to_string().as_bytes())
+}
+
+#[track_caller]
+fn ok(response: Response) -> Value {
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.json()
+}
+
+fn text(body: &Value, key: &str) -> String {
+    body[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {body}")).to_owned()
+}
+
+/// A top-up that was ordered, and paid.
+struct Paid {
+    order: Value,
+    preimage: String,
+}
+
+#[track_caller]
+fn top_up(stack: &Stack, sats: u64, token: Option<&str>) -> Paid {
+    let order = ok(post(stack, TOPUP, token, &json!({"amount_sats": sats})));
+    let preimage = stack.node().pay(&text(&order, "invoice"));
+    Paid { order, preimage }
+}
+
+/// The token of a new balance.
+#[track_caller]
+fn funded(stack: &Stack, sats: u64) -> String {
+    let paid = top_up(stack, sats, None);
+    let claimed = ok(post(stack, CLAIM, None, &json!({"preimage": paid.preimage})));
+    assert_eq!(claimed["balance_sats"], sats);
+    text(&claimed, "token")
+}
+
+fn use_it(stack: &Stack, path: &str, token: &str) -> Response {
+    http::get(&stack.url(path), &[("authorization", &format!("Bearer {token}"))])
+}
+
+fn sheet(stack: &Stack, token: &str) -> Value {
+    ok(http::get(&stack.url(BALANCE), &[("x-token", token)]))
+}
+
+/// What is left once every use under way has ended.
+fn settled_balance(stack: &Stack, token: &str) -> u64 {
+    eventually("the end of every hold", || {
+        let sheet = sheet(stack, token);
+        (sheet["reserved_msat"] == 0).then(|| sheet["balance_msat"].as_u64().unwrap())
+    })
+}
+
+/// What the operator's books say of an account.
+#[track_caller]
+fn audit(stack: &Stack, account: &str) -> Value {
+    let key = format!("Bearer {}", stack.secrets.audit_key);
+    ok(http::get(&stack.url(&format!("{}?account={account}", common::AUDIT)), &[("authorization", &key)]))
+}
+
+fn kinds(sheet: &Value) -> Vec<&str> {
+    sheet["history"].as_array().unwrap().iter().map(|line| line["kind"].as_str().unwrap()).collect()
+}
+
+/// Systems C, the whole of it: topup, pay, claim, spend as `Bearer` and as `X-Token`, refill with the same token.
+#[test]
+fn a_balance_is_filled_claimed_spent_and_filled_again_under_one_token() {
+    let stack = bank();
+    let paid = top_up(&stack, 120, None);
+    assert_eq!((&paid.order["amount_sats"], paid.order["expires_at"].is_string()), (&json!(120), true));
+    let claimed = ok(post(&stack, CLAIM, None, &json!({"preimage": paid.preimage})));
+    let token = text(&claimed, "token");
+    assert!(token.starts_with("abl_") && claimed["balance_sats"] == 120, "{claimed}");
+
+    let before = invoices(&stack);
+    let answer = use_it(&stack, API, &token);
+    assert_eq!((answer.status, answer.header("satstile-balance-msat")), (200, Some("110000")));
+    let also = http::get(&stack.url(API), &[("x-token", &token)]);
+    assert_eq!(also.status, 200);
+    assert_eq!(settled_balance(&stack, &token), 100_000);
+    assert_eq!(invoices(&stack), before, "no use of a balance asks the node for anything");
+    let [first, second] = &stack.origin.seen()[..] else { panic!("two requests") };
+    assert!(first.header("authorization").is_none() && second.header("x-token").is_none(), "T36");
+
+    let refill = top_up(&stack, 30, Some(&token));
+    let refilled = ok(post(&stack, CLAIM, None, &json!({"preimage": refill.preimage, "token": token})));
+    assert_eq!((text(&refilled, "token"), &refilled["balance_sats"]), (token.clone(), &json!(130)));
+    let sheet = sheet(&stack, &token);
+    assert_eq!(kinds(&sheet)[..], ["top_up", "hold_ended", "hold_placed", "hold_ended", "hold_placed", "top_up"]);
+    assert_eq!(
+        (&sheet["history"][0]["amount_msat"], &sheet["history"][0]["balance_msat"]),
+        (&json!(30_000), &json!(130_000))
+    );
+}
+
+/// T83, C17: a preimage claims once, in one account, and only a top-up's.
+#[test]
+fn a_preimage_is_claimed_once_and_no_purchase_is_money() {
+    let stack = bank();
+    let paid = top_up(&stack, 50, None);
+    let claim = |body: Value| post(&stack, CLAIM, None, &body);
+    let token = text(&ok(claim(json!({"preimage": paid.preimage}))), "token");
+
+    assert_eq!(
+        claim(json!({"preimage": paid.preimage})).status,
+        409,
+        "a second claimant has seen the preimage somewhere"
+    );
+    let stranger = funded(&stack, 5);
+    assert_eq!(claim(json!({"preimage": paid.preimage, "token": stranger})).status, 403);
+    let again = ok(claim(json!({"preimage": paid.preimage, "token": token})));
+    assert_eq!(
+        (text(&again, "token"), &again["balance_sats"]),
+        (token.clone(), &json!(50)),
+        "the same account: no change"
+    );
+
+    let bought = buy(&stack, "/articles/1");
+    assert_eq!(claim(json!({"preimage": bought.preimage})).status, 404);
+    assert_eq!(claim(json!({"preimage": "00".repeat(32)})).status, 404);
+    assert_eq!(claim(json!({"preimage": "00"})).status, 400);
+    assert_eq!(settled_balance(&stack, &token), 50_000);
+    assert_eq!(settled_balance(&stack, &stranger), 5_000);
+}
+
+/// T74: the answer of a claim may be lost. Who ordered the top-up has its secret and gets the same token; nobody else does.
+#[test]
+fn a_lost_answer_is_asked_for_again_with_the_claim_secret_and_not_without() {
+    let stack = bank();
+    let paid = top_up(&stack, 50, None);
+    let secret = text(&paid.order, "claim_secret");
+    let claim =
+        |secret: Option<&str>| post(&stack, CLAIM, None, &json!({"preimage": paid.preimage, "claim_secret": secret}));
+    let claim_with = |secret: &str| claim(Some(secret));
+    let other = text(&top_up(&stack, 5, None).order, "claim_secret");
+    assert_eq!(claim_with(&other).status, 403, "the secret of another top-up");
+    let first = ok(claim_with(&secret));
+    let second = ok(claim_with(&secret));
+    assert_eq!((text(&first, "token"), &first["balance_sats"]), (text(&second, "token"), &second["balance_sats"]));
+    let without = post(&stack, CLAIM, None, &json!({"preimage": paid.preimage}));
+    assert_eq!((without.status, claim_with(&other).status), (409, 403));
+}
+
+/// Where others see the preimage, the operator asks for the secret.
+#[test]
+fn where_the_policy_says_so_a_preimage_alone_claims_nothing() {
+    let stack = Stack::start(plenty(json!({"prepaid": {"claim_secret": true}})));
+    let paid = top_up(&stack, 50, None);
+    assert_eq!(paid.order["claim_secret_required"], true);
+    assert_eq!(post(&stack, CLAIM, None, &json!({"preimage": paid.preimage})).status, 403);
+    let secret = text(&paid.order, "claim_secret");
+    let claimed = ok(post(&stack, CLAIM, None, &json!({"preimage": paid.preimage, "claim_secret": secret})));
+    assert_eq!(claimed["balance_sats"], 50);
+}
+
+/// An unpaid top-up fills nothing; its settlement credits even if nobody ever claims (T65, T67).
+#[test]
+fn what_is_not_paid_is_not_there_and_what_is_paid_is_credited_once() {
+    let stack = bank();
+    let token = funded(&stack, 10);
+    let order = ok(post(&stack, TOPUP, Some(&token), &json!({"amount_sats": 40})));
+    assert_eq!(settled_balance(&stack, &token), 10_000);
+    let preimage = stack.node().pay(&text(&order, "invoice"));
+    let filled = || (settled_balance(&stack, &token) == 50_000).then_some(());
+    eventually("the push of the node to credit the balance", filled);
+    let claimed = ok(post(&stack, CLAIM, Some(&token), &json!({"preimage": preimage})));
+    assert_eq!(claimed["balance_sats"], 50, "the claim credits nothing a second time");
+    assert_eq!(kinds(&sheet(&stack, &token)), ["top_up", "top_up"]);
+}
+
+/// T71: 10 N debits at once on a balance of N give exactly N.
+#[test]
+fn ten_times_as_many_uses_as_the_balance_covers_give_exactly_that_many() {
+    let stack = bank();
+    let token = funded(&stack, 80);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let client = || scope.spawn(|| (0..8).map(|_| use_it(&stack, API, &token).status).collect::<Vec<_>>());
+        let clients: Vec<_> = (0..10).map(|_| client()).collect();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    let count = |status: u16| statuses.iter().filter(|s| **s == status).count();
+    assert_eq!((count(200), count(402)), (8, 72), "{statuses:?}");
+    assert_eq!(settled_balance(&stack, &token), 0);
+    assert_eq!(seen(&stack).len(), 8, "nothing was forwarded that was not paid");
+}
+
+/// A balance that does not cover the request gets what everybody gets: an invoice for this one request.
+#[test]
+fn an_empty_balance_is_offered_an_invoice_and_forwards_nothing() {
+    let stack = bank();
+    let token = funded(&stack, 9);
+    let offer = Offer::read(use_it(&stack, API, &token));
+    let ticket = offer.pay(stack.node());
+    assert!(seen(&stack).is_empty());
+    let paid = http::get(&stack.url(API), &[("authorization", &ticket.l402()), ("x-token", &token)]);
+    assert_eq!(paid.status, 200, "beside a payment the token says only who pays");
+    assert_eq!(settled_balance(&stack, &token), 9_000);
+}
+
+/// F9 – F11, T81: what the origin did not deliver is not charged, however it failed.
+#[test]
+fn an_origin_that_fails_gives_the_money_back() {
+    let stack = bank();
+    let token = funded(&stack, 10);
+    let faults = ["status/503", "status/500", "hang-up", "garbage", "challenge", "cut?after=0", "cut-chunked?after=3"];
+    for fault in faults {
+        use_it(&stack, &format!("/api/fault/{fault}"), &token);
+        assert_eq!(settled_balance(&stack, &token), 10_000, "{fault}");
+    }
+    assert_eq!(use_it(&stack, API, &token).status, 200);
+    assert_eq!(settled_balance(&stack, &token), 0);
+}
+
+/// T80: the origin says what a use cost, up to the ceiling; 0 means 0, and no word means the price.
+#[test]
+fn a_metered_use_costs_what_the_origin_says_and_never_more_than_was_held() {
+    let origin = Server::start(|heard, stream| {
+        let cost = heard.target.rsplit('/').next().unwrap_or_default().to_owned();
+        let fields = [("Satstile-Cost-Msat", cost.as_str())];
+        server::reply(stream, 200, if cost == "silent" { &[] } else { &fields }, b"answer")
+    });
+    let policy = json!({"origin": origin.url(), "services": {"api": {"ceiling_msat": 40_000}}});
+    let stack = Stack::start(plenty(policy));
+    let token = funded(&stack, 200);
+    let mut left = 200_000;
+    for (says, costs) in
+        [("1234", 1_234), ("0", 0), ("silent", 10_000), ("junk", 10_000), ("-5", 10_000), ("90000", 40_000)]
+    {
+        assert_eq!(use_it(&stack, &format!("/api/{says}"), &token).status, 200);
+        left -= costs;
+        assert_eq!(settled_balance(&stack, &token), left, "{says}");
+    }
+    assert_eq!(use_it(&stack, "/api/0", &token).status, 200);
+    let poor = funded(&stack, 39);
+    Offer::read(use_it(&stack, "/api/0", &poor));
+}
+
+/// T82: stored hashed, rotated, revoked, and tokens that can only spend.
+#[test]
+fn a_token_is_rotated_narrowed_and_revoked() {
+    let stack = bank();
+    let old = funded(&stack, 100);
+    let token = text(&ok(post(&stack, "/api/v1/token/rotate", Some(&old), &json!({}))), "token");
+    assert_eq!((use_it(&stack, API, &old).status, use_it(&stack, API, &token).status), (401, 200));
+
+    let narrow = text(&ok(post(&stack, "/api/v1/token", Some(&token), &json!({}))), "token");
+    assert_eq!(use_it(&stack, API, &narrow).status, 200);
+    assert_eq!(sheet(&stack, &narrow)["scope"], "spend");
+    assert_eq!(post(&stack, "/api/v1/token", Some(&narrow), &json!({})).status, 403, "it makes no others");
+    let revoke =
+        |by: &str, about: &str| post(&stack, "/api/v1/token/revoke", Some(by), &json!({"token": about})).status;
+    assert_eq!(revoke(&narrow, &token), 403, "nor does it end others");
+    assert_eq!(revoke(&token, &token), 409, "the last whole token stays, or nobody has the money");
+    assert_eq!(revoke(&token, &narrow), 200);
+    assert_eq!(use_it(&stack, API, &narrow).status, 401);
+    assert_eq!(settled_balance(&stack, &token), 80_000);
+    assert_eq!(
+        post(&stack, TOPUP, Some(&narrow), &json!({"amount_sats": 5})).status,
+        401,
+        "a revoked token fills nothing"
+    );
+}
+
+/// T17, T19, T129: junk opens no books, asks for no invoice, and two tokens are no token.
+#[test]
+fn junk_and_two_credentials_open_nothing() {
+    let stack = bank();
+    let (token, other) = (funded(&stack, 50), funded(&stack, 50));
+    let before = invoices(&stack);
+    let mut changed = token.clone();
+    let last = changed.pop().unwrap();
+    changed.push(if last == 'A' { 'B' } else { 'A' });
+    for junk in [changed.as_str(), "abl_", "abl_junk"] {
+        let refused = use_it(&stack, API, junk);
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("L402 realm=\"api\"")), "{junk}");
+    }
+    let both = [("authorization", format!("Bearer {token}")), ("x-token", other.clone())];
+    let both: Vec<_> = both.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(http::get(&stack.url(API), &both).status, 400);
+    assert_eq!(invoices(&stack), before);
+    assert_eq!((settled_balance(&stack, &token), settled_balance(&stack, &other)), (50_000, 50_000));
+    assert!(seen(&stack).is_empty());
+}
+
+/// T76, T78: what an amount may be.
+#[test]
+fn a_topup_takes_whole_sats_within_the_policy_and_nothing_else() {
+    let stack = Stack::start(plenty(json!({"prepaid": {"topup_min_msat": 10_000, "topup_max_msat": 1_000_000}})));
+    let ask = |amount: Value| post(&stack, TOPUP, None, &json!({"amount_sats": amount})).status;
+    assert_eq!((ask(json!(10)), ask(json!("10")), ask(json!(1_000))), (200, 200, 200));
+    let refused =
+        [json!(9), json!(1_001), json!(0), json!(-1), json!(10.5), json!("1e2"), json!(null), json!(u64::MAX)];
+    for amount in refused {
+        assert_eq!(ask(amount.clone()), 400, "{amount}");
+    }
+    let twice = http::post(&stack.url(TOPUP), &[], br#"{"amount_sats":10,"amount_sats":1000}"#);
+    assert_eq!(twice.status, 400, "T42");
+}
+
+/// F14, T74, T79: killed with uses under way. The books are sound, and no acknowledged use or top-up is missing.
+#[test]
+fn a_killed_worker_leaves_sound_books_and_every_acknowledged_use_in_them() {
+    let mut stack = bank();
+    let token = funded(&stack, 500);
+    let mut delivered = 0;
+    for _ in 0..5 {
+        assert_eq!(use_it(&stack, API, &token).status, 200);
+        delivered += 1;
+    }
+    assert_eq!(settled_balance(&stack, &token), 450_000);
+    let mut client = std::net::TcpStream::connect(stack.workerd.address()).unwrap();
+    let (host, path) = (stack.workerd.address(), "/api/fault/slow?ms=3000");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\r\n");
+    client.write_all(request.as_bytes()).unwrap();
+    eventually("the use under way", || (seen(&stack).len() > delivered).then_some(()));
+    stack.workerd.crash_restart();
+    let after = sheet(&stack, &token);
+    let (left, held) = (after["balance_msat"].as_u64().unwrap(), after["reserved_msat"].as_u64().unwrap());
+    assert_eq!((left, held), (440_000, 10_000), "the use that nobody ended is still reserved: {after}");
+    let account = account_of(&token);
+    let books = audit(&stack, &account);
+    assert_eq!(books["holds"], true, "{books}");
+    assert_eq!(use_it(&stack, API, &token).status, 200, "and business goes on");
+}
+
+/// The account in a token: no secret, and what the operator asks the books by.
+fn account_of(token: &str) -> String {
+    let bytes = l402::encoding::base64_any(token.strip_prefix("abl_").unwrap()).unwrap();
+    hex::encode(&bytes[1..17])
+}
+
+/// T75, T108: the audit is for the operator alone, and says what it computed.
+#[test]
+fn the_audit_computes_the_invariants_over_an_account_for_the_operator_alone() {
+    let stack = bank();
+    let token = funded(&stack, 100);
+    use_it(&stack, API, &token);
+    settled_balance(&stack, &token);
+    let account = account_of(&token);
+    let books = audit(&stack, &account);
+    assert_eq!(
+        (&books["holds"], &books["frozen"], &books["entries"]),
+        (&json!(true), &Value::Null, &json!(3)),
+        "{books}"
+    );
+    assert_eq!((&books["balances_msat"]["user"], &books["balances_msat"]["fees"]), (&json!(90_000), &json!(10_000)));
+    assert_eq!(books["invariants"].as_object().unwrap().len(), 11);
+    let url = stack.url(&format!("{}?account={account}", common::AUDIT));
+    assert_eq!(http::get(&url, &[]).status, 401);
+    assert_eq!(http::get(&url, &[("authorization", &format!("Bearer {token}"))]).status, 401);
+}
+
+/// Off by default: without the table there is no such route, and the token of a balance means nothing.
+#[test]
+fn without_the_module_there_are_no_balances() {
+    let stack = Stack::start(plenty(json!({"prepaid": null})));
+    let before = invoices(&stack);
+    Offer::read(post(&stack, TOPUP, None, &json!({"amount_sats": 100})));
+    Offer::read(use_it(&stack, API, "abl_junk"));
+    assert!(invoices(&stack) > before && seen(&stack).is_empty());
+}
