@@ -267,8 +267,9 @@ impl Invoice {
     }
 }
 
-/// Bech32 without BIP 173's limit of 90 characters, as BOLT 11 wants it.
-enum LongBech32 {}
+/// Bech32 without BIP 173's limit of 90 characters, as BOLT 11 and LNURL want it; [`INVOICE_CHARS_MAX`] at most.
+#[derive(Clone, Copy, Debug)]
+pub enum LongBech32 {}
 
 impl Checksum for LongBech32 {
     type MidstateRepr = <bech32::Bech32 as Checksum>::MidstateRepr;

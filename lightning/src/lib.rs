@@ -24,6 +24,7 @@
 //! | why was it of no use? | [`fault`] |
 //! | how does *this* back end say it? | [`backend`], a module each |
 //! | … and a wallet behind a Nostr relay? | `nwc`, with the feature of that name |
+//! | links that give sats, addresses that take them? | [`lnurl`] |
 //! | who pays, on the other side? | [`wallet`], a module each |
 
 #![forbid(unsafe_code)]
@@ -35,6 +36,7 @@ pub mod connection;
 pub mod fault;
 pub mod http;
 mod json;
+pub mod lnurl;
 #[cfg(feature = "nwc")]
 pub mod nwc;
 pub mod wallet;

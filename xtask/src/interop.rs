@@ -41,7 +41,7 @@ enum Outcome {
 
 /// `only` names clients; none means all.
 pub fn run(only: &[String]) -> Result<()> {
-    let mut steps = Steps::new(5 + worker::STEPS);
+    let mut steps = Steps::new(6 + worker::STEPS);
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
     let outcomes = steps.run("clients: npm ci, pip install, go build", set_up)?;
@@ -55,6 +55,8 @@ pub fn run(only: &[String]) -> Result<()> {
     let mut judge = Command::new(repo::target().join("debug/satstile-interop"));
     judge.current_dir(repo::root()).arg("--built").arg(built()).arg("--node").arg(&tools.node);
     judge.arg("--page").arg(repo::root().join("docs/interop.md"));
+    let has_lnurl =
+        outcomes.iter().any(|(runtime, outcome)| runtime.name() == "lnurl" && matches!(outcome, Outcome::Ready));
     let mut failed = Vec::new();
     for (runtime, outcome) in outcomes {
         let why = match outcome {
@@ -69,6 +71,12 @@ pub fn run(only: &[String]) -> Result<()> {
         judge.args(["--missing", &format!("{}={why}", runtime.name())]);
     }
     steps.run("clients: two calls each", || repo::run(judge.args(only)))?;
+    if has_lnurl {
+        steps.run("LNURL: a wallet collects from a link of ours", || {
+            let args = ["test", "--package", "satstile-tests", "--test", "lnurl", "--", "--ignored"];
+            repo::run(repo::cargo(args).env("SATSTILE_INTEROP", built()))
+        })?;
+    }
     if !failed.is_empty() {
         bail!("could not be set up: {}", failed.join(", "));
     }

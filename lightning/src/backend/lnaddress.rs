@@ -19,6 +19,10 @@ use crate::connection::{ConnectionFault, Parameters, Server};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 use crate::json;
+use crate::lnurl::guard::is_at_or_below;
+use crate::lnurl::pay::{Answer, PayRequest};
+use crate::lnurl::url::is_name;
+use crate::lnurl::{Address, LnurlFault, Loopback, Url, UrlFault, reply};
 
 /// Its `type`.
 pub const KIND: &str = "lnaddress";
@@ -30,67 +34,46 @@ const URL_CHARS_MAX: usize = 400;
 #[derive(Clone, Debug)]
 pub struct LnAddress {
     server: Server,
-    user: String,
-    host: String,
+    address: Address,
     verify_host: Option<String>,
 }
 
 impl LnAddress {
     pub(crate) fn of(parameters: &mut Parameters) -> Result<(Self, String), ConnectionFault> {
-        let address = parameters.required("address")?;
-        let (user, host) = address
-            .split_once('@')
-            .filter(|(user, host)| is_user(user) && is_host(host))
-            .ok_or(ConnectionFault::Value("address", "must be an address like me@shop.example, in lower case"))?;
+        let address = Address::parse(&parameters.required("address")?, Loopback::Refused)
+            .map_err(|_| ConnectionFault::Value("address", "must be an address like me@shop.example, in lower case"))?;
         let verify_host = parameters.optional("verify-host");
-        if verify_host.as_deref().is_some_and(|host| !is_host(host)) {
+        if verify_host.as_deref().is_some_and(|host| !is_name(host)) {
             return Err(ConnectionFault::Value("verify-host", "must be a host like pay.example, in lower case"));
         }
-        let service = format!("https://{host}");
+        let service = format!("https://{}", address.host());
         let server = parameters.server(Some(&service))?;
         let stand_in = server.place.split_once("://").is_some_and(|(_, authority)| is_loopback(authority));
         if server.url != service && !stand_in {
             return Err(ConnectionFault::Value("server", "is for tests on this machine; leave it out"));
         }
         let place = server.place.clone();
-        Ok((Self { server, user: user.to_owned(), host: host.to_owned(), verify_host }, place))
+        Ok((Self { server, address, verify_host }, place))
     }
 
-    /// An address that the service named, if it is one of its own.
-    fn own<'u>(&self, unverified_url: &'u str) -> Result<&'u str, BackendFault> {
-        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\');
-        if unverified_url.len() > URL_CHARS_MAX || !unverified_url.bytes().all(plain) {
+    /// An address that the service named, if it is one of its own. Narrower than [`Guard`](crate::lnurl::Guard), which
+    /// would follow it to any public host.
+    fn own(&self, unverified_url: &str) -> Result<Url, BackendFault> {
+        if unverified_url.len() > URL_CHARS_MAX {
             return Err(BackendFault::Unreadable);
         }
+        let stand_in = if self.server.place.starts_with("http://") { Loopback::Allowed } else { Loopback::Refused };
+        let url = Url::parse(unverified_url, stand_in).map_err(|fault| match fault {
+            UrlFault::TooLong | UrlFault::Characters | UrlFault::Fragment => BackendFault::Unreadable,
+            _ => BackendFault::ForeignHost,
+        })?;
         let below = |place: &str| unverified_url.strip_prefix(place).is_some_and(|rest| rest.starts_with(['/', '?']));
-        let rest = unverified_url.strip_prefix("https://").unwrap_or_default();
-        let host = rest.split(['/', '?']).next().unwrap_or_default().to_ascii_lowercase();
-        let is_ours = host == self.host
-            || host.strip_suffix(&self.host).is_some_and(|name| name.ends_with('.'))
-            || Some(&host) == self.verify_host.as_ref();
-        if (is_host(&host) && is_ours) || below(&self.server.place) {
-            Ok(unverified_url)
-        } else {
-            Err(BackendFault::ForeignHost)
-        }
+        let is_ours = url.is_https()
+            && is_name(url.host())
+            && matches!(url.port(), None | Some(443))
+            && (is_at_or_below(url.host(), self.address.host()) || Some(url.host()) == self.verify_host.as_deref());
+        if is_ours || below(&self.server.place) { Ok(url) } else { Err(BackendFault::ForeignHost) }
     }
-}
-
-/// T98: `[a-z0-9._+-]{1,64}`, and no `.` first, because the name becomes a part of a path.
-fn is_user(user: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._+-".contains(&byte);
-    (1..=64).contains(&user.len()) && !user.starts_with('.') && user.bytes().all(plain)
-}
-
-/// A name in lower case, without a port; no number, which would be an address.
-fn is_host(host: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let label =
-        |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(plain);
-    let top = host.rsplit_once('.').map(|(_, top)| top);
-    host.len() <= 253
-        && host.split('.').all(label)
-        && top.is_some_and(|top| top.starts_with(|first: char| first.is_ascii_lowercase()))
 }
 
 impl Backend for LnAddress {
@@ -104,36 +87,22 @@ impl Backend for LnAddress {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [service, reply @ ..] = replies else {
-            let path = format!("/.well-known/lnurlp/{}", self.user);
-            return Ok(Step::Ask(HttpRequest::get(self.server.at(&path))));
+            return Ok(Step::Ask(HttpRequest::get(self.server.at(&self.address.path()))));
         };
-        let service = success(service)?;
-        if json::required(&service, "/tag")? != "payRequest" {
-            return Err(BackendFault::Unreadable);
-        }
-        let limit = |pointer| json::number(&service, pointer).ok_or(BackendFault::Unreadable);
-        if !(limit("/minSendable")?..=limit("/maxSendable")?).contains(&order.amount.0) {
-            return Err(BackendFault::OutOfRange);
-        }
-        let metadata = json::required(&service, "/metadata")?;
+        let service = PayRequest::read(service)?;
+        let amount = service.takes(order.amount)?;
         let [reply, ..] = reply else {
-            let callback = self.own(json::required(&service, "/callback")?)?;
-            let separator = if callback.contains('?') { '&' } else { '?' };
-            return Ok(Step::Ask(HttpRequest::get(format!("{callback}{separator}amount={}", order.amount.0))));
+            let callback = self.own(service.unverified_callback())?;
+            return Ok(Step::Ask(HttpRequest::get(callback.with_parameters(&[("amount", &amount.0.to_string())]))));
         };
-        let reply = success(reply)?;
-        let bolt11 = json::required(&reply, "/pr")?;
-        // LUD-06, step 6; invoices without an `h` are about as common as those with.
-        if !bolt11::Invoice::parse(bolt11).map_err(BackendFault::Invoice)?.may_be_for(metadata) {
-            return Err(BackendFault::WrongInvoice);
-        }
-        let verify = self.own(json::text(&reply, "/verify").ok_or(BackendFault::NoVerify)?)?;
-        Invoice::read(bolt11, None, order, verify.to_owned()).map(Step::Done)
+        let answer = Answer::read(reply, service.metadata())?;
+        let verify = self.own(&answer.unverified_verify.ok_or(BackendFault::NoVerify)?)?;
+        Invoice::read(&answer.bolt11, None, order, verify.as_str().to_owned()).map(Step::Done)
     }
 
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
         let [reply, ..] = replies else {
-            return Ok(Step::Ask(HttpRequest::get(self.own(watched.reference)?.to_owned())));
+            return Ok(Step::Ask(HttpRequest::get(self.own(watched.reference)?.as_str().to_owned())));
         };
         let is_unknown = |error: &Value| {
             json::text(error, "/status") == Some("ERROR")
@@ -142,7 +111,7 @@ impl Backend for LnAddress {
         if reply.status == 404 || json::parse(reply).as_ref().is_ok_and(is_unknown) {
             return Ok(Step::Done(Status::NotFound));
         }
-        let reply = success(reply)?;
+        let reply = reply::read(reply)?;
         if let Some(bolt11) = json::text(&reply, "/pr") {
             let told = bolt11::Invoice::parse(bolt11).map_err(BackendFault::Invoice)?;
             if told.payment_hash != watched.payment_hash {
@@ -157,9 +126,16 @@ impl Backend for LnAddress {
     }
 }
 
-/// A "no" of an LNURL service is `{"status":"ERROR"}`, with 200 or any other status.
-fn success(reply: &HttpReply) -> Result<Value, BackendFault> {
-    let status = reply.status;
-    let reply = json::of_success(reply)?;
-    if json::text(&reply, "/status") == Some("ERROR") { Err(BackendFault::Refused(status)) } else { Ok(reply) }
+/// What LNURL calls a fault, as a fault of a back end: without the service's own words.
+impl From<LnurlFault> for BackendFault {
+    fn from(fault: LnurlFault) -> Self {
+        match fault {
+            LnurlFault::Refused(status @ 200..=299, _) => Self::Refused(status),
+            LnurlFault::Refused(status, _) => json::of_status(status),
+            LnurlFault::Range | LnurlFault::OutOfRange => Self::OutOfRange,
+            LnurlFault::Invoice(fault) => Self::Invoice(fault),
+            LnurlFault::WrongDescription => Self::WrongInvoice,
+            _ => Self::Unreadable,
+        }
+    }
 }
