@@ -122,6 +122,7 @@ impl Relay {
             },
             RelayCall::InvoiceLookup(InvoiceLookup { payment_hash }) => (self.lookup(payment_hash, now).await, None),
             RelayCall::InvoiceSettled(_) => (Problem::WrongAudience.into(), None),
+            RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) => (Problem::UnknownType.into(), None),
         };
         // What failed on our side may go well the next time, and what became of an invoice may change: neither is an
         // answer to keep.
