@@ -15,7 +15,7 @@ use l402::relay::{
     WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
 };
 use l402::{PaymentHash, UnixTime};
-use satstile_node::{Cli, Config, Node, start};
+use satstile_node::{Cli, Config, Environment, Node, start};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -108,7 +108,7 @@ fn config(dir: &tempfile::TempDir, arguments: &str, backends: Option<&str>) -> C
     let state = dir.path().to_str().unwrap();
     let fixed = ["satstile-node", "--listen", "127.0.0.1:0", "--wallet-listen", "127.0.0.1:0", "--state", state];
     let cli = Cli::parse_from(fixed.into_iter().chain(arguments.split_whitespace()));
-    Config::new(cli, Some(SECRET), backends).unwrap()
+    Config::new(cli, &Environment { relay_secrets: Some(SECRET), backends, ..Environment::default() }).unwrap()
 }
 
 /// The worker asks for 21 sats.
