@@ -27,7 +27,7 @@ const STEPS_MAX: usize = 4;
 /// What pays.
 pub(crate) enum Payer {
     Dev(DevPayer),
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// A real node, and how it is reached.
@@ -46,12 +46,12 @@ pub(crate) struct DevPayer {
 impl Payer {
     /// The way to a real node.
     pub(crate) fn remote(connection: WalletConnection, metrics: &Arc<Metrics>) -> io::Result<Self> {
-        Ok(Self::Remote(Remote {
+        Ok(Self::Remote(Box::new(Remote {
             name: format!("{} {}", connection.wallet.kind(), connection.place),
             client: Client::new(connection.pin, PAY_DEADLINE)?.with_room_for(REPLY_BYTES_MAX),
             wallet: connection.wallet,
             metrics: Arc::clone(metrics),
-        }))
+        })))
     }
 
     /// Its kind and place, for logs.
