@@ -29,10 +29,8 @@ impl Paymaster {
         let alice = devnet.alice();
         let both = [relay.relay_secrets.as_str(), secrets.relay_secrets.as_str()];
         // The network is ready as soon as bob can pay; alice may need a moment more.
-        in_time("alice's side of the channel", || {
-            let channels = alice.call("GET", "/v1/channels?active_only=true", None);
-            channels["channels"].as_array().is_some_and(|channels| !channels.is_empty()).then_some(())
-        });
+        let way = format!("/v1/graph/routes/{}/21", devnet.bob().public_key());
+        in_time("a way from alice to bob", || alice.try_call("GET", &way, None).ok());
         // Nobody is told of settlements in these stories.
         let worker = "http://127.0.0.1:1";
         let node = Node::start_paying(&alice.connection(), &alice.paying_connection(), worker, both);
