@@ -29,6 +29,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 pub struct Client {
     hyper: Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>,
     deadline: Duration,
+    reply_bytes_max: usize,
     /// Web sockets trust whom the rest trusts.
     #[cfg(feature = "websocket")]
     sockets: Arc<ClientConfig>,
@@ -56,6 +57,7 @@ impl Client {
         Ok(Self {
             hyper,
             deadline,
+            reply_bytes_max: REPLY_BYTES_MAX,
             #[cfg(feature = "websocket")]
             sockets,
         })
@@ -67,15 +69,22 @@ impl Client {
         Self { deadline, ..self.clone() }
     }
 
+    /// The same client for replies that may be long: 64 KB are enough for all but a payment's, which lists each attempt.
+    #[must_use]
+    pub fn with_room_for(&self, reply_bytes_max: usize) -> Self {
+        Self { reply_bytes_max, ..self.clone() }
+    }
+
     /// Sends, and reads the whole reply.
     ///
     /// # Errors
-    /// [`BackendFault::Unreachable`] without a reply in time, [`BackendFault::Unreadable`] for one over 64 KB.
+    /// [`BackendFault::Unreachable`] without a reply in time, [`BackendFault::Unreadable`] for one over 64 KB, or over
+    /// what [`Client::with_room_for`] said.
     pub async fn send(&self, request: &HttpRequest) -> Result<HttpReply, BackendFault> {
         let exchange = async {
             let response = self.begin(request).await?;
             let status = response.status().as_u16();
-            match Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await {
+            match Limited::new(response.into_body(), self.reply_bytes_max).collect().await {
                 Ok(body) => Ok(HttpReply::new(status, body.to_bytes())),
                 Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BackendFault::Unreadable),
                 Err(_) => Err(BackendFault::Unreachable),

@@ -130,3 +130,13 @@ async fn lines_come_one_by_one_until_the_stream_ends() {
     }
     assert_eq!(heard, ["{\"a\":1}", "", "{\"b\":2}"]);
 }
+
+#[tokio::test]
+async fn a_long_reply_is_read_by_whoever_made_room_for_it() {
+    let mut long = b"HTTP/1.1 200 OK\r\ncontent-length: 70000\r\n\r\n".to_vec();
+    long.resize(long.len() + 70_000, b' ');
+    let request = HttpRequest::get(plain(long).await);
+    let client = Client::new(None, LIMIT).unwrap();
+    assert_eq!(client.with_room_for(70_000).send(&request).await.unwrap().unverified_body.len(), 70_000);
+    assert_eq!(client.with_room_for(69_999).send(&request).await, Err(BackendFault::Unreadable));
+}

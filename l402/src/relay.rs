@@ -1,16 +1,18 @@
 //! The signed wire between the worker and the node webhook (C7): who says it, and what is said.
 //!
-//! [`RelaySecrets`] signs and verifies by Standard Webhooks, [`RelayCall`] and the two replies are the
+//! [`RelaySecrets`] signs and verifies by Standard Webhooks, [`RelayCall`] and the three replies are the
 //! messages. When to call, whether an id was seen before and what an invoice is worth is left to the shells.
 
 use core::fmt;
 
 mod message;
+mod payment;
 mod signature;
 
 pub use message::{
     Audience, InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceSettled, InvoiceState, InvoiceStatus, RelayCall,
 };
+pub use payment::{PaymentId, PaymentLookup, PaymentSend, PaymentState, PaymentStatus};
 pub use signature::{RelaySecrets, is_message_id};
 
 /// Carries the message id: nonce and idempotency key in one (T53).

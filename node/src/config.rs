@@ -16,12 +16,16 @@ use serde_json::{Value, json};
 
 use crate::configured::Configured;
 use crate::loopback::is_loopback;
+use crate::payout::{Given, PayoutFault, PayoutSettings};
 
 /// The node webhook of Satstile: makes invoices for the worker on the operator's own Lightning node.
 ///
 /// Without back ends it runs its embedded dev node and dev wallet. Secrets come from the environment or from files,
 /// never from the command line: RELAY_SECRETS="whsec_…[,whsec_…]" is shared with the worker, BACKENDS (or --backends
 /// FILE) holds a connection string a line, the preferred one first.
+///
+/// Payouts are off unless PAYOUT_SECRETS (like RELAY_SECRETS, and another one) and PAYOUT_BACKEND (a connection string with
+/// a credential that can pay) are set.
 #[derive(Debug, Parser)]
 #[command(name = "satstile-node", version)]
 pub struct Cli {
@@ -53,6 +57,12 @@ pub struct Cli {
     /// Let pages of this origin on this machine pay with the dev wallet, without its password (WebLN); repeatable
     #[arg(long, value_name = "URL")]
     webln_origin: Vec<String>,
+    /// The most that one payout may be for, in satoshi
+    #[arg(long, value_name = "SATS", env = "PAYOUT_MAX_SATS", default_value_t = 100_000)]
+    payout_max_sats: u64,
+    /// The most that all payouts of any 24 hours may come to, in satoshi, routing included
+    #[arg(long, value_name = "SATS", env = "PAYOUT_DAILY_SATS", default_value_t = 1_000_000)]
+    payout_daily_sats: u64,
     /// Say what would be run, without secrets, and end
     #[arg(long)]
     pub print_config: bool,
@@ -65,6 +75,19 @@ pub(crate) enum Backends {
     Dev,
     /// The operator's, the preferred one first; at least one.
     Remote(Vec<Configured>),
+}
+
+/// What the environment holds: secrets, which are on no command line.
+#[derive(Clone, Copy, Default)]
+pub struct Environment<'a> {
+    /// `RELAY_SECRETS`, shared with the worker.
+    pub relay_secrets: Option<&'a str>,
+    /// `BACKENDS`, a connection string a line.
+    pub backends: Option<&'a str>,
+    /// `PAYOUT_SECRETS`, shared with the worker, too.
+    pub payout_secrets: Option<&'a str>,
+    /// `PAYOUT_BACKEND`, a connection string.
+    pub payout_backend: Option<&'a str>,
 }
 
 /// A configuration that can be run.
@@ -81,6 +104,8 @@ pub struct Config {
     pub(crate) secrets: RelaySecrets,
     /// As browsers write them in `Origin`.
     pub(crate) webln_origins: Vec<HeaderValue>,
+    /// Off when there are none.
+    pub(crate) payouts: Option<PayoutSettings>,
 }
 
 /// Why a command line cannot be run.
@@ -108,6 +133,8 @@ pub enum ConfigFault {
     NoSecrets,
     /// `RELAY_SECRETS` is set to something unusable.
     Secrets(SecretFault),
+    /// Payouts cannot be switched on like this.
+    Payouts(PayoutFault),
 }
 
 impl fmt::Display for ConfigFault {
@@ -131,6 +158,7 @@ impl fmt::Display for ConfigFault {
             Self::NoSecrets => {
                 f.write_str("RELAY_SECRETS is not set; it must be whsec_ and the base64 of 32 random bytes")
             }
+            Self::Payouts(fault) => fault.fmt(f),
             Self::Secrets(fault) => write!(f, "a secret in RELAY_SECRETS (whsec_<base64>, one or two) {fault}"),
         }
     }
@@ -139,18 +167,22 @@ impl fmt::Display for ConfigFault {
 impl std::error::Error for ConfigFault {}
 
 impl Config {
-    /// Makes sense of a command line, and of `RELAY_SECRETS` and `BACKENDS`.
+    /// Makes sense of a command line, and of the environment's secrets.
     ///
     /// # Errors
     /// The [`ConfigFault`] that says what to change.
-    pub fn new(cli: Cli, relay_secrets: Option<&str>, backends: Option<&str>) -> Result<Self, ConfigFault> {
+    pub fn new(cli: Cli, environment: &Environment<'_>) -> Result<Self, ConfigFault> {
         let network = Network::from_name(&cli.network).ok_or(ConfigFault::Network(cli.network))?;
-        let backends = match (backends.filter(|text| !text.trim().is_empty()), &cli.backends) {
+        let text = match (environment.backends.filter(|text| !text.trim().is_empty()), &cli.backends) {
             (None, None) if network != Network::Regtest => return Err(ConfigFault::DevNetwork(network)),
-            (None, None) => Backends::Dev,
-            (Some(text), None) => Backends::Remote(configured(text)?),
-            (None, Some(path)) => Backends::Remote(configured(&private_text(path)?)?),
+            (None, None) => None,
+            (Some(text), None) => Some(text.to_owned()),
+            (None, Some(path)) => Some(private_text(path)?),
             (Some(_), Some(_)) => return Err(ConfigFault::TwoLists),
+        };
+        let backends = match &text {
+            None => Backends::Dev,
+            Some(text) => Backends::Remote(configured(text)?),
         };
         if !cli.webln_origin.is_empty() && matches!(backends, Backends::Remote(_)) {
             return Err(ConfigFault::WeblnWithoutDev);
@@ -158,8 +190,17 @@ impl Config {
         let settlements_url = cli.worker_url.as_deref().map(settlements_url).transpose()?;
         let payee = cli.payee.map(|hex| hex.parse().map_err(|_| ConfigFault::Payee)).transpose()?;
         let webln_origins = cli.webln_origin.iter().map(|url| webln_origin(url)).collect::<Result<_, _>>()?;
-        let secrets = relay_secrets.ok_or(ConfigFault::NoSecrets)?;
+        let secrets = environment.relay_secrets.ok_or(ConfigFault::NoSecrets)?;
         let secrets = RelaySecrets::parse(secrets).map_err(ConfigFault::Secrets)?;
+        let payouts = Given {
+            secrets: environment.payout_secrets,
+            backend: environment.payout_backend,
+            max_sats: cli.payout_max_sats,
+            daily_sats: cli.payout_daily_sats,
+            is_dev: text.is_none(),
+            backends: text.as_deref().unwrap_or_default(),
+        };
+        let payouts = PayoutSettings::new(&payouts, &secrets).map_err(ConfigFault::Payouts)?;
         Ok(Self {
             listen: cli.listen,
             metrics_listen: cli.metrics_listen,
@@ -171,6 +212,7 @@ impl Config {
             payee,
             secrets,
             webln_origins,
+            payouts,
         })
     }
 
@@ -190,6 +232,7 @@ impl Config {
             "settlements_url": self.settlements_url.as_ref().map(ToString::to_string),
             "state": self.state,
             "relay_secrets": "set",
+            "payouts": self.payouts.as_ref().map_or_else(|| json!("off"), PayoutSettings::summary),
             "webln_origins": self.webln_origins.iter().filter_map(|o| o.to_str().ok()).collect::<Vec<_>>(),
         })
     }
@@ -270,7 +313,7 @@ mod tests {
 
     fn config(arguments: &str) -> Result<Config, ConfigFault> {
         let cli = Cli::parse_from(["satstile-node"].into_iter().chain(arguments.split_whitespace()));
-        Config::new(cli, Some(SECRETS), None)
+        Config::new(cli, &Environment { relay_secrets: Some(SECRETS), ..Environment::default() })
     }
 
     #[track_caller]
@@ -281,7 +324,8 @@ mod tests {
     #[track_caller]
     fn with_backends(arguments: &str, backends: &str) -> Result<Config, ConfigFault> {
         let cli = Cli::parse_from(["satstile-node"].into_iter().chain(arguments.split_whitespace()));
-        Config::new(cli, Some(SECRETS), Some(backends))
+        let backends = Some(backends);
+        Config::new(cli, &Environment { relay_secrets: Some(SECRETS), backends, ..Environment::default() })
     }
 
     const LND: &str = "type=lnd-rest;server=https://node.test:8080;macaroon=abad1dea";
@@ -410,7 +454,10 @@ mod tests {
 
     #[test]
     fn there_are_no_default_secrets() {
-        let without = |text| Config::new(Cli::parse_from(["satstile-node"]), text, None).unwrap_err();
+        let without = |relay_secrets| {
+            let environment = Environment { relay_secrets, ..Environment::default() };
+            Config::new(Cli::parse_from(["satstile-node"]), &environment).unwrap_err()
+        };
         assert_eq!(without(None), ConfigFault::NoSecrets);
         assert_eq!(without(Some("whsec_c2hvcnQ=")), ConfigFault::Secrets(SecretFault::Short));
     }

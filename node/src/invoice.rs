@@ -10,7 +10,7 @@ use l402::bolt11::Network;
 use l402::{PaymentHash, UnixTime};
 
 /// Longest text that is looked at; a BOLT11 with the longest description has about 1,500 characters.
-const INVOICE_BYTES_MAX: usize = 4096;
+pub(crate) const INVOICE_BYTES_MAX: usize = 4096;
 
 /// The least life that an invoice may begin with (C8).
 const EXPIRY_MIN_S: u64 = 60;
@@ -61,7 +61,8 @@ pub(crate) fn check(bolt11: &str, expected: &Expected<'_>) -> Result<UnixTime, &
     }
 }
 
-fn network(invoice: &Bolt11Invoice) -> Option<Network> {
+/// The network that an invoice is for, if it is one that we know.
+pub(crate) fn network(invoice: &Bolt11Invoice) -> Option<Network> {
     match invoice.currency() {
         Currency::Bitcoin => Some(Network::Mainnet),
         Currency::BitcoinTestnet => Some(Network::Testnet),

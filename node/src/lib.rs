@@ -10,6 +10,8 @@
 //!    ▲                      └──────▶ looks ◀── watch (streams, timers) ◀── a node   │
 //!    └──────────── push ◀── settlements, retried until a 2xx ───────────────────────┘
 //! ```
+//!
+//! Payments out of the node, for payouts and refunds, are off unless the operator switched them on: `payout`.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +26,7 @@ mod maker;
 mod metrics;
 mod node;
 mod order;
+mod payout;
 mod probe;
 mod problem;
 mod push;
@@ -37,5 +40,6 @@ mod wallet;
 mod watch;
 mod way;
 
-pub use config::{Cli, Config, ConfigFault};
+pub use config::{Cli, Config, ConfigFault, Environment};
 pub use node::{Node, start};
+pub use payout::PayoutFault;

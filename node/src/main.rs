@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use satstile_node::{Cli, Config, start};
+use satstile_node::{Cli, Config, Environment, start};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -29,9 +29,17 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
-    let (relay_secrets, backends) = (std::env::var("RELAY_SECRETS").ok(), std::env::var("BACKENDS").ok());
+    let variable = |name: &str| std::env::var(name).ok();
+    let (relay_secrets, backends) = (variable("RELAY_SECRETS"), variable("BACKENDS"));
+    let (payout_secrets, payout_backend) = (variable("PAYOUT_SECRETS"), variable("PAYOUT_BACKEND"));
     let print_config = cli.print_config;
-    let config = Config::new(cli, relay_secrets.as_deref(), backends.as_deref())?;
+    let environment = Environment {
+        relay_secrets: relay_secrets.as_deref(),
+        backends: backends.as_deref(),
+        payout_secrets: payout_secrets.as_deref(),
+        payout_backend: payout_backend.as_deref(),
+    };
+    let config = Config::new(cli, &environment)?;
     if print_config {
         writeln!(std::io::stdout(), "{:#}", config.summary())?;
         return Ok(());

@@ -6,6 +6,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use satstile_lightning::BackendFault;
@@ -45,6 +46,11 @@ pub(crate) struct Metrics {
     calls: Family<ByCall, Histogram>,
     pushes: Family<ByOutcome, Counter>,
     refused: Counter,
+    payments: Family<ByOutcome, Counter>,
+    payments_open: Gauge,
+    payments_missed: Counter,
+    paid_msat: Counter,
+    routing_msat: Counter,
 }
 
 impl Metrics {
@@ -59,6 +65,11 @@ impl Metrics {
             calls: Family::new_with_constructor(new_histogram),
             pushes: Family::default(),
             refused: Counter::default(),
+            payments: Family::default(),
+            payments_open: Gauge::default(),
+            payments_missed: Counter::default(),
+            paid_msat: Counter::default(),
+            routing_msat: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("invoices", "Invoices made", metrics.invoices.clone());
@@ -68,6 +79,15 @@ impl Metrics {
         registry.register("backend_call_seconds", "What calls to a back end took", metrics.calls.clone());
         registry.register("pushes", "Settlements told to the worker, by outcome", metrics.pushes.clone());
         registry.register("relay_refused", "Relay messages without a valid signature", metrics.refused.clone());
+        registry.register("payments", "Payments out of the node that ended, by outcome", metrics.payments.clone());
+        registry.register("payments_open", "Payments whose end is not known", metrics.payments_open.clone());
+        registry.register(
+            "payments_missed",
+            "Payments that a back end was asked for and does not know; somebody must look",
+            metrics.payments_missed.clone(),
+        );
+        registry.register("paid_msat", "Millisatoshi paid out", metrics.paid_msat.clone());
+        registry.register("routing_msat", "Millisatoshi that routing them cost", metrics.routing_msat.clone());
         Self { registry, ..metrics }
     }
 
@@ -108,6 +128,35 @@ impl Metrics {
         self.refused.inc();
     }
 
+    /// A payment was ordered, or taken up again after a restart.
+    pub(crate) fn payment_opened(&self) {
+        self.payments_open.inc();
+    }
+
+    pub(crate) fn payment_succeeded(&self, amount_msat: u64, fee_msat: u64) {
+        self.payment_ended("succeeded");
+        self.paid_msat.inc_by(amount_msat);
+        self.routing_msat.inc_by(fee_msat);
+    }
+
+    pub(crate) fn payment_failed(&self) {
+        self.payment_ended("failed");
+    }
+
+    /// It was never begun.
+    pub(crate) fn payment_refused(&self) {
+        self.payments.get_or_create(&ByOutcome { outcome: "refused" }).inc();
+    }
+
+    pub(crate) fn payment_missed(&self) {
+        self.payments_missed.inc();
+    }
+
+    fn payment_ended(&self, outcome: &'static str) {
+        self.payments.get_or_create(&ByOutcome { outcome }).inc();
+        self.payments_open.dec();
+    }
+
     fn fault(&self, backend: &str, fault: &'static str) {
         self.faults.get_or_create(&ByFault { backend: backend.to_owned(), fault }).inc();
     }
@@ -122,11 +171,18 @@ mod tests {
         let metrics = Metrics::new();
         metrics.made("dev");
         metrics.settled("dev", 21_000);
+        metrics.payment_opened();
+        metrics.payment_opened();
+        metrics.payment_succeeded(5_000, 7);
         metrics.called("dev", "create", Duration::from_millis(3), Some(&BackendFault::Busy(503)));
         let text = metrics.text();
         for line in [
             r#"satstile_node_invoices_total{backend="dev"} 1"#,
             r#"satstile_node_settled_msat_total{backend="dev"} 21000"#,
+            r#"satstile_node_payments_total{outcome="succeeded"} 1"#,
+            "satstile_node_payments_open 1",
+            "satstile_node_paid_msat_total 5000",
+            "satstile_node_routing_msat_total 7",
             r#"satstile_node_backend_errors_total{backend="dev",fault="busy"} 1"#,
             r#"satstile_node_backend_call_seconds_bucket{le="0.005",backend="dev",call="create"} 1"#,
         ] {

@@ -16,6 +16,7 @@ use crate::dev::{self, DevNode};
 use crate::looks::Looks;
 use crate::maker::{FailOver, Maker};
 use crate::metrics::Metrics;
+use crate::payout::{DevPayer, Payer, Payouts, Pays, Terms};
 use crate::push::Pusher;
 use crate::relay::{self, Relay};
 use crate::remote::Remote;
@@ -58,14 +59,15 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         }
         None => tracing::warn!("no --worker-url: settlements are kept, and found by look-up only"),
     }
-    let mut wallet = None;
+    let (mut wallet, mut own) = (None, Vec::from_iter(config.payee));
     let maker = match config.backends {
         Backends::Dev => {
             let node = dev_node(&state, config.payee)?;
+            own.push(node.payee());
             let listener = bind(config.wallet_listen).await?;
             wallet = Some(listener.local_addr()?);
-            let own = Wallet::new(&state.wallet_password()?, &looks);
-            let router = wallet::router(Arc::new(own), config.webln_origins);
+            let purse = Wallet::new(&state.wallet_password()?, DevNode::new(state.wallet_key()?, None), &looks);
+            let router = wallet::router(Arc::new(purse), config.webln_origins);
             tasks.spawn(serve(listener, router, stopped.clone()));
             Maker::Dev(node)
         }
@@ -85,6 +87,19 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
             Maker::Remotes(FailOver { remotes, network: config.network, pinned: config.payee, metrics, store })
         }
     };
+    let payouts = match config.payouts {
+        Some(settings) => {
+            let payer = match settings.pays {
+                Pays::Dev => Payer::Dev(DevPayer::new(&looks.store)),
+                Pays::Wallet(connection) => Payer::remote(connection, &looks.metrics)?,
+            };
+            tracing::info!(backend = payer.name(), max_sats = settings.max.0 / 1_000, "payouts are on");
+            let terms = Terms { network: config.network, own, max: settings.max, daily: settings.daily };
+            let payouts = Payouts::start(&looks.store, &looks.metrics, payer, terms, stopped.clone())?;
+            Some((settings.secrets, payouts))
+        }
+        None => None,
+    };
     let metrics = match config.metrics_listen {
         Some(address) => {
             let listener = bind(address).await?;
@@ -94,7 +109,7 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         }
         None => None,
     };
-    let relay_state = Relay { secrets: config.secrets, maker, looks, turns: Turns::default() };
+    let relay_state = Relay { secrets: config.secrets, payouts, maker, looks, turns: Turns::default() };
     tasks.spawn(serve(relay_listener, relay::router(Arc::new(relay_state)), stopped));
     Ok(Node { relay, wallet, metrics, stop, tasks, _state: state })
 }

@@ -17,6 +17,10 @@ pub(crate) enum Problem {
     WrongAudience,
     /// The id was used for another body within the last day.
     IdReused,
+    /// The id of a payment names another one.
+    PaymentReused,
+    /// Nobody switched payouts on.
+    PayoutsOff,
     /// Not 1 msat to 10 BTC.
     Amount,
     /// Longer than an invoice can hold.
@@ -53,6 +57,8 @@ impl Problem {
             Self::UnknownType => (400, "unknown_type", "no call has this type"),
             Self::WrongAudience => (400, "wrong_audience", "the message is meant for another audience"),
             Self::IdReused => (409, "id_reused", "this webhook-id was used for another message"),
+            Self::PaymentReused => (409, "payment_id_reused", "this payment_id was used for another payment"),
+            Self::PayoutsOff => (403, "payouts_off", "this node makes no payouts"),
             Self::Amount => (422, "amount", "the amount must be from 1 to 1000000000000 msat"),
             Self::Description => (422, "description", "the description must have at most 639 bytes"),
             Self::Expiry => (422, "expiry", "the expiry must be from 60 to 604800 seconds"),

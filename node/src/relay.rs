@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use l402::relay::{
-    Audience, InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceState, InvoiceStatus, RELAY_BODY_BYTES_MAX,
-    RelayCall, RelayFault, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
+    Audience, InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceState, InvoiceStatus, PaymentStatus,
+    RELAY_BODY_BYTES_MAX, RelayCall, RelayFault, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
 };
 use l402::{Msat, PaymentHash, UnixTime};
 use satstile_lightning::Status;
@@ -23,6 +23,7 @@ use crate::clock;
 use crate::looks::Looks;
 use crate::maker::Maker;
 use crate::order::Made;
+use crate::payout::Payouts;
 use crate::problem::Problem;
 use crate::store::invoices::Invoice;
 use crate::store::replies::{Reply, Seen};
@@ -33,6 +34,8 @@ use crate::watch;
 /// What the relay needs to answer.
 pub(crate) struct Relay {
     pub(crate) secrets: RelaySecrets,
+    /// For payments out of the node; without, there are none.
+    pub(crate) payouts: Option<(RelaySecrets, Arc<Payouts>)>,
     pub(crate) maker: Maker,
     pub(crate) looks: Looks,
     pub(crate) turns: Turns,
@@ -53,24 +56,48 @@ async fn call(State(relay): State<Arc<Relay>>, headers: HeaderMap, body: Result<
         Err(_) => return unsigned(Problem::Unreadable),
     };
     let now = clock::now();
-    let id = match authenticate(&relay.secrets, &headers, &body, now) {
-        Ok(id) => id.to_owned(),
+    let (id, signer) = match relay.signer(&headers, &body, now) {
+        Ok((id, signer)) => (id.to_owned(), signer),
         Err(fault) => {
             tracing::warn!(%fault, "a relay message was refused");
             relay.looks.metrics.refused();
             return unsigned(fault.into());
         }
     };
+    // Each secret is good for its own calls only (T61). To the other ones it is a stranger's.
+    let call = RelayCall::parse(&body, Audience::Node);
+    if call.as_ref().is_ok_and(|call| relay.switches_on(call) && Signer::of(call) != signer) {
+        tracing::warn!(id, "a relay message was signed by the secret for other calls");
+        relay.looks.metrics.refused();
+        return unsigned(Problem::NotSigned);
+    }
     // A task of its own: a worker that hangs up does not stop an invoice half way.
     let work = tokio::spawn({
         let (relay, id) = (Arc::clone(&relay), id.clone());
-        async move { relay.answer(&id, &body, now).await }
+        async move { relay.answer(&id, call, &body, now).await }
     });
     let reply = work.await.unwrap_or_else(|error| {
         tracing::error!(%error, "the answer was not finished");
         Problem::Unavailable.into()
     });
-    signed(&relay.secrets, &id, reply)
+    signed(relay.secrets_of(signer), &id, reply)
+}
+
+/// Which of the two kinds of secrets a message was signed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signer {
+    Invoices,
+    Payouts,
+}
+
+impl Signer {
+    /// Who may say this.
+    const fn of(call: &RelayCall) -> Self {
+        match call {
+            RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) => Self::Payouts,
+            RelayCall::InvoiceCreate(_) | RelayCall::InvoiceLookup(_) | RelayCall::InvoiceSettled(_) => Self::Invoices,
+        }
+    }
 }
 
 /// Believes the message, and returns its id. Each header must be there once.
@@ -93,10 +120,33 @@ fn authenticate<'a>(
 }
 
 impl Relay {
+    /// Believes a message by either kind of secret, and returns its id and which kind that was.
+    fn signer<'a>(&self, headers: &'a HeaderMap, body: &[u8], now: UnixTime) -> Result<(&'a str, Signer), RelayFault> {
+        let by_invoices = authenticate(&self.secrets, headers, body, now).map(|id| (id, Signer::Invoices));
+        match (&by_invoices, &self.payouts) {
+            (Err(RelayFault::WrongSignature), Some((secrets, _))) => {
+                authenticate(secrets, headers, body, now).map(|id| (id, Signer::Payouts))
+            }
+            _ => by_invoices,
+        }
+    }
+
+    const fn secrets_of(&self, signer: Signer) -> &RelaySecrets {
+        match (signer, &self.payouts) {
+            (Signer::Payouts, Some((secrets, _))) => secrets,
+            _ => &self.secrets,
+        }
+    }
+
+    /// Whether somebody here takes such a call. What is off is answered as off, whoever asks.
+    const fn switches_on(&self, call: &RelayCall) -> bool {
+        matches!(Signer::of(call), Signer::Invoices) || self.payouts.is_some()
+    }
+
     /// The answer to a message that was believed, the same for the same message. One at a time for each id, so that of
     /// several at once one makes the invoice and the others find its answer.
-    async fn answer(&self, id: &str, body: &[u8], now: UnixTime) -> Reply {
-        let call = match RelayCall::parse(body, Audience::Node) {
+    async fn answer(&self, id: &str, call: Result<RelayCall, RelayFault>, body: &[u8], now: UnixTime) -> Reply {
+        let call = match call {
             Ok(call) => call,
             Err(fault) => {
                 tracing::warn!(id, %fault, "a signed relay message was refused");
@@ -111,7 +161,8 @@ impl Relay {
             Some(Seen::Never) => {}
             None => return Problem::Unavailable.into(),
         }
-        let is_look = matches!(call, RelayCall::InvoiceLookup(_));
+        // The id of a payment is in the message, and answered from how the payment stands.
+        let changes = !matches!(call, RelayCall::InvoiceCreate(_));
         let (reply, made) = match call {
             RelayCall::InvoiceCreate(order) => match self.maker.make(id, &order, now).await {
                 Ok(made) => (created(&made), Some(self.kept(id, order, made, now))),
@@ -122,10 +173,11 @@ impl Relay {
             },
             RelayCall::InvoiceLookup(InvoiceLookup { payment_hash }) => (self.lookup(payment_hash, now).await, None),
             RelayCall::InvoiceSettled(_) => (Problem::WrongAudience.into(), None),
+            RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) => (self.payment(call, now).await, None),
         };
         // What failed on our side may go well the next time, and what became of an invoice may change: neither is an
         // answer to keep.
-        if reply.status >= 500 || is_look {
+        if reply.status >= 500 || changes {
             return reply;
         }
         let (id, kept) = (id.to_owned(), reply.clone());
@@ -136,6 +188,17 @@ impl Relay {
             replies::keep(books, &id, &asked, &kept, now)
         });
         write.await.map_or_else(|| Problem::Unavailable.into(), |()| reply)
+    }
+
+    /// The answer to a call about a payment out of the node.
+    async fn payment(&self, call: RelayCall, now: UnixTime) -> Reply {
+        let Some((_, payouts)) = &self.payouts else { return Problem::PayoutsOff.into() };
+        let status = match call {
+            RelayCall::PaymentSend(order) => payouts.send(order, now).await,
+            RelayCall::PaymentLookup(asked) => payouts.lookup(&asked).await,
+            _ => Err(Problem::UnknownType),
+        };
+        status.map_or_else(Reply::from, |status: PaymentStatus| Reply { status: 200, body: status.to_body() })
     }
 
     /// The invoice as it is kept, and when its back end is asked about it.

@@ -40,6 +40,12 @@ impl StateDir {
         text.parse().ok().context("the state folder's node.key is not a signing key: 64 hex digits")
     }
 
+    /// The dev wallet's signing key, made at the first start: to the dev node it is a stranger's.
+    pub(crate) fn wallet_key(&self) -> anyhow::Result<SecretKey> {
+        let text = self.secret_text("wallet.key")?;
+        text.parse().ok().context("the state folder's wallet.key is not a signing key: 64 hex digits")
+    }
+
     /// What the dev wallet asks for before it pays, made at the first start.
     pub(crate) fn wallet_password(&self) -> anyhow::Result<String> {
         self.secret_text("wallet-password")

@@ -1,4 +1,5 @@
-//! What must not be forgotten: invoices, answers that were given, settlements that the worker has yet to hear of.
+//! What must not be forgotten: invoices, answers that were given, settlements that the worker has yet to hear of, payments
+//! out of the node.
 //!
 //! One SQLite file. One thread writes, all that queued up in one commit; every job of it is all or nothing. Reads go by a
 //! connection of their own and take some microseconds.
@@ -10,13 +11,17 @@ use std::time::Duration;
 use anyhow::ensure;
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::clock;
+
 pub(crate) mod invoices;
 pub(crate) mod marks;
+pub(crate) mod payments;
 pub(crate) mod replies;
 pub(crate) mod settlements;
+pub(crate) mod wallet_invoices;
 
 /// Which schema this is; the file carries its number.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Amounts are capped in the table too (T76), and a payment hash names one invoice for ever (T21). What is paid late is
 /// kept as paid: the money is there (T65).
@@ -63,6 +68,50 @@ const SCHEMA: &str = "
         CHECK ((next_attempt_ms IS NULL) = (pushed_at IS NOT NULL))
     ) STRICT;
     CREATE INDEX IF NOT EXISTS settlements_by_turn ON settlements (next_attempt_ms);
+";
+
+/// One invoice is paid under one id, unless that one has failed for good (T93). A success has its proof (I6).
+const PAYMENTS: &str = "
+    CREATE TABLE IF NOT EXISTS payments (
+        id             BLOB PRIMARY KEY CHECK (length(id) = 32),
+        payment_hash   BLOB NOT NULL CHECK (length(payment_hash) = 32),
+        bolt11         TEXT NOT NULL,
+        amount_msat    INTEGER NOT NULL CHECK (amount_msat BETWEEN 1 AND 1000000000000),
+        fee_limit_msat INTEGER NOT NULL CHECK (fee_limit_msat BETWEEN 0 AND 1000000000000),
+        state          TEXT NOT NULL CHECK (state IN ('created', 'sent', 'succeeded', 'failed')),
+        preimage       BLOB CHECK (length(preimage) = 32),
+        fee_msat       INTEGER CHECK (fee_msat >= 0),
+        reason         TEXT,
+        created_at     INTEGER NOT NULL,
+        sent_at        INTEGER,
+        ended_at       INTEGER,
+        CHECK ((state = 'succeeded') = (preimage IS NOT NULL)),
+        CHECK ((state = 'succeeded') = (fee_msat IS NOT NULL)),
+        CHECK ((state = 'failed') = (reason IS NOT NULL)),
+        CHECK (state <> 'sent' OR sent_at IS NOT NULL),
+        CHECK (state <> 'created' OR sent_at IS NULL)
+    ) STRICT;
+    CREATE UNIQUE INDEX IF NOT EXISTS payments_by_hash ON payments (payment_hash) WHERE state <> 'failed';
+    CREATE INDEX IF NOT EXISTS payments_open ON payments (created_at) WHERE state IN ('created', 'sent');
+    CREATE INDEX IF NOT EXISTS payments_by_age ON payments (created_at);
+
+    CREATE TABLE IF NOT EXISTS payments_since (
+        one   INTEGER PRIMARY KEY CHECK (one = 1),
+        since INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE IF NOT EXISTS wallet_invoices (
+        payment_hash BLOB PRIMARY KEY CHECK (length(payment_hash) = 32),
+        bolt11       TEXT NOT NULL,
+        preimage     BLOB NOT NULL CHECK (length(preimage) = 32),
+        amount_msat  INTEGER NOT NULL CHECK (amount_msat BETWEEN 1 AND 1000000000000),
+        description  TEXT NOT NULL,
+        external_id  TEXT,
+        created_at   INTEGER NOT NULL,
+        expires_at   INTEGER NOT NULL CHECK (expires_at > created_at),
+        tried_at     INTEGER,
+        paid_at      INTEGER CHECK (paid_at IS NULL OR tried_at IS NOT NULL)
+    ) STRICT;
 ";
 
 /// Version 1 knew the dev node only, and had no number.
@@ -185,6 +234,9 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     if is_1 {
         transaction.execute_batch(FROM_1_ROWS)?;
     }
+    // New in version 3; all that is older had no payments.
+    transaction.execute_batch(PAYMENTS)?;
+    payments::begin(&transaction, clock::now())?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }

@@ -241,7 +241,7 @@ fn a_database_of_the_first_version_is_carried_over() {
         assert_eq!((two.state(NOW), two.backend.as_str()), (InvoiceState::Pending, "dev"));
     }
     let newer = Connection::open(&path).unwrap();
-    newer.pragma_update(None, "user_version", 3).unwrap();
+    newer.pragma_update(None, "user_version", 4).unwrap();
     assert!(Store::open(&path).is_err());
 }
 

@@ -1,5 +1,6 @@
 //! The dev wallet: pays the dev node's own invoices, for whoever has its password. There is no other node on this
-//! network, so it pays nothing else.
+//! network, so it pays nothing else. It also makes invoices with a key of its own, which the dev node pays when the worker
+//! asks for a payout.
 //!
 //! Three ways in: phoenixd's `POST /payinvoice`, the one LND call that the Python client l402sdk makes, and a page for
 //! a person. All refuse names that are not this machine, and other sites' pages. A fourth, WebLN for the pages of
@@ -17,7 +18,7 @@ use lightning_invoice::Bolt11Invoice;
 use rusqlite::Connection;
 
 use crate::clock;
-use crate::dev;
+use crate::dev::{self, DevNode};
 use crate::invoice;
 use crate::looks::Looks;
 use crate::store::invoices;
@@ -28,6 +29,7 @@ mod lnd;
 mod page;
 mod password;
 mod phoenixd;
+mod receive;
 mod webln;
 
 use password::Password;
@@ -38,6 +40,8 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 pub(crate) struct Wallet {
     looks: Looks,
     password: Password,
+    /// Signs what it makes.
+    signer: DevNode,
 }
 
 /// A payment that went through.
@@ -113,8 +117,8 @@ impl Offer {
 
 impl Wallet {
     /// A wallet for the invoices in `store`.
-    pub(crate) fn new(password: &str, looks: &Looks) -> Self {
-        Self { looks: looks.clone(), password: Password::new(password) }
+    pub(crate) fn new(password: &str, signer: DevNode, looks: &Looks) -> Self {
+        Self { looks: looks.clone(), password: Password::new(password), signer }
     }
 
     /// Pays an invoice, at most once. Check the password first.
@@ -158,6 +162,8 @@ pub(crate) fn router(wallet: Arc<Wallet>, webln_origins: Vec<HeaderValue>) -> Ro
         .route("/wallet.js", get(page::js))
         .route("/payinvoice", post(phoenixd::pay_invoice))
         .route("/v2/router/send", post(lnd::send_payment))
+        .route("/createinvoice", post(receive::create_invoice))
+        .route("/payments/incoming/{payment_hash}", get(receive::incoming_payment))
         .layer(middleware::from_fn(guard::only_from_this_machine));
     let webln = Router::new()
         .route("/webln.js", get(webln::js))

@@ -18,6 +18,9 @@ pub const SUBSCRIBE_INVOICES: &str = "/lnrpc.Lightning/SubscribeInvoices";
 /// All that a merchant's edge needs.
 pub const INVOICES_ONLY: &[&str] = &[ADD_INVOICE, LOOKUP_INVOICE, SUBSCRIBE_INVOICES];
 
+/// All that payouts need: to pay within a fee limit, and to ask what became of it.
+pub const PAYMENTS_ONLY: &[&str] = &["/routerrpc.Router/SendPaymentV2", "/routerrpc.Router/TrackPaymentV2"];
+
 /// A node, with the keys to all of it.
 #[derive(Debug)]
 pub struct Lnd {
@@ -82,7 +85,18 @@ impl Lnd {
     /// A connection string for satstile-node, with a macaroon for invoices only.
     #[track_caller]
     pub fn connection(&self) -> String {
-        let (url, macaroon, thumbprint) = (self.url(), self.bake(INVOICES_ONLY), self.thumbprint());
+        self.connection_for(INVOICES_ONLY)
+    }
+
+    /// The same with a macaroon for payments only.
+    #[track_caller]
+    pub fn paying_connection(&self) -> String {
+        self.connection_for(PAYMENTS_ONLY)
+    }
+
+    #[track_caller]
+    fn connection_for(&self, uris: &[&str]) -> String {
+        let (url, macaroon, thumbprint) = (self.url(), self.bake(uris), self.thumbprint());
         format!("type=lnd-rest;server={url};macaroon={macaroon};certthumbprint={thumbprint}")
     }
 

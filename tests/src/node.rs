@@ -22,6 +22,8 @@ pub struct Node {
     webln_origins: Vec<String>,
     /// Connection strings, a line each; empty for the dev node.
     backends: String,
+    /// `PAYOUT_SECRETS` and `PAYOUT_BACKEND`; both empty when payouts are off.
+    payouts: [String; 2],
     state: TempDir,
     past_log: Vec<String>,
 }
@@ -34,15 +36,26 @@ impl Node {
 
     /// The same, with a wallet that pages of these origins may pay with (WebLN).
     pub fn start_for_pages(worker_url: &str, relay_secrets: &str, webln_origins: &[String]) -> Self {
-        Self::start_all(worker_url, relay_secrets, webln_origins, "")
+        Self::start_all(worker_url, relay_secrets, webln_origins, "", ["", ""])
+    }
+
+    /// On these back ends, and with payouts by another connection string. `secrets` are those of the relay and of payouts.
+    pub fn start_paying(backends: &str, payout_backend: &str, worker_url: &str, secrets: [&str; 2]) -> Self {
+        Self::start_all(worker_url, secrets[0], &[], backends, [secrets[1], payout_backend])
     }
 
     /// On these back ends, a connection string a line.
     pub fn start_on(backends: &str, worker_url: &str, relay_secrets: &str) -> Self {
-        Self::start_all(worker_url, relay_secrets, &[], backends)
+        Self::start_all(worker_url, relay_secrets, &[], backends, ["", ""])
     }
 
-    fn start_all(worker_url: &str, relay_secrets: &str, webln_origins: &[String], backends: &str) -> Self {
+    fn start_all(
+        worker_url: &str,
+        relay_secrets: &str,
+        webln_origins: &[String],
+        backends: &str,
+        payouts: [&str; 2],
+    ) -> Self {
         let mut node = Self {
             process: None,
             relay_secrets: relay_secrets.to_owned(),
@@ -51,6 +64,7 @@ impl Node {
             wallet_port: free_port(),
             webln_origins: webln_origins.to_vec(),
             backends: backends.to_owned(),
+            payouts: payouts.map(str::to_owned),
             state: private_directory("satstile-node-"),
             past_log: Vec::new(),
         };
@@ -143,7 +157,9 @@ impl Node {
             .arg(self.state.path())
             .args(self.webln_origins.iter().flat_map(|origin| ["--webln-origin", origin]))
             .env("RELAY_SECRETS", &self.relay_secrets)
-            .env("BACKENDS", &self.backends);
+            .env("BACKENDS", &self.backends)
+            .env("PAYOUT_SECRETS", &self.payouts[0])
+            .env("PAYOUT_BACKEND", &self.payouts[1]);
         let mut process = Process::spawn("satstile-node", &mut command);
         process.wait_for_listener(loopback(self.port), START_LIMIT);
         if self.backends.is_empty() {

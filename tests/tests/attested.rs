@@ -54,7 +54,7 @@ impl Shop {
                 let word = *says.lock().unwrap_or_else(PoisonError::into_inner);
                 line.signed(200, &made.map(|made| reply(made, word)).unwrap_or_default())
             }
-            RelayCall::InvoiceSettled(_) => line.unsigned(400, b""),
+            _ => line.unsigned(400, b""),
         });
         Self { stack, node, word, made }
     }

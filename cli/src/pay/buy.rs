@@ -166,7 +166,7 @@ impl Shop<'_> {
                 return Err(Fault::new(Exit::Payment, format!("the payment failed: {reason}"))
                     .next("Nothing was paid; the wallet says so. Balance, channels, fee limit (--max-fee-sats)?"));
             }
-            Ok(wallet::Outcome::Unknown) => return Err(self.unknown(&sent)),
+            Ok(wallet::Outcome::Unknown | wallet::Outcome::NotFound) => return Err(self.unknown(&sent)),
             Err(fault @ BackendFault::WrongPreimage) => {
                 return Err(Fault::new(Exit::Payment, format!("the wallet ({}): {fault}", purse.name()))
                     .next("It says that it paid. Do not pay again before you have looked into the wallet."));
@@ -246,7 +246,7 @@ impl Shop<'_> {
         let Some(hash) = hash else { return Err(self.unknown(sent)) };
         match purse.look(hash).await {
             wallet::Outcome::Unknown => Err(self.unknown(sent)),
-            wallet::Outcome::Failed(_) => self.settle(sent).map(|()| None),
+            wallet::Outcome::Failed(_) | wallet::Outcome::NotFound => self.settle(sent).map(|()| None),
             wallet::Outcome::Paid { preimage, .. } => {
                 let kept = self.keep(sent, &credential(sent, &preimage));
                 let token = cache.read()?.of(&sent.origin, scope).cloned().filter(|_| kept);

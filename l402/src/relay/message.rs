@@ -1,4 +1,5 @@
-//! What is said over the relay: three calls and two replies, exactly as C7 writes them.
+//! What is said over the relay, exactly as C7 writes it: the calls, and what they are wrapped in. Payments out of the
+//! node have a module of their own.
 //!
 //! Calls refuse unknown and repeated fields. Replies ignore unknown ones, so that a newer node still
 //! serves an older worker. Amounts are integers, times Unix seconds, hashes and preimages 64 hex digits.
@@ -8,6 +9,7 @@ use core::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::payment::{PaymentLookup, PaymentSend};
 use super::{RELAY_BODY_BYTES_MAX, RelayFault};
 use crate::json::{self, optional, text};
 use crate::preimage::{PaymentHash, Preimage};
@@ -33,6 +35,10 @@ pub enum RelayCall {
     InvoiceLookup(InvoiceLookup),
     /// Node to worker: an invoice was paid.
     InvoiceSettled(InvoiceSettled),
+    /// Worker to node: pay an invoice. Signed by the secret for payouts.
+    PaymentSend(PaymentSend),
+    /// Worker to node: what became of a payment? Signed by the secret for payouts.
+    PaymentLookup(PaymentLookup),
 }
 
 /// Asks for an invoice. The `webhook-id` makes a retry safe.
@@ -150,6 +156,8 @@ struct Envelope<Type, Data> {
 const CREATE: &str = "invoice.create";
 const LOOKUP: &str = "invoice.lookup";
 const SETTLED: &str = "invoice.settled";
+const PAY: &str = "payment.send";
+const LOOK_UP_PAYMENT: &str = "payment.lookup";
 
 impl RelayCall {
     /// Reads a call that reached `audience`. Verify its signature first.
@@ -172,6 +180,8 @@ impl RelayCall {
             CREATE => InvoiceCreate::of(data).map(Self::InvoiceCreate),
             LOOKUP => InvoiceLookup::of(data).map(Self::InvoiceLookup),
             SETTLED => InvoiceSettled::of(data).map(Self::InvoiceSettled),
+            PAY => PaymentSend::of(data).map(Self::PaymentSend),
+            LOOK_UP_PAYMENT => PaymentLookup::of(data).map(Self::PaymentLookup),
             _ => return Err(RelayFault::UnknownType),
         };
         let call = call.ok_or(RelayFault::UnreadableBody)?;
@@ -192,13 +202,17 @@ impl RelayCall {
             Self::InvoiceCreate(data) => write(&Envelope { r#type: CREATE, audience, data }),
             Self::InvoiceLookup(data) => write(&Envelope { r#type: LOOKUP, audience, data }),
             Self::InvoiceSettled(data) => write(&Envelope { r#type: SETTLED, audience, data }),
+            Self::PaymentSend(data) => write(&Envelope { r#type: PAY, audience, data }),
+            Self::PaymentLookup(data) => write(&Envelope { r#type: LOOK_UP_PAYMENT, audience, data }),
         }
     }
 
     /// Who is meant to hear this call; a type has only one.
     const fn audience(&self) -> Audience {
         match self {
-            Self::InvoiceCreate(_) | Self::InvoiceLookup(_) => Audience::Node,
+            Self::InvoiceCreate(_) | Self::InvoiceLookup(_) | Self::PaymentSend(_) | Self::PaymentLookup(_) => {
+                Audience::Node
+            }
             Self::InvoiceSettled(_) => Audience::Worker,
         }
     }
@@ -310,7 +324,7 @@ impl fmt::Debug for InvoiceCreated {
     }
 }
 
-fn read(body: &[u8]) -> Result<Value, RelayFault> {
+pub(super) fn read(body: &[u8]) -> Result<Value, RelayFault> {
     if body.len() > RELAY_BODY_BYTES_MAX {
         return Err(RelayFault::BodyTooLong);
     }
@@ -318,41 +332,41 @@ fn read(body: &[u8]) -> Result<Value, RelayFault> {
 }
 
 /// Whether an object has no other names than these.
-fn has_only(object: &Value, known: &[&str]) -> bool {
+pub(super) fn has_only(object: &Value, known: &[&str]) -> bool {
     object.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
 }
 
-fn number(object: &Value, name: &str) -> Option<u64> {
+pub(super) fn number(object: &Value, name: &str) -> Option<u64> {
     object.get(name)?.as_u64()
 }
 
-fn hash(object: &Value, name: &str) -> Option<PaymentHash> {
+pub(super) fn hash(object: &Value, name: &str) -> Option<PaymentHash> {
     PaymentHash::from_hex(&text(object, name)?)
 }
 
-fn preimage(object: &Value, name: &str) -> Option<Preimage> {
+pub(super) fn preimage(object: &Value, name: &str) -> Option<Preimage> {
     Preimage::from_hex(&text(object, name)?)
 }
 
-fn time(object: &Value, name: &str) -> Option<UnixTime> {
+pub(super) fn time(object: &Value, name: &str) -> Option<UnixTime> {
     number(object, name).map(UnixTime)
 }
 
 /// These types have string keys and finite numbers only, so writing them cannot fail; were it to, the empty
 /// body would be refused by the other side.
-fn write(message: &impl Serialize) -> Vec<u8> {
+pub(super) fn write(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
 
-fn write_hash<S: Serializer>(hash: &PaymentHash, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn write_hash<S: Serializer>(hash: &PaymentHash, serializer: S) -> Result<S::Ok, S::Error> {
     hash.to_string().serialize(serializer)
 }
 
-fn write_preimage<S: Serializer>(preimage: &Option<Preimage>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn write_preimage<S: Serializer>(preimage: &Option<Preimage>, serializer: S) -> Result<S::Ok, S::Error> {
     preimage.as_ref().map(Preimage::expose_hex).serialize(serializer)
 }
 
-fn write_time<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn write_time<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
     time.0.serialize(serializer)
 }
 

@@ -1,5 +1,6 @@
 //! The exact bytes of every relay message, and for each "yes" its nearest "no".
 
+use super::super::payment::{PaymentId, PaymentState, PaymentStatus};
 use super::*;
 
 const HASH: &str = "02d449a31fbb267c8f352e9968a79e3e5fc95c1bbeaa502fd6454ebde5a4bedc";
@@ -174,4 +175,119 @@ fn messages_do_not_print_what_can_be_spent() {
         backend: "dev".into(),
     };
     assert!(!format!("{created:?}").contains("lnbcrt"), "{created:?}");
+}
+
+const ID: &str = "abababababababababababababababababababababababababababababababab";
+
+fn send_body() -> String {
+    format!(
+        r#"{{"type":"payment.send","audience":"node","data":{{"payment_id":"{ID}","bolt11":"lnbcrt210n1","payment_hash":"{HASH}","amount_msat":21000,"fee_limit_msat":1500}}}}"#
+    )
+}
+
+#[test]
+fn a_call_for_a_payment_is_these_very_bytes() {
+    let send = RelayCall::PaymentSend(PaymentSend {
+        payment_id: PaymentId([0xab; 32]),
+        bolt11: "lnbcrt210n1".into(),
+        payment_hash: hash(),
+        amount_msat: 21_000,
+        fee_limit_msat: 1_500,
+    });
+    let lookup = RelayCall::PaymentLookup(PaymentLookup { payment_id: PaymentId([0xab; 32]), payment_hash: hash() });
+    let lookup_body = format!(
+        r#"{{"type":"payment.lookup","audience":"node","data":{{"payment_id":"{ID}","payment_hash":"{HASH}"}}}}"#
+    );
+    for (call, body) in [(send, send_body()), (lookup, lookup_body)] {
+        assert_eq!(String::from_utf8(call.to_body()).unwrap(), body);
+        check(&body.replace("node", "worker"), Audience::Worker, Err(RelayFault::WrongAudience));
+        check(&body.replace(ID, &ID[1..]), Audience::Node, Err(RelayFault::UnreadableBody));
+        check(&body.replace("payment_id", "id"), Audience::Node, Err(RelayFault::UnreadableBody));
+        check(&body, Audience::Node, Ok(call));
+    }
+}
+
+#[test]
+fn a_payment_names_its_amount_and_its_fee_limit_as_plain_integers() {
+    // T56, T94: without a limit nothing is paid.
+    for (from, to) in [
+        (r#","fee_limit_msat":1500"#, ""),
+        ("1500", "null"),
+        ("1500", "1500.0"),
+        ("1500", "-1"),
+        ("21000", r#""21000""#),
+        (r#""bolt11""#, r#""label":"x","bolt11""#),
+        (r#""bolt11""#, r#""amount_msat":1,"bolt11""#),
+    ] {
+        check(&send_body().replace(from, to), Audience::Node, Err(RelayFault::UnreadableBody));
+    }
+}
+
+#[track_caller]
+fn paid(body: &str, expected: Result<PaymentStatus, RelayFault>) {
+    assert_eq!(PaymentStatus::parse(body.as_bytes(), hash()), expected, "{body}");
+}
+
+#[test]
+fn the_reply_about_a_payment_is_these_very_bytes() {
+    let since = UnixTime(1_795_000_000);
+    let open = PaymentStatus {
+        status: PaymentState::Unknown,
+        preimage: None,
+        fee_msat: None,
+        reason: None,
+        store_since: since,
+    };
+    let succeeded = PaymentStatus {
+        status: PaymentState::Succeeded,
+        preimage: Preimage::from_hex(PREIMAGE),
+        fee_msat: Some(0),
+        ..open.clone()
+    };
+    let failed = PaymentStatus { status: PaymentState::Failed, reason: Some("no route".into()), ..open.clone() };
+    let not_found = PaymentStatus { status: PaymentState::NotFound, ..open.clone() };
+    for (status, body) in [
+        (open, r#"{"status":"unknown","store_since":1795000000}"#.to_owned()),
+        (failed, r#"{"status":"failed","reason":"no route","store_since":1795000000}"#.to_owned()),
+        (not_found, r#"{"status":"not_found","store_since":1795000000}"#.to_owned()),
+        (
+            succeeded,
+            format!(r#"{{"status":"succeeded","preimage":"{PREIMAGE}","fee_msat":0,"store_since":1795000000}}"#),
+        ),
+    ] {
+        assert_eq!(String::from_utf8(status.to_body()).unwrap(), body);
+        paid(&body.replace("1795000000}", r#"1795000000,"colour":"red"}"#), Ok(status.clone()));
+        paid(&body.replace(r#""store_since":1795000000"#, r#""since":1795000000"#), Err(RelayFault::UnreadableBody));
+        paid(&body, Ok(status));
+    }
+}
+
+#[test]
+fn a_success_without_its_proof_or_its_fee_is_refused() {
+    // T93, I6
+    let body = format!(r#"{{"status":"succeeded","preimage":"{PREIMAGE}","fee_msat":1001,"store_since":1}}"#);
+    assert!(PaymentStatus::parse(body.as_bytes(), hash()).is_ok());
+    paid(&body.replace(PREIMAGE, &PREIMAGE.replacen('1', "2", 1)), Err(RelayFault::WrongPreimage));
+    paid(&body.replace(&format!(r#""preimage":"{PREIMAGE}","#), ""), Err(RelayFault::WrongPreimage));
+    paid(&body.replace(r#""fee_msat":1001,"#, ""), Err(RelayFault::UnreadableBody));
+    paid(&body.replace("1001", "1.5"), Err(RelayFault::UnreadableBody));
+    assert_eq!(PaymentStatus::parse(body.as_bytes(), PaymentHash([7; 32])), Err(RelayFault::WrongPreimage));
+}
+
+#[test]
+fn what_was_not_paid_has_no_proof_and_no_fee() {
+    for status in ["failed", "unknown", "not_found"] {
+        paid(
+            &format!(r#"{{"status":"{status}","preimage":"{PREIMAGE}","store_since":1}}"#),
+            Err(RelayFault::WrongPreimage),
+        );
+        paid(&format!(r#"{{"status":"{status}","fee_msat":0,"store_since":1}}"#), Err(RelayFault::UnreadableBody));
+    }
+    paid(r#"{"status":"in_flight","store_since":1}"#, Err(RelayFault::UnreadableBody));
+}
+
+#[test]
+fn a_payment_does_not_print_its_invoice() {
+    let call = RelayCall::parse(send_body().as_bytes(), Audience::Node).unwrap();
+    assert!(!format!("{call:?}").contains("lnbcrt"), "{call:?}");
 }

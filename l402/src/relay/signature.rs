@@ -81,6 +81,13 @@ impl RelaySecrets {
         }
         if bool::from(genuine) { Ok(()) } else { Err(RelayFault::WrongSignature) }
     }
+
+    /// Whether one of the secrets is among the other ones, too. Two purposes must not share one (T61).
+    #[must_use]
+    pub fn shares_one_with(&self, other: &Self) -> bool {
+        let same = |one: &Keyed| other.0.iter().any(|two| bool::from(one.secret.expose().ct_eq(two.secret.expose())));
+        self.0.iter().any(same)
+    }
 }
 
 /// Shows fingerprints (T120).
@@ -138,6 +145,13 @@ mod tests {
 
     fn secrets(text: &str) -> RelaySecrets {
         RelaySecrets::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_secret_that_serves_two_purposes_is_found() {
+        let both = secrets(&format!("{OLD},{NEW}"));
+        assert!(both.shares_one_with(&secrets(NEW)) && secrets(OLD).shares_one_with(&both));
+        assert!(!secrets(OLD).shares_one_with(&secrets(NEW)));
     }
 
     /// A message as `OLD` signs it, changed by the case, at a receiver that knows `OLD`.

@@ -81,6 +81,10 @@ fn outcome(hash: PaymentHash, reply: &HttpReply) -> Result<Outcome, BackendFault
     if let Some(error) = last.get("error").or(last.get("message").map(|_| &last)) {
         return of_error(error, reply.status);
     }
+    // An end of another payment is none of this one.
+    if json::hash(&last, "/result/payment_hash").is_some_and(|named| named != hash) {
+        return Err(BackendFault::WrongInvoice);
+    }
     let preimage = json::preimage(&last, "/result/payment_preimage");
     match json::text(&last, "/result/status") {
         Some("SUCCEEDED") => Outcome::paid(hash, preimage, json::msat(&last, "/result/fee_msat")),
@@ -105,7 +109,10 @@ fn of_error(error: &Value, status: u16) -> Result<Outcome, BackendFault> {
     if says("invoice is already paid") {
         return Ok(Outcome::failed("this invoice was paid before"));
     }
-    if says("invoice expired") || says("invalid payment request") || says("isn't initiated") {
+    if says("isn't initiated") {
+        return Ok(Outcome::NotFound);
+    }
+    if says("invoice expired") || says("invalid payment request") || says("self-payments not allowed") {
         return Ok(Outcome::failed(message));
     }
     match of_status(status) {

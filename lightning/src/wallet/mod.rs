@@ -15,12 +15,16 @@ use crate::connection::{ConnectionFault, Parameters, certificate_pin};
 use crate::fault::BackendFault;
 use crate::http::HttpReply;
 
+pub mod cln;
 pub mod lnbits;
 pub mod lnd;
 pub mod phoenixd;
 
 /// What `type=` may be.
-pub const KINDS: &[&str] = &[lnd::KIND, phoenixd::KIND, lnbits::KIND];
+pub const KINDS: &[&str] = &[lnd::KIND, cln::KIND, phoenixd::KIND, lnbits::KIND];
+
+/// Those of them that keep to a fee limit and can be asked by payment hash: what payouts need (T94).
+pub const KINDS_FOR_PAYOUTS: &[&str] = &[lnd::KIND, cln::KIND];
 
 /// How long a wallet may look for a way, in seconds. Whoever sends waits a little longer.
 pub const PAYMENT_S: u64 = 60;
@@ -33,6 +37,12 @@ pub trait Wallet: fmt::Debug {
 
     /// Whether it keeps to [`Payment::max_fee`]; some fix their fees themselves and take no limit (T94).
     fn limits_fees(&self) -> bool;
+
+    /// Whether [`Wallet::look`] may call a payment failed while another attempt at it is about to begin. That word is
+    /// final only once [`PAYMENT_S`] have passed since it was sent, or once [`Wallet::pay`] has said the same (T93).
+    fn may_try_again(&self) -> bool {
+        false
+    }
 
     /// Pays. Each first request of this call may move money: it is sent once.
     ///
@@ -75,6 +85,9 @@ pub enum Outcome {
     Failed(String),
     /// It may be under way.
     Unknown,
+    /// The wallet's own books never heard of it. Said by [`Wallet::look`] alone, and no end by itself: a request may
+    /// still be on its way, and books can be lost (T93, F17).
+    NotFound,
 }
 
 impl Outcome {
@@ -121,6 +134,7 @@ impl WalletConnection {
         let pin = parameters.optional("certthumbprint").map(|pin| certificate_pin(&pin)).transpose()?;
         let (wallet, place): (Box<dyn Wallet + Send + Sync>, String) = match kind.as_str() {
             lnd::KIND => boxed(lnd::LndWallet::of(&mut parameters)?),
+            cln::KIND => boxed(cln::ClnWallet::of(&mut parameters)?),
             phoenixd::KIND => boxed(phoenixd::PhoenixdWallet::of(&mut parameters)?),
             lnbits::KIND => boxed(lnbits::LnbitsWallet::of(&mut parameters)?),
             other => return Err(ConnectionFault::Type(other.to_owned())),
@@ -154,11 +168,29 @@ mod tests {
     fn secrets_of_wallets_do_not_print() {
         for text in [
             "type=lnd-rest;server=https://n.test;macaroon=abcdef012345",
+            "type=clnrest;server=https://n.test;rune=abcdef012345",
             "type=phoenixd;server=http://127.0.0.1:9740;password=abcdef012345",
             "type=lnbits;server=https://n.test;api-key=abcdef012345",
         ] {
             let shown = format!("{:?}", WalletConnection::parse(text).unwrap());
             assert!(!shown.contains("abcdef012345"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn payouts_are_for_those_that_keep_to_a_fee_limit_t94() {
+        let wallet = |kind: &str| {
+            let secret = match kind {
+                "lnd-rest" => "macaroon=00",
+                "clnrest" => "rune=r",
+                "phoenixd" => "password=p",
+                _ => "api-key=k",
+            };
+            WalletConnection::parse(&format!("type={kind};server=https://n.test;{secret}")).unwrap().wallet
+        };
+        for kind in KINDS {
+            assert_eq!(wallet(kind).kind(), *kind);
+            assert_eq!(wallet(kind).limits_fees(), KINDS_FOR_PAYOUTS.contains(kind), "{kind}");
         }
     }
 

@@ -21,15 +21,19 @@ pub(super) struct PayInvoice {
     invoice: String,
 }
 
+/// To somebody without the password.
+pub(super) fn unauthorized() -> Response {
+    const WHY: &str = "Invalid authentication (use basic auth with the password in the state folder's wallet-password)";
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Basic realm=\"dev wallet\"")], WHY).into_response()
+}
+
 pub(super) async fn pay_invoice(
     State(wallet): State<Arc<Wallet>>,
     headers: HeaderMap,
     form: Result<Form<PayInvoice>, FormRejection>,
 ) -> Response {
     if !wallet.password.is_basic(&headers) {
-        const WHY: &str =
-            "Invalid authentication (use basic auth with the password in the state folder's wallet-password)";
-        return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Basic realm=\"dev wallet\"")], WHY).into_response();
+        return unauthorized();
     }
     let Ok(Form(form)) = form else {
         return (StatusCode::BAD_REQUEST, "Missing form field: invoice").into_response();

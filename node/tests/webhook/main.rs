@@ -3,6 +3,8 @@
 mod nwc;
 #[path = "../../../egress/tests/nwc/wallet.rs"]
 mod nwc_wallet;
+mod payer;
+mod payments;
 mod phoenix;
 mod phoenixd;
 mod process;

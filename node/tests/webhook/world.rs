@@ -15,12 +15,19 @@ use l402::relay::{
     WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
 };
 use l402::{PaymentHash, UnixTime};
-use satstile_node::{Cli, Config, Node, start};
+use satstile_node::{Cli, Config, Environment, Node, start};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 pub const SECRET: &str = "whsec_3q2+7wF0cmFuc2llbnQga2V5IG51bWJlciBvbmUhMDE=";
+
+/// For payouts alone.
+pub const PAYOUT_SECRET: &str = "whsec_yv66vhB0aGUga2V5IHRoYXQgcGF5cyBvdXQgYWxsISE=";
+
+pub fn payout_secrets() -> RelaySecrets {
+    RelaySecrets::parse(PAYOUT_SECRET).unwrap()
+}
 
 pub fn secrets() -> RelaySecrets {
     RelaySecrets::parse(SECRET).unwrap()
@@ -36,6 +43,15 @@ pub struct World {
     node: Node,
     arguments: String,
     backends: Option<String>,
+    pays: Pays,
+}
+
+/// Whether it makes payouts, and by whom.
+#[derive(Clone)]
+pub enum Pays {
+    Nothing,
+    Itself,
+    By(String),
 }
 
 impl World {
@@ -50,14 +66,36 @@ impl World {
 
     /// What it says, if it does not start.
     pub async fn start(arguments: &str, backends: Option<&str>) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let node = start(config(&dir, arguments, backends)).await?;
-        Ok(Self { dir, node, arguments: arguments.to_owned(), backends: backends.map(str::to_owned) })
+        Self::start_in(tempfile::tempdir().unwrap(), arguments, backends, Pays::Nothing).await
+    }
+
+    /// With payouts.
+    pub async fn paying(arguments: &str, pays: Pays) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), arguments, None, pays).await.unwrap()
+    }
+
+    async fn start_in(
+        dir: tempfile::TempDir,
+        arguments: &str,
+        backends: Option<&str>,
+        pays: Pays,
+    ) -> anyhow::Result<Self> {
+        let node = start(config(&dir, arguments, backends, &pays)).await?;
+        Ok(Self { dir, node, arguments: arguments.to_owned(), backends: backends.map(str::to_owned), pays })
+    }
+
+    /// The same on an empty disk, its keys apart: all that it did is forgotten (F17).
+    pub async fn restart_wiped(self) -> Self {
+        self.node.stop().await;
+        for file in ["node.sqlite", "node.sqlite-wal", "node.sqlite-shm"] {
+            let _ = std::fs::remove_file(self.dir.path().join(file));
+        }
+        Self::start_in(self.dir, &self.arguments, self.backends.as_deref(), self.pays).await.unwrap()
     }
 
     pub async fn restart(self) -> Self {
         self.node.stop().await;
-        let node = start(config(&self.dir, &self.arguments, self.backends.as_deref())).await.unwrap();
+        let node = start(config(&self.dir, &self.arguments, self.backends.as_deref(), &self.pays)).await.unwrap();
         Self { node, ..self }
     }
 
@@ -75,12 +113,20 @@ impl World {
 
     /// Asks as the worker does, and believes the answer only if it is signed over the same id.
     pub async fn ask(&self, id: &str, body: &[u8]) -> Answer {
-        let at = now();
-        let answer = send_signed(self.relay(), id, &at.0.to_string(), &secrets().sign(id, at, body), body).await;
-        let header = |name| answer.header(name).unwrap_or_default();
-        assert_eq!(header(WEBHOOK_ID), id);
-        secrets().verify(id, header(WEBHOOK_TIMESTAMP), header(WEBHOOK_SIGNATURE), &answer.body, now()).unwrap();
-        answer
+        ask_with(&secrets(), self.relay(), id, body).await
+    }
+
+    /// An invoice of the dev wallet, as the phone of whoever is paid out makes one.
+    pub async fn wallet_invoice(&self, sats: u64, description: &str) -> String {
+        let form = format!("amountSat={sats}&description={}", description.replace(' ', "+"));
+        let answer = wallet_call(self, "POST /createinvoice", form.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["serialized"].as_str().unwrap().to_owned()
+    }
+
+    /// What the dev wallet says of an invoice of its own.
+    pub async fn received(&self, payment_hash: PaymentHash) -> Value {
+        wallet_call(self, &format!("GET /payments/incoming/{payment_hash}"), b"").await.json()
     }
 
     pub async fn create(&self, id: &str) -> InvoiceCreated {
@@ -104,11 +150,34 @@ impl World {
     }
 }
 
-fn config(dir: &tempfile::TempDir, arguments: &str, backends: Option<&str>) -> Config {
+/// Asks with a secret, and believes the answer only if it is signed by the same one.
+pub async fn ask_with(secrets: &RelaySecrets, relay: SocketAddr, id: &str, body: &[u8]) -> Answer {
+    let at = now();
+    let answer = send_signed(relay, id, &at.0.to_string(), &secrets.sign(id, at, body), body).await;
+    let header = |name| answer.header(name).unwrap_or_default();
+    assert_eq!(header(WEBHOOK_ID), id, "{}", answer.text());
+    secrets.verify(id, header(WEBHOOK_TIMESTAMP), header(WEBHOOK_SIGNATURE), &answer.body, now()).unwrap();
+    answer
+}
+
+/// The dev wallet, with its password.
+pub async fn wallet_call(world: &World, line: &str, form: &[u8]) -> Answer {
+    let basic = l402::encoding::to_base64(format!(":{}", world.password()).as_bytes());
+    let headers = format!("Authorization: Basic {basic}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+    http(world.wallet(), line, &headers, form).await
+}
+
+fn config(dir: &tempfile::TempDir, arguments: &str, backends: Option<&str>, pays: &Pays) -> Config {
     let state = dir.path().to_str().unwrap();
     let fixed = ["satstile-node", "--listen", "127.0.0.1:0", "--wallet-listen", "127.0.0.1:0", "--state", state];
     let cli = Cli::parse_from(fixed.into_iter().chain(arguments.split_whitespace()));
-    Config::new(cli, Some(SECRET), backends).unwrap()
+    let (payout_secrets, payout_backend) = match pays {
+        Pays::Nothing => (None, None),
+        Pays::Itself => (Some(PAYOUT_SECRET), None),
+        Pays::By(connection) => (Some(PAYOUT_SECRET), Some(connection.as_str())),
+    };
+    let relay_secrets = Some(SECRET);
+    Config::new(cli, &Environment { relay_secrets, backends, payout_secrets, payout_backend }).unwrap()
 }
 
 /// The worker asks for 21 sats.

@@ -271,7 +271,7 @@ pub fn honest_stack(policy: serde_json::Value) -> (Stack, FakeNode, Arc<Mutex<Ve
             let made = known.iter().find(|made| made.payment_hash == look.payment_hash);
             line.signed(200, &made.map(Made::pending).unwrap_or_default())
         }
-        RelayCall::InvoiceSettled(_) => line.unsigned(400, b""),
+        _ => line.unsigned(400, b""),
     });
     (stack, node, made)
 }

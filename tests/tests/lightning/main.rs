@@ -14,6 +14,7 @@ mod lies;
 mod lnbits;
 mod lnget;
 mod network;
+mod payouts;
 mod proxy;
 mod purchases;
 mod settlements;

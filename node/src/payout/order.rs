@@ -1,0 +1,57 @@
+//! What may be paid, looked at before anything is written or sent: the invoice must be the one that was described, of a
+//! stranger, in time, and within the operator's limits.
+
+use bitcoin::secp256k1::PublicKey;
+use l402::bolt11::Network;
+use l402::relay::PaymentSend;
+use l402::{Msat, UnixTime};
+
+use crate::invoice;
+use crate::problem::Problem;
+
+/// What an order is measured by.
+pub(super) struct Terms<'a> {
+    pub(super) network: Network,
+    /// Whose invoices are our own (T95).
+    pub(super) own: &'a [PublicKey],
+    pub(super) max: Msat,
+    pub(super) now: UnixTime,
+}
+
+/// Refuses what no payment can be, and what could not be kept; no worker of ours says such things.
+pub(super) fn fits(order: &PaymentSend) -> Result<(), Problem> {
+    if !(1..=Msat::MAX.0).contains(&order.amount_msat) || order.fee_limit_msat > Msat::MAX.0 {
+        return Err(Problem::Amount);
+    }
+    if order.bolt11.len() > invoice::INVOICE_BYTES_MAX {
+        return Err(Problem::Unreadable);
+    }
+    Ok(())
+}
+
+/// Why this is not paid, and never will be under its id.
+pub(super) fn refusal(order: &PaymentSend, terms: &Terms<'_>) -> Option<&'static str> {
+    let Some(invoice) = invoice::read(&order.bolt11) else {
+        return Some("the invoice cannot be read, or its signature is wrong");
+    };
+    let ends = UnixTime(invoice.duration_since_epoch().as_secs()).plus(invoice.expiry_time().as_secs());
+    let payee = invoice.get_payee_pub_key();
+    [
+        ("the invoice is of another network", invoice::network(&invoice) == Some(terms.network)),
+        ("the invoice has another payment hash", invoice::payment_hash(&invoice) == order.payment_hash),
+        ("the invoice is for another amount", invoice.amount_milli_satoshis() == Some(order.amount_msat)),
+        ("the invoice has expired", terms.now < ends),
+        ("the invoice is this node's own", !terms.own.contains(&payee)),
+        ("the amount is over the node's limit for one payout", order.amount_msat <= terms.max.0),
+        ("the fee limit is over the node's limit for one payout", order.fee_limit_msat <= terms.max.0),
+    ]
+    .into_iter()
+    .find_map(|(why, holds)| (!holds).then_some(why))
+}
+
+/// Whether the time of an invoice is over. One that cannot be read has none left.
+pub(super) fn has_expired(bolt11: &str, now: UnixTime) -> bool {
+    invoice::read(bolt11).is_none_or(|invoice| {
+        now >= UnixTime(invoice.duration_since_epoch().as_secs()).plus(invoice.expiry_time().as_secs())
+    })
+}
