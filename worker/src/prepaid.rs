@@ -204,7 +204,7 @@ async fn balance(asked: &Asked, request: &Request, env: &Env) -> Served<Response
     let url = request.url()?;
     let number = |name: &str| url.query_pairs().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok());
     let question = account::SeeSheet {
-        by: Some(hex::encode(token.digest())),
+        by: hex::encode(token.digest()),
         before: number("before").unwrap_or(u64::MAX),
         limit: number("limit").map_or(20, |limit| u32::try_from(limit).unwrap_or(HISTORY_MAX).min(HISTORY_MAX)),
     };
@@ -316,7 +316,7 @@ async fn in_account<T: crate::objects::words::Words>(
 
 /// The token, if its account still takes it.
 async fn known(token: BalanceToken, env: &Env) -> Served<BalanceToken> {
-    let question = account::SeeSheet { by: Some(hex::encode(token.digest())), before: 0, limit: 0 };
+    let question = account::SeeSheet { by: hex::encode(token.digest()), before: 0, limit: 0 };
     in_account::<account::Sheet>(env, token.account, "sheet", &question).await?;
     Ok(token)
 }

@@ -117,9 +117,14 @@ impl<'s> Books<'s> {
 
     /// Writes what a command returned: the book, the line of the journal, the rows. Nothing when it had been written before.
     pub fn write<R: Rows>(&mut self, step: Step<R>) -> Result<()> {
+        self.write_noted(step, "")
+    }
+
+    /// The same, with a note beside each row.
+    pub fn write_noted<R: Rows>(&mut self, step: Step<R>, note: &str) -> Result<()> {
         let Step::Write(Change { book, entry, row, .. }) = step else { return Ok(()) };
         self.append(book, &entry)?;
-        self.put(&row)
+        self.put_noted(&row, note)
     }
 
     /// Stops everything that would begin anew, when a command found the books wrong (T75). What it refused is refused.

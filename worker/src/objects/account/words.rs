@@ -1,0 +1,319 @@
+//! What is asked of an account's books, and what they answer.
+
+use worker::Result;
+
+use crate::objects::words::{Word, Words, words};
+
+/// What an operation answers when it cannot be done.
+#[derive(Clone, Debug)]
+pub struct No {
+    /// The HTTP status code that it means.
+    pub status: u32,
+    /// A sentence for the person who must fix the request.
+    pub reason: String,
+}
+
+/// The answer of an operation.
+pub type Answer<T> = core::result::Result<T, No>;
+
+/// `open`: record that an invoice fills this account.
+#[derive(Debug)]
+pub struct OpenTopUp {
+    /// The account, which is opened with its first top-up.
+    pub account: String,
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// What it asks.
+    pub asked_msat: u64,
+    /// What is kept of the claim secret, hex, where a claim must bring one.
+    pub secret: Option<String>,
+    /// What the node's side knows the invoice by, besides.
+    pub reference: String,
+}
+
+/// `topup`: how does a top-up stand?
+#[derive(Debug)]
+pub struct SeeTopUp {
+    /// The invoice's hash, hex.
+    pub hash: String,
+}
+
+/// The reply to `topup`.
+#[derive(Debug)]
+pub struct TopUpSeen {
+    /// What the invoice asks.
+    pub asked_msat: u64,
+    /// Whether it was credited.
+    pub is_credited: bool,
+    /// See [`OpenTopUp::reference`].
+    pub reference: String,
+}
+
+/// `credit`: the node says that the invoice was settled; it was asked.
+#[derive(Debug)]
+pub struct Credit {
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// What was paid.
+    pub paid_msat: u64,
+}
+
+/// `claim`: hand the account out.
+#[derive(Debug)]
+pub struct Claim {
+    /// Hex.
+    pub preimage: String,
+    /// What came as `claim_secret`, hex.
+    pub secret: Option<String>,
+    /// The digest of the token that came along, hex.
+    pub bearer: Option<String>,
+    /// The digest of the token that would be handed out, hex.
+    pub digest: String,
+    /// The claimant has shown to be the one who ordered the top-up, or who claimed it before.
+    pub may_repeat: bool,
+}
+
+/// The reply to `claim`.
+#[derive(Debug)]
+pub struct Claimed {
+    /// What can be spent.
+    pub available_msat: u64,
+    /// What this top-up filled in.
+    pub credited_msat: u64,
+}
+
+/// `hold`: reserve what a use may cost.
+#[derive(Debug)]
+pub struct Reserve {
+    /// The token's digest, hex.
+    pub token: String,
+    /// Names the use, hex.
+    pub id: String,
+    /// The most it may cost.
+    pub ceiling_msat: u64,
+    /// What it costs when nobody saw how far it went.
+    pub estimate_msat: u64,
+    /// After so many seconds without a word it ends by itself.
+    pub ttl_s: u32,
+}
+
+/// `end`: the use is over.
+#[derive(Debug)]
+pub struct End {
+    /// Names the use, hex.
+    pub id: String,
+    /// What the origin says it cost; `None` when it broke off.
+    pub cost_msat: Option<u64>,
+    /// Whether the client had some of it.
+    pub has_begun: bool,
+}
+
+/// The reply to `hold` and `end`.
+#[derive(Debug)]
+pub struct Left {
+    /// What can be spent.
+    pub available_msat: u64,
+}
+
+/// `token`, `rotate`, `revoke`: with a token of the account, something about another one.
+#[derive(Debug)]
+pub struct Change {
+    /// The digest of the token that asks, hex.
+    pub by: String,
+    /// The digest of the token that it is about, hex.
+    pub about: String,
+}
+
+/// `sheet`: balance and history.
+#[derive(Debug)]
+pub struct SeeSheet {
+    /// The digest of the token that asks, hex.
+    pub by: String,
+    /// The newest line wanted.
+    pub before: u64,
+    /// How many lines.
+    pub limit: u32,
+}
+
+/// JSON in one line.
+#[derive(Debug)]
+pub struct Sheet {
+    /// The text.
+    pub json: String,
+}
+
+/// `pay-out`: the owner pays an invoice.
+#[derive(Debug)]
+pub struct PayOut {
+    /// The digest of the token that asks, hex.
+    pub by: String,
+    /// Names the payout, hex.
+    pub id: String,
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// What it asks.
+    pub amount_msat: u64,
+    /// The most that routing may cost.
+    pub fee_limit_msat: u64,
+    /// The invoice.
+    pub bolt11: String,
+}
+
+/// `pay-answer`: what the node says about a payout.
+#[derive(Debug)]
+pub struct PayAnswer {
+    /// Names the payout, hex.
+    pub id: String,
+    /// `succeeded`, `failed`, `unknown` or `not_found`.
+    pub state: String,
+    /// Hex; with `succeeded`.
+    pub preimage: Option<String>,
+    /// What routing cost; with `succeeded`.
+    pub fee_msat: Option<u64>,
+    /// When the node's payment store began, Unix seconds.
+    pub store_since: u64,
+}
+
+/// `payout`: how does it stand?
+#[derive(Debug)]
+pub struct SeePayout {
+    /// The digest of the token that asks, hex.
+    pub by: String,
+    /// Names the payout, hex.
+    pub id: String,
+}
+
+/// An order to the node, or a question about one.
+#[derive(Debug)]
+pub struct Order {
+    /// Names the payout, hex.
+    pub id: String,
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// What it asks.
+    pub amount_msat: u64,
+    /// The most that routing may cost.
+    pub fee_limit_msat: u64,
+    /// The invoice.
+    pub bolt11: String,
+    /// Whether to send it; or only to ask.
+    pub is_send: bool,
+}
+
+/// How a payout stands.
+#[derive(Debug)]
+pub struct PayoutSeen {
+    /// `pending`, `succeeded` or `failed`.
+    pub state: String,
+    /// What the recipient gets.
+    pub amount_msat: u64,
+    /// The most that routing may cost.
+    pub fee_limit_msat: u64,
+    /// What routing did cost.
+    pub fee_msat: Option<u64>,
+    /// The recipient's proof, hex.
+    pub preimage: Option<String>,
+    /// What is left to be spent in this book.
+    pub available_msat: u64,
+    /// What the node is to be told now, if anything.
+    pub order: Option<Order>,
+}
+
+/// `promise`: give a purchase back.
+#[derive(Debug)]
+pub struct Promise {
+    /// The purchase's payment hash, hex.
+    pub hash: String,
+    /// What was paid.
+    pub paid_msat: u64,
+    /// Names the refund, hex: the digest of its link's secret.
+    pub id: String,
+    /// How much of it.
+    pub amount_msat: u64,
+    /// Seconds until it lapses.
+    pub ttl_s: u32,
+}
+
+/// `refund`: how does it stand?
+#[derive(Debug)]
+pub struct SeeRefund {
+    /// Names the refund, hex.
+    pub id: String,
+}
+
+/// The reply to `promise` and `refund`.
+#[derive(Debug)]
+pub struct RefundSeen {
+    /// What the link pays.
+    pub amount_msat: u64,
+    /// `pending`, `claimed` or `expired`.
+    pub status: String,
+    /// Whether an invoice is taken now.
+    pub is_open: bool,
+    /// When it lapses, Unix seconds.
+    pub expires_at: u64,
+}
+
+/// `collect`: a wallet brings the invoice that takes a refund.
+#[derive(Debug)]
+pub struct Collect {
+    /// Names the refund, hex.
+    pub id: String,
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// What it asks.
+    pub amount_msat: u64,
+    /// The most that routing may cost.
+    pub fee_limit_msat: u64,
+    /// The invoice.
+    pub bolt11: String,
+}
+
+words!(PayOut { by, id, hash, amount_msat, fee_limit_msat, bolt11 });
+words!(PayAnswer { id, state, preimage, fee_msat, store_since });
+words!(SeePayout { by, id });
+words!(Order { id, hash, amount_msat, fee_limit_msat, bolt11, is_send });
+words!(PayoutSeen { state, amount_msat, fee_limit_msat, fee_msat, preimage, available_msat, order });
+words!(Promise { hash, paid_msat, id, amount_msat, ttl_s });
+words!(SeeRefund { id });
+words!(RefundSeen { amount_msat, status, is_open, expires_at });
+words!(Collect { id, hash, amount_msat, fee_limit_msat, bolt11 });
+
+/// In the place of one word: its words, told apart by blanks, which none of them has.
+impl Word for Order {
+    fn say(&self) -> String {
+        Words::say(self).replace('\n', " ")
+    }
+    fn hear(text: &str) -> Option<Self> {
+        <Self as Words>::hear(&text.replace(' ', "\n")).ok()
+    }
+}
+
+words!(OpenTopUp { account, hash, asked_msat, secret, reference });
+words!(SeeTopUp { hash });
+words!(TopUpSeen { asked_msat, is_credited, reference });
+words!(Credit { hash, paid_msat });
+words!(Claim { preimage, secret, bearer, digest, may_repeat });
+words!(Claimed { available_msat, credited_msat });
+words!(Reserve { token, id, ceiling_msat, estimate_msat, ttl_s });
+words!(End { id, cost_msat, has_begun });
+words!(Left { available_msat });
+words!(Change { by, about });
+words!(SeeSheet { by, before, limit });
+words!(Sheet { json });
+words!(No { status, reason });
+
+impl<T: Words> Words for Answer<T> {
+    fn say(&self) -> String {
+        match self {
+            Ok(answer) => format!("+{}", answer.say()),
+            Err(no) => format!("-{}", no.say()),
+        }
+    }
+    fn hear(text: &str) -> Result<Self> {
+        match text.strip_prefix('+') {
+            Some(answer) => T::hear(answer).map(Ok),
+            None => No::hear(text.strip_prefix('-').ok_or("neither yes nor no")?).map(Err),
+        }
+    }
+}
