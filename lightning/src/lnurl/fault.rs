@@ -123,11 +123,18 @@ impl fmt::Debug for Reason {
     }
 }
 
-/// The beginning of a text from outside, with U+FFFD for what a terminal or a page might obey: control characters, and
-/// those that turn the direction of writing.
+/// The beginning of a text from outside, with U+FFFD for what a terminal or a page might obey.
 pub(super) fn printable(unverified_text: &str, chars_max: usize) -> String {
-    let shown = |char: char| char == ' ' || char.is_ascii_graphic() || (!char.is_ascii() && char.is_alphanumeric());
-    unverified_text.chars().take(chars_max).map(|char| if shown(char) { char } else { '\u{fffd}' }).collect()
+    unverified_text.chars().take(chars_max).map(|char| if is_shown(char) { char } else { '\u{fffd}' }).collect()
+}
+
+/// Not a control character, nor one that is invisible, breaks the line or turns the direction of writing, nor for
+/// private use. By ranges: the tables of Unicode have their weight in the worker.
+const fn is_shown(char: char) -> bool {
+    !matches!(char,
+        '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{2000}'..='\u{200f}'
+        | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{e000}'..='\u{f8ff}' | '\u{feff}'
+        | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{10ffff}')
 }
 
 #[cfg(test)]
@@ -142,7 +149,8 @@ mod tests {
     #[test]
     fn a_reason_is_short_and_printable() {
         check("Amount is below the minimum", Some("Amount is below the minimum"));
-        check("zu wenig für 1 ₿", Some("zu wenig für 1 \u{fffd}"));
+        check("zu wenig für 1 ₿, 残高不足", Some("zu wenig für 1 ₿, 残高不足"));
+        check("\u{200b}a\u{2066}b\u{2028}c\u{e000}", Some("\u{fffd}a\u{fffd}b\u{fffd}c\u{fffd}"));
         check("a\n\u{1b}[2Jb\u{202e}c", Some("a\u{fffd}\u{fffd}[2Jb\u{fffd}c"));
         check("no \"sats\"", Some("no 'sats'"));
         check(&"no ".repeat(100), Some(&"no ".repeat(40)));
