@@ -61,6 +61,8 @@ pub mod amount;
 pub mod auth_param;
 pub mod bolt11;
 #[cfg(feature = "verify")]
+pub mod caps;
+#[cfg(feature = "verify")]
 pub mod caveat;
 #[cfg(feature = "mint")]
 pub mod challenge;
@@ -76,6 +78,8 @@ pub mod fault;
 #[cfg(feature = "verify")]
 pub mod headers;
 pub mod host;
+#[cfg(feature = "verify")]
+pub mod idempotency;
 #[cfg(feature = "verify")]
 pub mod identifier;
 #[cfg(any(feature = "verify", feature = "relay"))]

@@ -32,6 +32,7 @@ mod page;
 mod pass;
 mod pool;
 mod receipts;
+mod redeem;
 mod relay;
 mod settle;
 mod status;
@@ -136,13 +137,14 @@ pub async fn admit(
     }
 }
 
-/// Ends a claim: delivered, or free to be tried again.
+/// Ends a claim: delivered, or free to be tried again. `answer` is what is to be kept of a delivery under its
+/// `Idempotency-Key`.
 ///
 /// # Errors
 /// What the platform threw; the claim's lease ends it later.
 #[wasm_bindgen]
-pub async fn conclude(env: Env, claim: String, delivered: bool) -> Result<(), JsValue> {
-    admit::conclude(&env, &claim, delivered).await.map_err(|error| {
+pub async fn conclude(env: Env, claim: String, delivered: bool, answer: Option<Vec<u8>>) -> Result<(), JsValue> {
+    admit::conclude(&env, &claim, delivered, answer.as_deref()).await.map_err(|error| {
         log::failed("conclude", &error.to_string());
         JsValue::from(error)
     })

@@ -2,18 +2,23 @@
 //! in-memory `MintBudget`. This module is how the rest of the worker talks to them.
 
 mod allowance;
+mod claims;
 mod handover;
 mod mint_budget;
 mod payment;
+mod replay;
 mod rows;
+mod schema;
 mod totals;
 mod transaction;
 pub mod words;
 
 pub use allowance::{Take, Taken};
+pub use claims::{Caps, Claim, Claimed, Conclude, Count};
 pub use handover::{Hand, Handed, Open, Opened};
 pub use mint_budget::{Lease, Leased};
-pub use payment::{Claim, Claimed, Conclude, Ended, Left, Settle, Settled, Settlement};
+pub use payment::{Ended, Settle, Settled, Settlement};
+pub use replay::Keyed;
 pub use totals::Counts;
 
 use core::cell::{Cell, OnceCell};
