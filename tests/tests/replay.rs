@@ -63,7 +63,7 @@ fn the_same_request_under_the_same_key_is_answered_the_same_and_costs_nothing() 
     // One use is left, for another key; and what was answered is answered still when nothing is left.
     assert_eq!(post(&stack, &authorization, "another", "an order").status, 200);
     assert_eq!(invoices(&stack), before);
-    Offer::read(post(&stack, &authorization, "a third", "an order"));
+    Offer::read(post(&stack, &authorization, "third", "an order"));
     is_replayed(&first, &post(&stack, &authorization, KEY, "an order"));
     assert_eq!(seen(&stack), [API; 2]);
 }
@@ -185,9 +185,9 @@ fn an_answer_of_a_broken_origin_is_not_kept() {
     is_replayed(&first, &post(&stack, &authorization, KEY, ""));
     // A final no is an answer.
     let other = buy(&stack, API).attenuated(&["satstile_uses=1"]);
-    let no = send(&stack, "POST", "/api/nothing", &other, KEY, b"");
+    let no = send(&stack, "GET", "/api/nothing", &other, KEY, b"");
     assert_eq!(no.status, 404);
-    is_replayed(&no, &send(&stack, "POST", "/api/nothing", &other, KEY, b""));
+    is_replayed(&no, &send(&stack, "GET", "/api/nothing", &other, KEY, b""));
 }
 
 /// What is too long to be kept says so with its first answer, and comes whole; then a repetition is a new request.

@@ -1,5 +1,6 @@
 //! `satstile token attenuate`: a narrower token, for a colleague or an agent. Needs no key and asks nobody.
 
+use l402::caps::Chain;
 use l402::caveat::{self, Demand};
 use l402::route::{Access, Methods, Route};
 use l402::token::{ATTESTED, UnverifiedToken};
@@ -156,6 +157,10 @@ fn check(caveats: &[Vec<u8>], last: &str) -> Result<(), String> {
         allow_attested: true,
         now: UnixTime(0),
     };
+    // A seller counts so many limits a token and no more.
+    if let Err(Denial::TooManyCaps) = Chain::of(bytes()) {
+        return Err(format!("`{last}`: {}", Denial::TooManyCaps));
+    }
     match caveat::clear(bytes(), &demand) {
         // A token of another seller lacks what ours require; what it has must still narrow.
         Ok(_) | Err(Denial::MissingCaveat) => Ok(()),
@@ -243,6 +248,14 @@ mod tests {
         ] {
             narrows(caveat, false);
         }
+    }
+
+    #[test]
+    fn sixteen_limits_fit_into_a_token_and_no_more() {
+        let limits = |n: usize| vec![b"satstile_uses=3".to_vec(); n];
+        assert_eq!(check(&limits(16), "satstile_uses=3"), Ok(()));
+        let why = check(&limits(17), "satstile_uses=3").unwrap_err();
+        assert_eq!(why, "`satstile_uses=3`: the token has more than 16 limits on its uses");
     }
 
     #[test]
