@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The modules follow a request: [`gate`] is the configuration, [`verdict`] the words between here and
-//! the shim, [`admit`] everything that needs I/O, [`charge`] a 402 from budget to challenge, [`own`] what
-//! lives under `/.well-known/satstile/`, [`objects`] the state.
+//! the shim, [`admit`] everything that needs I/O, [`redeem`] what is counted, [`charge`] a 402 from budget to
+//! challenge, [`own`] what lives under `/.well-known/satstile/`, [`objects`] the state.
 
 mod admit;
 mod breaker;

@@ -44,7 +44,8 @@ pub struct Args {
     /// For so many satoshi in all
     #[arg(long, value_name = "N")]
     budget_sats: Option<u64>,
-    /// A caveat of another kind, `name=value`; may be given several times
+    /// A caveat of another kind, `name=value`; may be given several times. Children with the same limits share them,
+    /// unless one like `agent=a` tells them apart
     #[arg(long, value_name = "CAVEAT")]
     caveat: Vec<String>,
 }
@@ -87,6 +88,14 @@ fn narrower(args: &Args, view: &View, now: UnixTime) -> Result<UnverifiedToken, 
 /// Which caveats the options stand for, each with the option's name.
 fn caveats(args: &Args, view: &View, now: UnixTime) -> Result<Vec<(&'static str, String)>, Fault> {
     let mut wanted = Vec::new();
+    // First, because a limit is named by the caveats before it: two children that differ in one of these have limits of
+    // their own.
+    for caveat in &args.caveat {
+        if !caveat.contains('=') || caveat.chars().any(char::is_control) {
+            return Err(Fault::usage("--caveat takes `name=value`"));
+        }
+        wanted.push(("--caveat", caveat.clone()));
+    }
     if !args.service.is_empty() {
         let tier = |name: &String| {
             let listed = view.last("services").into_iter().flat_map(|list| list.split(','));
@@ -126,12 +135,6 @@ fn caveats(args: &Args, view: &View, now: UnixTime) -> Result<Vec<(&'static str,
     if let Some(sats) = args.budget_sats {
         let msat = sats.checked_mul(1_000).ok_or_else(|| Fault::usage("--budget-sats: that is more than there is"))?;
         wanted.push(("--budget-sats", format!("satstile_budget_msat={msat}")));
-    }
-    for caveat in &args.caveat {
-        if !caveat.contains('=') || caveat.chars().any(char::is_control) {
-            return Err(Fault::usage("--caveat takes `name=value`"));
-        }
-        wanted.push(("--caveat", caveat.clone()));
     }
     Ok(wanted)
 }
