@@ -5,7 +5,6 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::amount::Msat;
 use crate::fault::Denial;
 use crate::policy::{Policy, Service};
 use crate::reference::PLACE;
@@ -41,7 +40,7 @@ pub struct Terms {
     pub valid_until: UnixTime,
     /// Until when it held when it was minted: what is remembered of its uses is remembered so long.
     pub minted_until: UnixTime,
-    /// The smallest `satstile_uses`.
+    /// The smallest `satstile_uses`. What is counted, [`Chain`](crate::caps::Chain) says.
     pub uses: Option<u64>,
     /// The smallest `satstile_budget_msat`.
     pub budget_msat: Option<u64>,
@@ -53,14 +52,13 @@ impl Terms {
     /// Whether a count or a body must still be looked at.
     #[must_use]
     pub const fn needs_state(&self) -> bool {
-        self.uses.is_some() || self.budget_msat.is_some() || self.digest.is_some()
+        self.counts() || self.digest.is_some()
     }
 
-    /// How many deliveries are permitted at `price` each; `None` for any number.
+    /// Whether each use is counted.
     #[must_use]
-    pub fn deliveries(&self, price: Msat) -> Option<u64> {
-        let affordable = self.budget_msat.map(|budget| budget.checked_div(price.0).unwrap_or(0));
-        self.uses.map_or(affordable, |uses| Some(affordable.map_or(uses, |n| n.min(uses))))
+    pub const fn counts(&self) -> bool {
+        self.uses.is_some() || self.budget_msat.is_some()
     }
 
     /// What two macaroons of one credential permit together: the narrower of each.

@@ -114,10 +114,15 @@ impl Challenge {
     /// The 402 for programs (C3).
     #[must_use]
     pub fn answer(&self, payment_first: bool, reason: Option<Denial>) -> Answer {
-        let detail = format!(
+        let pay = format!(
             "Pay the invoice of {}, then send the request again with `Authorization: L402 <macaroon>:<preimage>`.",
             self.price
         );
+        // Whose limit it was, an agent cannot find out otherwise: its own, or one of those it has the token from.
+        let detail = match reason {
+            Some(cap @ Denial::CapReached(_)) => format!("No more is permitted: {cap}. {pay}"),
+            _ => pay,
+        };
         let mut body = problem(payment_type(reason), "Payment required", 402, &detail);
         let more = json!({
             "message": detail,

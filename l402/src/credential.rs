@@ -1,5 +1,8 @@
 //! `Authorization` in: what a client sends back, in every form that real clients use (L402 §5, T19).
 
+use sha2::{Digest, Sha256};
+
+use crate::caps::Chain;
 use crate::caveat::{self, Demand, Terms};
 use crate::fault::{Denial, Malformed};
 use crate::keys::Keys;
@@ -46,6 +49,24 @@ pub struct Paid {
     pub token: String,
     /// What only state or a body can still decide.
     pub terms: Terms,
+    /// What is counted; `None` for a token that counts nothing, which no state is kept of.
+    pub counted: Option<Counted>,
+}
+
+/// What a credential takes a use from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// One for each of its macaroons that counts.
+    pub chains: Vec<Chain>,
+    /// SHA-256 of its macaroons: the one name of this credential that no other holder has.
+    pub credential: [u8; 32],
+}
+
+/// Without the name: who could guess it would still need the token, but a log needs neither (T120).
+impl core::fmt::Debug for Counted {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.chains.iter().map(|chain| &chain.caps)).finish()
+    }
 }
 
 impl Credential {
@@ -166,7 +187,21 @@ impl Verified {
         let (Some(terms), Some(first)) = (all, self.tokens.first()) else {
             return Err(Denial::MissingCaveat);
         };
-        Ok(Paid { payment_hash: first.identifier.payment_hash, token: fingerprint(&first.identifier.token_id), terms })
+        let counted = match terms.counts() {
+            true => Some(self.counted()?),
+            false => None,
+        };
+        let token = fingerprint(&first.identifier.token_id);
+        Ok(Paid { payment_hash: first.identifier.payment_hash, token, terms, counted })
+    }
+
+    fn counted(&self) -> Result<Counted, Denial> {
+        let chains = self.tokens.iter().filter_map(|token| Chain::of(token.caveats()).transpose());
+        let chains = chains.collect::<Result<Vec<_>, _>>()?;
+        // The alphabet and the padding are the carrier's (T5); these are the bytes.
+        let mut hash = Sha256::new();
+        self.tokens.iter().for_each(|token| hash.update(token.to_wire() + ","));
+        Ok(Counted { chains, credential: hash.finalize().into() })
     }
 
     /// The one token and its proof, where there is only one: what a cookie can hold, or another device.

@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+use crate::amount::Msat;
+use crate::caps::{Cap, Limit};
 use crate::payment::ChargeFault;
 
 /// The request cannot be read in one way only. Costs no invoice, forwards nothing (400, 414, 421, 431).
@@ -28,6 +30,8 @@ pub enum Malformed {
     Credential(&'static str),
     /// Two credentials that differ, or of two schemes (T19).
     TwoCredentials,
+    /// `Idempotency-Key` is empty, long, several, or holds what no string does.
+    IdempotencyKey,
     /// A GET or HEAD with a body (T31).
     BodyOnGet,
     /// A protocol upgrade, which this route does not sell (T33).
@@ -48,6 +52,7 @@ impl fmt::Display for Malformed {
             Self::AuthorizationTooLong => "the Authorization header is longer than 8192 bytes",
             Self::Credential(why) => return write!(f, "the Authorization header cannot be read: {why}"),
             Self::TwoCredentials => "two different credentials in one request; send one",
+            Self::IdempotencyKey => "Idempotency-Key takes one key of 1 to 255 visible ASCII characters",
             Self::BodyOnGet => "a GET or HEAD request cannot carry a body here",
             Self::Upgrade => "protocol upgrades are not offered here",
             Self::Loop => "the request has been here before: the origin points back at this host",
@@ -92,6 +97,10 @@ pub enum Denial {
     AttestedOnly,
     /// Every use that was paid for has been delivered.
     UsedUp,
+    /// One of its limits, or of a token that it comes from, covers no more (T10).
+    CapReached(Cap),
+    /// More than 16 limits stand in it.
+    TooManyCaps,
     /// The Payment challenge is not one of ours, or not for this route.
     UnknownChallenge,
     /// The Payment challenge's time has passed.
@@ -139,6 +148,19 @@ impl fmt::Display for Denial {
             Self::UnknownCaveat => "the token has a caveat that is not known here",
             Self::AttestedOnly => "the token rests on the word of the node, which the service does not take",
             Self::UsedUp => "the token is used up",
+            Self::CapReached(Cap { place, limit }) => {
+                let number = place + 1;
+                return match limit {
+                    Limit::Uses(uses) => write!(f, "the token's caveat {number}, `satstile_uses={uses}`, is used up"),
+                    Limit::Budget(Msat(budget)) => {
+                        write!(
+                            f,
+                            "the token's caveat {number}, `satstile_budget_msat={budget}`, does not cover another use"
+                        )
+                    }
+                };
+            }
+            Self::TooManyCaps => "the token has more than 16 limits on its uses",
             Self::UnknownChallenge => "the challenge is not one of ours for this resource",
             Self::ChallengeExpired => "the challenge has expired",
             Self::BalanceTooLow => "the prepaid balance does not cover it",

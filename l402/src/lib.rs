@@ -63,6 +63,8 @@ pub mod auth_param;
 pub mod balance;
 pub mod bolt11;
 #[cfg(feature = "verify")]
+pub mod caps;
+#[cfg(feature = "verify")]
 pub mod caveat;
 #[cfg(feature = "mint")]
 pub mod challenge;
@@ -78,6 +80,8 @@ pub mod fault;
 #[cfg(feature = "verify")]
 pub mod headers;
 pub mod host;
+#[cfg(feature = "verify")]
+pub mod idempotency;
 #[cfg(feature = "verify")]
 pub mod identifier;
 #[cfg(any(feature = "verify", feature = "relay"))]

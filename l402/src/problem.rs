@@ -59,6 +59,8 @@ pub enum Refusal<'a> {
     Unauthorized,
     /// The same thing was said before with other words.
     Conflict,
+    /// Another request was sent under this `Idempotency-Key` (T73).
+    KeyReused,
     /// A page of another site asked for what only ours may do (T114).
     OtherSite,
     /// The same was asked for too often; seconds to wait.
@@ -82,6 +84,7 @@ impl Refusal<'_> {
             Self::Method(_) => 405,
             Self::InFlight | Self::Conflict => 409,
             Self::BodyTooLarge => 413,
+            Self::KeyReused => 422,
             Self::TooManyInvoices(_) | Self::TooOften(_) => 429,
             Self::BadInvoice | Self::OriginFailed | Self::OriginChallenges => 502,
             Self::Unavailable(_) | Self::NotReady => 503,
@@ -99,6 +102,7 @@ impl Refusal<'_> {
             Self::Method(_) => "Method not allowed",
             Self::InFlight => "This payment is being redeemed",
             Self::Conflict => "Contradicts what was said before",
+            Self::KeyReused => "The idempotency key was used before",
             Self::BodyTooLarge => "The body is too large",
             Self::OtherSite => "Not from another site",
             Self::TooManyInvoices(_) => "Too many invoices",
@@ -125,6 +129,7 @@ impl Refusal<'_> {
             Self::Method(allowed) => return format!("This route takes {}.", allowed.to_string().replace(',', ", ")),
             Self::InFlight => "Another request with the same payment is being delivered. Wait for it, then try again.",
             Self::Conflict => "The same id was used with another content.",
+            Self::KeyReused => "Another request was sent under this Idempotency-Key. A new request takes a new key.",
             Self::BodyTooLarge => "Send a smaller body.",
             Self::TooManyInvoices(_) => "Pay one of the invoices you have, or wait and try again.",
             Self::OtherSite => "Only a page of this site may do this.",
@@ -189,7 +194,9 @@ pub const fn payment_type(reason: Option<Denial>) -> &'static str {
     match reason {
         Some(Denial::Expired | Denial::ChallengeExpired) => "https://paymentauth.org/problems/payment-expired",
         Some(Denial::WrongPreimage) => "https://paymentauth.org/problems/verification-failed",
-        Some(Denial::UnknownChallenge | Denial::UsedUp) => "https://paymentauth.org/problems/invalid-challenge",
+        Some(Denial::UnknownChallenge | Denial::UsedUp | Denial::CapReached(_)) => {
+            "https://paymentauth.org/problems/invalid-challenge"
+        }
         _ => "https://paymentauth.org/problems/payment-required",
     }
 }

@@ -1,5 +1,6 @@
 //! One request, one decision: who passes, who pays, who is refused, and that each "yes" has its nearest "no".
 
+use l402::caps::{Cap, Limit};
 use l402::caveat;
 use l402::decide::{Proof, Quote};
 use l402::encoding::to_base64;
@@ -156,7 +157,12 @@ fn a_token_that_was_narrowed_stays_narrow_and_one_that_was_widened_is_refused_t1
 fn a_grant_with_a_count_goes_through_state() {
     ask("GET", "/api/echo", &paid("api"), NOW, |decision| match decision {
         Decision::Claim(claim) => match claim.proof {
-            Proof::L402(paid) => assert_eq!(paid.terms.deliveries(claim.service.price), Some(3)),
+            Proof::L402(paid) => {
+                let counted = paid.counted.unwrap();
+                let [chain] = &counted.chains[..] else { panic!("{counted:?}") };
+                assert_eq!(chain.caps, [Cap { place: 4, limit: Limit::Uses(3) }]);
+                assert_eq!(chain.caveats.len(), 5);
+            }
             other @ Proof::Payment(_) => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),

@@ -87,7 +87,11 @@ pub(crate) fn leaf(caps: &[Cap]) -> Result<Option<Id>, Refusal> {
 }
 
 /// Takes `amount` and one use from every cap of the chain, or from none.
-pub(crate) fn take(caps: &mut [Cap], amount: Msat) -> Result<(), Refusal> {
+///
+/// # Errors
+/// [`Refusal::CapReached`] or [`Refusal::UsesReached`] with the first link that does not cover it;
+/// [`Refusal::BrokenChain`] when `caps` is not a chain from the root on.
+pub fn take(caps: &mut [Cap], amount: Msat) -> Result<(), Refusal> {
     leaf(caps)?;
     for (link, cap) in caps.iter().enumerate() {
         cap.takes(link, amount)?;

@@ -87,6 +87,17 @@ impl Workerd {
         self.past_log.iter().cloned().chain(self.process.log()).collect()
     }
 
+    /// The files of the Durable Objects' databases. Only while it is stopped may they be changed.
+    pub fn databases(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        walk(&self.directory.path().join("storage"), &mut |path| {
+            if path.extension().is_some_and(|extension| extension == "sqlite") {
+                found.push(path.to_owned());
+            }
+        });
+        found
+    }
+
     /// Bytes in the Durable Objects' storage on disk.
     pub fn storage_bytes(&self) -> u64 {
         tree_bytes(&self.directory.path().join("storage"))
@@ -101,6 +112,11 @@ impl Workerd {
     /// Ends it without warning.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Starts it again on the same storage and port, after a [`kill`](Self::kill).
+    pub fn start_again(&mut self) {
+        self.restart();
     }
 
     /// Starts it again with another policy laid over the one it had, on the same storage and port.

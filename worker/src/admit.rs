@@ -1,21 +1,13 @@
 //! Everything that needs I/O: one `match` on what the core decided.
 
-use l402::decide::{Claim, Proof};
-use l402::encoding::to_base64url;
-use l402::payment::VerifiedCharge;
+use l402::Decision;
+use l402::encoding::to_base64;
 use l402::problem::{Answer, Refusal};
-use l402::receipt::{PaymentReceipt, Receipt};
-use l402::{Decision, Msat, PaymentHash, caveat};
 use worker::{Context, Env, Request, Response, Result};
 
-use crate::gate::{self, Gate, Setup};
-use crate::objects::{self, Claimed, Conclude, Take, Taken, ask, binding};
-use crate::{charge, crypto, http, log, own, prepaid, spend, verdict, watch};
-
-/// Largest body that is held against a digest: 1 MiB (T42).
-const DIGEST_BODY_BYTES_MAX: usize = 1024 * 1024;
-/// A delivery's lease outlives the longest response by this much, in seconds.
-const LEASE_MARGIN_S: u64 = 60;
+use crate::gate::{self, Setup};
+use crate::objects::{Conclude, Take, Taken, ask, binding};
+use crate::{charge, http, log, own, prepaid, redeem, spend, verdict, watch};
 
 /// What comes of a request.
 pub enum Admission {
@@ -120,99 +112,30 @@ pub async fn admit(request: Request, asked: &l402::Request<'_>, env: &Env, ctx: 
             Setup::Faulty { .. } => refuse(&Refusal::NotReady),
         },
         Decision::Claim(claim) => match &*setup {
-            Setup::Ready(gate) => redeem(gate, &claim, request, env, ctx).await,
+            Setup::Ready(gate) => redeem::redeem(gate, &claim, request, env, ctx).await,
             Setup::Faulty { .. } => refuse(&Refusal::NotReady),
         },
     }
 }
 
-/// Claims what was paid for, then forwards; or charges, when nothing is left of it.
-async fn redeem(gate: &Gate, claim: &Claim<'_>, request: Request, env: &Env, ctx: &Context) -> Result<Admission> {
-    let policy = &gate.policy;
-    let pass = &claim.otherwise.pass;
-    let (hash, once, limit, until) = match &claim.proof {
-        Proof::L402(paid) => {
-            if let Some(digest) = paid.terms.digest
-                && !body_matches(&request, &digest).await?
-            {
-                let mut quote = (*claim.otherwise).clone();
-                quote.reason = Some(l402::Denial::OtherBody);
-                return charge::charge(gate, &quote, &request, env, ctx).await;
-            }
-            let limit = paid.terms.deliveries(claim.service.price);
-            if limit.is_none() {
-                return Ok(Admission::Verdict(verdict::forward(pass)));
-            }
-            (paid.payment_hash, false, limit, paid.terms.minted_until)
-        }
-        Proof::Payment(charge) => {
-            let until = charge.expires_at.plus(policy.invoice_expiry_s).plus(claim.service.valid_s);
-            (charge.payment_hash, true, claim.service.uses, until)
-        }
-    };
-    let id = to_base64url(&crypto::random::<16>()?);
-    let limits = policy.timeouts;
-    let lease_s =
-        [limits.first_byte_s, limits.total_s, limits.idle_s, limits.idle_s].map(u64::from).iter().sum::<u64>()
-            + LEASE_MARGIN_S;
-    let question = objects::Claim { id: id.clone(), once, limit, lease_s, until: until.0 };
-    match ask(env, binding::PAYMENTS, &hash.to_string(), "claim", &question).await? {
-        Claimed::UsedUp => charge::charge(gate, &claim.otherwise, &request, env, ctx).await,
-        Claimed::InFlight => Ok(Admission::refuse(&Refusal::InFlight, request.inner().method() == "HEAD")),
-        Claimed::Granted => {
-            let ticket = Ticket::Payment { hash: hash.to_string(), id }.to_line();
-            let receipts = match &claim.proof {
-                Proof::L402(_) => Vec::new(),
-                Proof::Payment(charge) => receipts(gate, claim, charge, &hash).await,
-            };
-            Ok(Admission::Verdict(verdict::forward_with(pass, &receipts, Some(&ticket))))
-        }
-    }
-}
-
-/// `Payment-Receipt` as the scheme wants it, and ours, which a third party can check (C16).
-async fn receipts(
-    gate: &Gate,
-    claim: &Claim<'_>,
-    charge: &VerifiedCharge,
-    hash: &PaymentHash,
-) -> Vec<(&'static str, String)> {
-    let at = http::now();
-    let mut fields = vec![("payment-receipt", PaymentReceipt::new(hash, Some(&charge.challenge_id), at).to_header())];
-    let signed = Receipt {
-        issuer: claim.otherwise.place.public_url.clone(),
-        service: claim.service.id.clone(),
-        amount: charge.invoice.amount.unwrap_or(Msat(0)),
-        payment_hash: *hash,
-        challenge_id: Some(charge.challenge_id.clone()),
-        issued_at: at,
-    };
-    fields.extend(gate.receipts.sign(&signed).await.map(|jws| ("satstile-receipt", jws)));
-    fields
-}
-
-/// Reads a copy of the body; the original goes on to the origin.
-async fn body_matches(request: &Request, digest: &[u8; 32]) -> Result<bool> {
-    let mut copy = request.clone()?;
-    let body = http::body(&mut copy, DIGEST_BODY_BYTES_MAX).await?;
-    Ok(body.is_some_and(|body| caveat::body_matches(digest, &body)))
-}
-
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Outcome {
+pub struct Outcome<'a> {
     /// It counts: the client had all of it, or as much as it wanted.
     pub delivered: bool,
+    /// What was delivered, where it is to be kept under its `Idempotency-Key`.
+    pub answer: Option<&'a [u8]>,
     /// What the origin says that it cost, in msat.
     pub cost_msat: Option<u64>,
 }
 
 /// Ends what [`Ticket`] names. An attempt that failed may be tried again with the same payment (D8).
-pub async fn conclude(env: &Env, ticket: &str, outcome: Outcome) -> Result<()> {
-    let delivered = outcome.delivered;
+pub async fn conclude(env: &Env, ticket: &str, outcome: Outcome<'_>) -> Result<()> {
+    let Outcome { delivered, answer, .. } = outcome;
     match Ticket::from_line(ticket).ok_or("not a ticket of ours")? {
         Ticket::Payment { hash, id } => {
-            ask::<()>(env, binding::PAYMENTS, &hash, "conclude", &Conclude { id, delivered }).await
+            let end = Conclude { id, delivered, answer: answer.map(to_base64) };
+            ask::<()>(env, binding::PAYMENTS, &hash, "conclude", &end).await
         }
         Ticket::Hold { account, id, price_msat } => spend::end(env, &account, id, price_msat, outcome).await,
         Ticket::Allowance { .. } if delivered => Ok(()),

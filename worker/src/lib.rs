@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The modules follow a request: [`gate`] is the configuration, [`verdict`] the words between here and
-//! the shim, [`admit`] everything that needs I/O, [`charge`] a 402 from budget to challenge, [`own`] what
-//! lives under `/.well-known/satstile/`, [`objects`] the state.
+//! the shim, [`admit`] everything that needs I/O, [`redeem`] what is counted, [`charge`] a 402 from budget to
+//! challenge, [`own`] what lives under `/.well-known/satstile/`, [`objects`] the state.
 
 mod admit;
 mod breaker;
@@ -33,6 +33,7 @@ mod pass;
 mod pool;
 mod prepaid;
 mod receipts;
+mod redeem;
 mod relay;
 mod settle;
 mod spend;
@@ -138,13 +139,20 @@ pub async fn admit(
     }
 }
 
-/// Ends a claim: delivered, or free to be tried again.
+/// Ends a claim: delivered, or free to be tried again. `answer` is what is to be kept of a delivery under its
+/// `Idempotency-Key`.
 ///
 /// # Errors
 /// What the platform threw; the claim's lease ends it later.
 #[wasm_bindgen]
-pub async fn conclude(env: Env, claim: String, delivered: bool, cost: String) -> Result<(), JsValue> {
-    let outcome = admit::Outcome { delivered, cost_msat: cost.parse().ok() };
+pub async fn conclude(
+    env: Env,
+    claim: String,
+    delivered: bool,
+    answer: Option<Vec<u8>>,
+    cost: String,
+) -> Result<(), JsValue> {
+    let outcome = admit::Outcome { delivered, answer: answer.as_deref(), cost_msat: cost.parse().ok() };
     admit::conclude(&env, &claim, outcome).await.map_err(|error| {
         log::failed("conclude", &error.to_string());
         JsValue::from(error)

@@ -15,9 +15,9 @@ use serde_json::json;
 use worker::{Env, Request, Response, Result};
 
 use crate::gate::Gate;
-use crate::objects::{Claimed, Left, ask, binding};
+use crate::objects::{Claimed, ask, binding};
 use crate::status::as_minted;
-use crate::{http, log};
+use crate::{http, log, redeem};
 
 /// A paid credential, exactly as it was minted, that is good for reading, now.
 pub struct Grant {
@@ -146,9 +146,10 @@ async fn is_left(env: &Env, claim: &Claim<'_>) -> Result<bool> {
     if paid.terms.digest.is_some_and(|digest| !body_matches(&digest, b"")) {
         return Ok(false);
     }
-    let Some(limit) = paid.terms.deliveries(claim.service.price) else { return Ok(true) };
-    let left: Claimed = ask(env, binding::PAYMENTS, &paid.payment_hash.to_string(), "left", &Left { limit }).await?;
-    Ok(left == Claimed::Granted)
+    let Some(count) = redeem::count_of(claim, paid) else { return Ok(true) };
+    let left = redeem::left(count);
+    let left: Claimed = ask(env, binding::PAYMENTS, &paid.payment_hash.to_string(), "left", &left).await?;
+    Ok(matches!(left, Claimed::Granted { .. }))
 }
 
 /// What a purchase for this path opens; `None` where nothing is sold to read.

@@ -156,13 +156,51 @@ const isPlain = (url) => {
   return true;
 };
 
-// "F1", then "U" url, "-" request fields to drop, "=" to set, "+" response fields to set, "!" the claim.
+// An answer that is kept, and one that was: the status, "=name:value" lines, an empty line, the body. What the runtime
+// says of a body's length it says anew.
+const pack = (response, bytes) => {
+  let head = response.status + "";
+  response.headers.forEach((value, name) => { if (name !== "content-length" && name !== "transfer-encoding") head += "\n=" + name + ":" + value; });
+  return new Blob([head, "\n\n", bytes]).arrayBuffer().then((whole) => new Uint8Array(whole));
+};
+const unpack = (kept) => {
+  const bytes = Uint8Array.from(atob(kept), (letter) => letter.charCodeAt(0));
+  const end = bytes.findIndex((byte, at) => byte === 10 && bytes[at + 1] === 10);
+  const [status, ...lines] = new TextDecoder().decode(bytes.subarray(0, end)).split("\n");
+  const body = bytes.subarray(end + 2);
+  const headers = [...lines.map(field), ["idempotent-replayed", "true"]];
+  return new Response(body.length ? body : null, { status: +status, headers, encodeBody: "manual" });
+};
+
+// A response to be kept is read until it ends, or is too long to keep: then what was read goes before the rest.
+const gathered = async (up, rule) => {
+  const pieces = [], until = Date.now() + rule.total_ms;
+  const size = up.headers.get("content-length");
+  const endless = up.headers.get("content-type")?.startsWith("text/event-stream");
+  if (!up.body) return { bytes: new Uint8Array(0) };
+  if (endless || (size !== null && +size > rule.small_bytes)) return { rest: up };
+  const reader = up.body.getReader();
+  for (let read = 0; ;) {
+    const piece = await within(Math.min(rule.idle_ms, until - Date.now()), reader.read());
+    if (piece.done) return { bytes: new Uint8Array(await new Blob(pieces).arrayBuffer()) };
+    pieces.push(piece.value);
+    if ((read += piece.value.byteLength) > rule.small_bytes) break;
+  }
+  const pull = async (out) => {
+    if (pieces.length) return out.enqueue(pieces.shift());
+    const piece = await reader.read();
+    if (piece.done) out.close(); else out.enqueue(piece.value);
+  };
+  return { rest: { status: up.status, body: new ReadableStream({ pull, cancel: (why) => reader.cancel(why) }) } };
+};
+
+// "F1", then "U" url, "-" request fields to drop, "=" to set, "+" response fields to set, "!" the claim, "K" to keep it.
 const forward = async (request, verdict, env, ctx) => {
   const lines = verdict.split("\n");
   const rule = rulesOf(lines[0].slice(1));
   const headers = new Headers(request.headers);
   const added = [];
-  let url, claim;
+  let url, claim, keeps = false;
   for (let i = 1; i < lines.length; i++) {
     const line = lines[i];
     switch (line[0]) {
@@ -171,13 +209,18 @@ const forward = async (request, verdict, env, ctx) => {
       case "=": headers.set(...field(line)); break;
       case "+": added.push(field(line)); break;
       case "!": claim = line.slice(1); break;
+      case "K": keeps = true; break;
     }
   }
   // From here on until it is concluded: a client that hangs up must not leave its claim open.
   let concluded;
   if (claim) ctx.waitUntil(new Promise((resolve) => { concluded = resolve; }));
   let cost = "";
-  const conclude = (delivered) => claim && run(() => rust.conclude(env, claim, delivered, cost)).then(concluded, concluded);
+  const conclude = (delivered, kept) => {
+    const done = claim && run(() => rust.conclude(env, claim, delivered, kept, cost));
+    done?.then(concluded, concluded);
+    return done;
+  };
   const fault = (kind) => { conclude(false); return respond(rust.upstream_fault(kind)); };
 
   if (!isPlain(url)) return fault("rewritten");
@@ -202,8 +245,18 @@ const forward = async (request, verdict, env, ctx) => {
 
   const size = up.headers.get("content-length");
   let body = up.body;
-  if (claim) {
-    cost = up.headers.get("satstile-cost-msat") ?? "";
+  cost = (claim && up.headers.get("satstile-cost-msat")) ?? "";
+  let kept;
+  if (keeps && up.status < 500) {
+    try {
+      const found = await gathered(up, rule);
+      kept = found.bytes;
+      body = kept ? (kept.length ? kept : null) : delivered(found.rest, rule, request.method === "GET" || request.method === "HEAD", conclude);
+    } catch (error) {
+      stop();
+      return fault(error === LATE ? "timeout" : "failed");
+    }
+  } else if (claim) {
     body = delivered(up, rule, request.method === "GET" || request.method === "HEAD", conclude);
   } else if (body && size !== null && +size <= rule.small_bytes) {
     // Whole or not at all; no timer outlives a stream that is handed on.
@@ -227,6 +280,15 @@ const forward = async (request, verdict, env, ctx) => {
   if (up.status >= 300 && up.status < 400) {
     const location = home(back.get("location"), rule.origin);
     if (location) back.set("location", location);
+  }
+  if (keeps && up.status < 500 && !kept) back.set("satstile-replay", "not-kept");
+  if (kept) {
+    // Kept before it is told: who never hears this answer can ask for it again.
+    try {
+      await conclude(true, await pack(out, kept));
+    } catch {
+      back.set("satstile-replay", "not-kept");
+    }
   }
   return out;
 };
@@ -311,6 +373,7 @@ export default {
       const answer = await run(() => rust.admit(request, ...read, env, ctx));
       if (typeof answer !== "string") return answer;
       if (answer[0] === "R") return respond(answer);
+      if (answer[0] === "P") return unpack(answer.slice(1));
       return await (answer[0] === "W" ? watch(answer, env) : forward(request, answer, env, ctx));
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;

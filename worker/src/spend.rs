@@ -56,7 +56,7 @@ pub async fn spend(gate: &Gate, spend: &Spend<'_>, request: &Request, env: &Env,
 }
 
 /// Settles or voids a hold.
-pub async fn end(env: &Env, account: &str, id: String, price_msat: u64, outcome: Outcome) -> Result<()> {
+pub async fn end(env: &Env, account: &str, id: String, price_msat: u64, outcome: Outcome<'_>) -> Result<()> {
     let cost_msat = outcome.delivered.then(|| outcome.cost_msat.unwrap_or(price_msat));
     let question = account::End { id, cost_msat, has_begun: outcome.delivered };
     let ended: Answer<Left> = ask(env, binding::ACCOUNTS, account, "end", &question).await?;

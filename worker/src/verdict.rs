@@ -6,7 +6,8 @@
 //! -authorization                 request field to drop
 //! =via:1.1 satstile-demo         request field to set
 //! +payment-receipt:…             response field to set on a 2xx
-//! !{"hash":…}                    claim to conclude when it is delivered, or not
+//! !payment <hash> <id>           claim to conclude when it is delivered, or not
+//! K                              keep what is delivered with it, when that is small
 //!
 //! R404                           respond, with fields, an empty line, and the body
 //! =content-type:application/problem+json
@@ -20,6 +21,8 @@
 //! =cache-control:…               field
 //!
 //! W<payment hash> 1900000000     hand a WebSocket to the payment's object, until then
+//!
+//! P<base64>                      answer what was kept
 //!
 //! A                              ask `admit`
 //! ```
@@ -72,6 +75,18 @@ pub fn forward_with(pass: &Pass, response: &[(&str, String)], claim: Option<&str
         text.push_str(&format!("\n!{claim}"));
     }
     text
+}
+
+/// The same, to be kept for whoever sends the same request again.
+#[must_use]
+pub fn keeping(forward: String) -> String {
+    forward + "\nK"
+}
+
+/// The verdict to answer what was kept: base64 of the shim's own form.
+#[must_use]
+pub fn replay(kept: &str) -> String {
+    format!("P{kept}")
 }
 
 /// The verdict to answer at once.

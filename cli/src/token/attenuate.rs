@@ -1,5 +1,6 @@
 //! `satstile token attenuate`: a narrower token, for a colleague or an agent. Needs no key and asks nobody.
 
+use l402::caps::Chain;
 use l402::caveat::{self, Demand};
 use l402::route::{Access, Methods, Route};
 use l402::token::{ATTESTED, UnverifiedToken};
@@ -43,7 +44,8 @@ pub struct Args {
     /// For so many satoshi in all
     #[arg(long, value_name = "N")]
     budget_sats: Option<u64>,
-    /// A caveat of another kind, `name=value`; may be given several times
+    /// A caveat of another kind, `name=value`; may be given several times. Children with the same limits share them,
+    /// unless one like `agent=a` tells them apart
     #[arg(long, value_name = "CAVEAT")]
     caveat: Vec<String>,
 }
@@ -86,6 +88,14 @@ fn narrower(args: &Args, view: &View, now: UnixTime) -> Result<UnverifiedToken, 
 /// Which caveats the options stand for, each with the option's name.
 fn caveats(args: &Args, view: &View, now: UnixTime) -> Result<Vec<(&'static str, String)>, Fault> {
     let mut wanted = Vec::new();
+    // First, because a limit is named by the caveats before it: two children that differ in one of these have limits of
+    // their own.
+    for caveat in &args.caveat {
+        if !caveat.contains('=') || caveat.chars().any(char::is_control) {
+            return Err(Fault::usage("--caveat takes `name=value`"));
+        }
+        wanted.push(("--caveat", caveat.clone()));
+    }
     if !args.service.is_empty() {
         let tier = |name: &String| {
             let listed = view.last("services").into_iter().flat_map(|list| list.split(','));
@@ -126,12 +136,6 @@ fn caveats(args: &Args, view: &View, now: UnixTime) -> Result<Vec<(&'static str,
         let msat = sats.checked_mul(1_000).ok_or_else(|| Fault::usage("--budget-sats: that is more than there is"))?;
         wanted.push(("--budget-sats", format!("satstile_budget_msat={msat}")));
     }
-    for caveat in &args.caveat {
-        if !caveat.contains('=') || caveat.chars().any(char::is_control) {
-            return Err(Fault::usage("--caveat takes `name=value`"));
-        }
-        wanted.push(("--caveat", caveat.clone()));
-    }
     Ok(wanted)
 }
 
@@ -156,6 +160,10 @@ fn check(caveats: &[Vec<u8>], last: &str) -> Result<(), String> {
         allow_attested: true,
         now: UnixTime(0),
     };
+    // A seller counts so many limits a token and no more.
+    if let Err(Denial::TooManyCaps) = Chain::of(bytes()) {
+        return Err(format!("`{last}`: {}", Denial::TooManyCaps));
+    }
     match caveat::clear(bytes(), &demand) {
         // A token of another seller lacks what ours require; what it has must still narrow.
         Ok(_) | Err(Denial::MissingCaveat) => Ok(()),
@@ -243,6 +251,14 @@ mod tests {
         ] {
             narrows(caveat, false);
         }
+    }
+
+    #[test]
+    fn sixteen_limits_fit_into_a_token_and_no_more() {
+        let limits = |n: usize| vec![b"satstile_uses=3".to_vec(); n];
+        assert_eq!(check(&limits(16), "satstile_uses=3"), Ok(()));
+        let why = check(&limits(17), "satstile_uses=3").unwrap_err();
+        assert_eq!(why, "`satstile_uses=3`: the token has more than 16 limits on its uses");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `satstile token inspect`: a token in words.
 
+use l402::caps::{Cap, Chain, Limit};
 use l402::secret::fingerprint;
 use l402::{Msat, UnixTime};
 use serde_json::{Value, json};
@@ -61,10 +62,26 @@ pub fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
         let meaning = in_words(&caveat, now);
         say.out(&format!("  {}{}", printable(&hidden(&caveat)), say.paint(Tone::Aside, &format!("   {meaning}"))));
     }
+    if let Ok(Some(chain)) = Chain::of(view.bytes()) {
+        line("limits", "each holds for its own token and for all that come from it:");
+        for (depth, cap) in chain.caps.iter().enumerate() {
+            say.out(&format!("  {}{}", "  ".repeat(depth), limit_in_words(cap)));
+        }
+    }
     if view.third_party > 0 {
         say.out(&format!("  and {} that a third party must discharge", view.third_party));
     }
     Ok(Exit::Ok)
+}
+
+/// What a counting caveat permits, and which one it is: the number that a seller's 402 names.
+fn limit_in_words(cap: &Cap) -> String {
+    let number = cap.place + 1;
+    match cap.limit {
+        Limit::Uses(1) => format!("1 answer (caveat {number})"),
+        Limit::Uses(uses) => format!("{uses} answers (caveat {number})"),
+        Limit::Budget(budget) => format!("{budget} (caveat {number})"),
+    }
 }
 
 /// What a caveat means; nothing for one that nobody here knows.
@@ -110,6 +127,11 @@ fn document(view: &View, fits: Option<bool>, now: UnixTime) -> Value {
         let caveat = String::from_utf8_lossy(caveat);
         json!({"caveat": hidden(&caveat), "meaning": in_words(&caveat, now)})
     });
+    let limits = Chain::of(view.bytes()).ok().flatten().map_or_else(Vec::new, |chain| chain.caps);
+    let limits = limits.iter().map(|cap| match cap.limit {
+        Limit::Uses(uses) => json!({"caveat": cap.place + 1, "uses": uses}),
+        Limit::Budget(budget) => json!({"caveat": cap.place + 1, "budget_msat": budget.0}),
+    });
     json!({
         "location": view.location,
         "identifier_bytes": view.identifier.len(),
@@ -121,6 +143,7 @@ fn document(view: &View, fits: Option<bool>, now: UnixTime) -> Value {
         "service": view.service(),
         "valid_until": view.valid_until().map(|at| at.to_string()),
         "caveats": caveats.collect::<Vec<_>>(),
+        "limits": limits.collect::<Vec<_>>(),
         "third_party_caveats": view.third_party,
         "objection": view.objection,
     })
@@ -148,6 +171,14 @@ mod tests {
         check("satstile_colour=red", "unknown: a Satstile refuses the token");
         check("RequestPath=/a", "not a caveat of Satstile's; it skips this");
         check("no equals sign", "unknown here; sellers skip it");
+    }
+
+    #[test]
+    fn a_limit_is_named_by_the_number_of_its_caveat() {
+        let words = |limit| limit_in_words(&Cap { place: 4, limit });
+        assert_eq!(words(Limit::Uses(1)), "1 answer (caveat 5)");
+        assert_eq!(words(Limit::Uses(7)), "7 answers (caveat 5)");
+        assert_eq!(words(Limit::Budget(Msat(50_000))), "50 sats (caveat 5)");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 
 use worker::{Date, Result, SqlStorage, Storage};
 
-use super::payment::{create, keep};
+use super::payment::keep;
 use super::rows;
+use super::schema::{create, is_there};
 use super::transaction::transaction;
 use super::words::words;
 
@@ -96,7 +97,7 @@ pub fn hand(storage: &Storage, hand: Hand) -> Result<Handed> {
 /// Uses a code up, or only tells what it opens.
 pub fn open(storage: &Storage, open: &Open) -> Result<Opened> {
     transaction(storage, |sql| {
-        if rows::first(sql, "SELECT 1 FROM sqlite_master WHERE name = 'link'")?.is_none() {
+        if !is_there(sql, "link")? {
             return Ok(Opened::default());
         }
         end_old(sql, now())?;

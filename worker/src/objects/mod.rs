@@ -4,21 +4,26 @@
 pub mod account;
 mod allowance;
 mod books;
+mod claims;
 mod handover;
 mod mint_budget;
 mod owner;
 mod payment;
+mod replay;
 mod rows;
+mod schema;
 mod sheet;
 mod totals;
 mod transaction;
 pub mod words;
 
 pub use allowance::{Take, Taken};
+pub use claims::{Caps, Claim, Claimed, Conclude, Count};
 pub use handover::{Hand, Handed, Open, Opened};
 pub use mint_budget::{Lease, Leased};
 pub use owner::{Own, Owner};
-pub use payment::{Claim, Claimed, Conclude, Ended, Left, Settle, Settled, Settlement};
+pub use payment::{Ended, Settle, Settled, Settlement};
+pub use replay::Keyed;
 pub use totals::Counts;
 
 use core::cell::{Cell, OnceCell};

@@ -1,4 +1,4 @@
-//! What is remembered about one payment hash: that it was settled, and what of it was delivered (C4, C7).
+//! What is remembered about one payment hash: that it was settled, and what of it was delivered (C4, C7; [`claims`]).
 //!
 //! Nothing is written for an invoice that was only made: the first row comes with a settlement or a
 //! claim, and an alarm removes everything a day after the grant has ended.
@@ -7,9 +7,10 @@ use core::cell::Cell;
 
 use worker::{Date, Result, SqlStorage, Storage};
 
+use super::schema::{create, is_there};
 use super::transaction::transaction;
 use super::words::{Word, Words, one_word, words};
-use super::{forget_at, handover, owner, rows};
+use super::{claims, forget_at, handover, owner, rows};
 
 /// How often the node may be asked about one hash, in milliseconds (C5).
 const LOOK_EVERY_MS: u64 = 2_000;
@@ -56,56 +57,10 @@ pub struct Ended {
     pub may_look: bool,
 }
 
-/// `claim`: one delivery is about to happen.
-#[derive(Debug)]
-pub struct Claim {
-    /// Names the attempt.
-    pub id: String,
-    /// A Payment credential, which delivers once whatever the grant says.
-    pub once: bool,
-    /// How many deliveries the grant covers; `None` for any number.
-    pub limit: Option<u64>,
-    /// How long the attempt may take before it counts as failed, in seconds.
-    pub lease_s: u64,
-    /// When the grant ends, Unix seconds.
-    pub until: u64,
-}
-
-/// `left`: could a claim of an L402 grant succeed now?
-#[derive(Debug)]
-pub struct Left {
-    /// How many deliveries the grant covers.
-    pub limit: u64,
-}
-
-/// The reply to `claim` and `left`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claimed {
-    /// Deliver.
-    Granted,
-    /// All that is left is being delivered at this moment.
-    InFlight,
-    /// All of it was delivered.
-    UsedUp,
-}
-
-/// `conclude`: the attempt has ended.
-#[derive(Debug)]
-pub struct Conclude {
-    /// Names the attempt.
-    pub id: String,
-    /// Whether the client got an answer.
-    pub delivered: bool,
-}
-
 words!(Settlement { amount_msat, preimage, settled_at });
 words!(Settle { settlement, until });
 words!(Ended { settlement, may_look });
-words!(Claim { id, once, limit, lease_s, until });
-words!(Left { limit });
-words!(Conclude { id, delivered });
 one_word!(Settled { New, Known, Contradiction });
-one_word!(Claimed { Granted, InFlight, UsedUp });
 
 /// A settlement inside another message is one word: none of its parts holds a blank.
 impl Word for Settlement {
@@ -117,25 +72,15 @@ impl Word for Settlement {
     }
 }
 
-const SCHEMA: [&str; 3] = [
-    "CREATE TABLE IF NOT EXISTS settlement(id INTEGER PRIMARY KEY CHECK(id = 1), amount_msat INTEGER NOT NULL CHECK(amount_msat > 0), \
-     preimage TEXT NOT NULL, settled_at INTEGER NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS claim(id TEXT PRIMARY KEY, once INTEGER NOT NULL, delivered INTEGER NOT NULL, ends_at INTEGER NOT NULL) STRICT",
-    "CREATE TABLE IF NOT EXISTS keep(id INTEGER PRIMARY KEY CHECK(id = 1), until INTEGER NOT NULL) STRICT",
-];
-
-const TALLY: &str = "SELECT COALESCE(SUM(delivered), 0), COALESCE(SUM(1 - delivered), 0), \
-    COALESCE(SUM(once * delivered), 0), COALESCE(SUM(once * (1 - delivered)), 0) FROM claim WHERE delivered = 1 OR ends_at > ?";
-
 /// `look`, `watch`, `settle`, `claim`, `left`, `conclude`, `hand` or `open`. `looked_ms` is when the node was last asked about this hash.
 pub fn ask(storage: &Storage, looked_ms: &Cell<u64>, operation: &str, question: &str) -> Result<String> {
     match operation {
         "look" => Ok(look(storage, looked_ms)?.say()),
         "watch" => Ok(known(&storage.sql())?.map_or_else(String::new, |_| "settled".to_owned())),
         "settle" => Ok(settle(storage, &Settle::hear(question)?)?.say()),
-        "claim" => Ok(claim(storage, &Claim::hear(question)?)?.say()),
-        "left" => Ok(left(&storage.sql(), &Left::hear(question)?)?.say()),
-        "conclude" => Ok(conclude(storage, &Conclude::hear(question)?)?.say()),
+        "claim" => Ok(claims::claim(storage, &Words::hear(question)?)?.say()),
+        "left" => Ok(claims::left(storage, &Words::hear(question)?)?.say()),
+        "conclude" => Ok(claims::conclude(storage, &Words::hear(question)?)?.say()),
         "own" => Ok(owner::own(storage, Words::hear(question)?)?.say()),
         "owner" => Ok(owner::owner(storage)?.say()),
         "hand" => Ok(handover::hand(storage, Words::hear(question)?)?.say()),
@@ -159,9 +104,9 @@ fn look(storage: &Storage, looked_ms: &Cell<u64>) -> Result<Ended> {
 
 /// The settlement, of an object that may have no tables yet.
 fn known(sql: &SqlStorage) -> Result<Option<Settlement>> {
-    match rows::first(sql, "SELECT 1 FROM sqlite_master WHERE name = 'settlement'")? {
-        Some(_) => settlement(sql),
-        None => Ok(None),
+    match is_there(sql, "settlement")? {
+        true => settlement(sql),
+        false => Ok(None),
     }
 }
 
@@ -183,59 +128,6 @@ fn settle(storage: &Storage, settle: &Settle) -> Result<Settled> {
     })
 }
 
-fn claim(storage: &Storage, claim: &Claim) -> Result<Claimed> {
-    let now = Date::now().as_millis() / 1_000;
-    transaction(storage, |sql| {
-        create(sql)?;
-        let ends_at = i64::try_from(now.saturating_add(claim.lease_s)).unwrap_or(i64::MAX);
-        // An attempt whose worker died counts as failed: the payer may try again (D8).
-        sql.exec("DELETE FROM claim WHERE delivered = 0 AND ends_at <= ?", vec![rows::int(now as i64)?])?;
-        let outcome = tally(sql, now, claim.once, claim.limit)?;
-        if outcome != Claimed::Granted {
-            return Ok(outcome);
-        }
-        let values = vec![claim.id.clone().into(), rows::int(i64::from(claim.once))?, rows::int(ends_at)?];
-        sql.exec("INSERT INTO claim VALUES(?, ?, 0, ?)", values)?;
-        keep(storage, sql, claim.until)?;
-        Ok(Claimed::Granted)
-    })
-}
-
-/// What a claim with these limits comes to. An attempt whose lease has ended counts for nothing.
-fn tally(sql: &SqlStorage, now: u64, once: bool, limit: Option<u64>) -> Result<Claimed> {
-    let Some(tally) = rows::first_of(sql, TALLY, vec![rows::int(now as i64)?])? else {
-        return Err("a sum without a row".into());
-    };
-    let [delivered, open, once_delivered, once_open] = [0, 1, 2, 3].map(|place| tally.int(place));
-    let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-    Ok(match () {
-        () if delivered >= limit || (once && once_delivered > 0) => Claimed::UsedUp,
-        () if delivered + open >= limit || (once && once_open > 0) => Claimed::InFlight,
-        () => Claimed::Granted,
-    })
-}
-
-/// Reads, and writes nothing: whoever only asks uses nothing up.
-fn left(sql: &SqlStorage, left: &Left) -> Result<Claimed> {
-    match rows::first(sql, "SELECT 1 FROM sqlite_master WHERE name = 'claim'")? {
-        Some(_) => tally(sql, Date::now().as_millis() / 1_000, false, Some(left.limit)),
-        None if left.limit == 0 => Ok(Claimed::UsedUp),
-        None => Ok(Claimed::Granted),
-    }
-}
-
-fn conclude(storage: &Storage, conclude: &Conclude) -> Result<()> {
-    transaction(storage, |sql| {
-        create(sql)?;
-        let statement = match conclude.delivered {
-            true => "UPDATE claim SET delivered = 1 WHERE id = ?",
-            false => "DELETE FROM claim WHERE id = ? AND delivered = 0",
-        };
-        sql.exec(statement, vec![conclude.id.clone().into()])?;
-        Ok(())
-    })
-}
-
 /// Puts the end off until a day after `until`; never brings it forward.
 pub(super) fn keep(storage: &Storage, sql: &SqlStorage, until: u64) -> Result<()> {
     let end = until.saturating_add(KEEP_S);
@@ -247,10 +139,6 @@ pub(super) fn keep(storage: &Storage, sql: &SqlStorage, until: u64) -> Result<()
         forget_at(storage, end)?;
     }
     Ok(())
-}
-
-pub(super) fn create(sql: &SqlStorage) -> Result<()> {
-    SCHEMA.iter().try_for_each(|table| sql.exec(table, None).map(|_| ()))
 }
 
 fn settlement(sql: &SqlStorage) -> Result<Option<Settlement>> {

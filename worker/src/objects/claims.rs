@@ -1,0 +1,361 @@
+//! Deliveries of one payment: claimed before they begin, concluded when they end, given back when nobody concludes them.
+//!
+//! A delivery takes one use and its price from every cap of its token, its own and those it inherited, or from none
+//! ([`satstile_ledger::caps`]). An open claim counts until its lease ends; then whoever claims next gives it back first.
+
+use l402::{Msat, PaymentHash, caps as l402_caps};
+use satstile_ledger::{BALANCE_MAX, Cap, Id, Refusal, caps};
+use worker::{Date, Result, SqlStorage, Storage};
+
+use super::payment::keep;
+use super::replay::{self, Keyed, Turn};
+use super::rows;
+use super::schema::{self, create};
+use super::transaction::transaction;
+use super::words::{Word, Words, words};
+
+/// `claim`: one delivery is about to happen. `left`: could it?
+#[derive(Debug)]
+pub struct Claim {
+    /// Names the attempt.
+    pub id: String,
+    /// What it takes.
+    pub count: Count,
+    /// How long the attempt may take before it counts as failed, in seconds.
+    pub lease_s: u64,
+    /// When the grant ends, Unix seconds.
+    pub until: u64,
+    /// The `Idempotency-Key` of the request.
+    pub keyed: Option<Keyed>,
+}
+
+/// What a delivery takes.
+#[derive(Debug)]
+pub struct Count {
+    /// By a Payment credential, which delivers once whatever the grant says.
+    pub once: bool,
+    /// How many deliveries the grant covers by both schemes together; `None` for any number.
+    pub limit: Option<u64>,
+    /// The price of one, in msat.
+    pub amount: u64,
+    /// The caps of the tokens.
+    pub caps: Caps,
+}
+
+/// Caps that nothing was taken from yet, chain after chain; one without a parent begins a chain.
+#[derive(Debug, Default)]
+pub struct Caps(Vec<Cap>);
+
+/// The reply to `claim` and `left`.
+#[derive(Debug)]
+pub enum Claimed {
+    /// Deliver.
+    Granted {
+        /// And keep what was delivered.
+        keeps: bool,
+    },
+    /// All that is left is being delivered at this moment, or this very request is.
+    InFlight,
+    /// All of it was delivered; and through which cap, counted from 0 through all chains.
+    UsedUp(Option<u32>),
+    /// Another request has this key.
+    KeyReused,
+    /// The same request was answered before: this, in base64.
+    Answered(String),
+}
+
+/// `conclude`: the attempt has ended.
+#[derive(Debug)]
+pub struct Conclude {
+    /// Names the attempt.
+    pub id: String,
+    /// Whether the client got an answer.
+    pub delivered: bool,
+    /// What the client got, in base64, where it is to be kept.
+    pub answer: Option<String>,
+}
+
+words!(Claim { id, count, lease_s, until, keyed });
+words!(Conclude { id, delivered, answer });
+
+impl Word for Count {
+    fn say(&self) -> String {
+        [Word::say(&self.once), self.limit.say(), self.amount.say(), self.caps.say()].join(" ")
+    }
+    fn hear(text: &str) -> Option<Self> {
+        let mut words = text.splitn(4, ' ');
+        Some(Self {
+            once: Word::hear(words.next()?)?,
+            limit: Word::hear(words.next()?)?,
+            amount: Word::hear(words.next()?)?,
+            caps: Word::hear(words.next()?)?,
+        })
+    }
+}
+
+impl Word for Caps {
+    fn say(&self) -> String {
+        let one = |cap: &Cap| {
+            let budget = cap.budget.map(|budget| budget.0);
+            format!("{}/{}/{}/{}", hex::encode(cap.id.0), text(cap.parent), budget.say(), cap.uses.say())
+        };
+        self.0.iter().map(one).collect::<Vec<_>>().join(" ")
+    }
+    fn hear(text: &str) -> Option<Self> {
+        let one = |text: &str| {
+            let mut parts = text.split('/');
+            let id = id(parts.next()?)?;
+            let parent =
+                Some(parts.next()?).filter(|parent| !parent.is_empty()).map(|parent| self::id(parent).ok_or(()));
+            let parent = parent.transpose().ok()?;
+            let budget: Option<u64> = Word::hear(parts.next()?)?;
+            Some(Cap::new(id, parent, budget.map(Msat), Word::hear(parts.next()?)?))
+        };
+        text.split(' ').filter(|cap| !cap.is_empty()).map(one).collect::<Option<_>>().map(Self)
+    }
+}
+
+impl Words for Claimed {
+    fn say(&self) -> String {
+        match self {
+            Self::Granted { keeps } => format!("granted {}", Word::say(keeps)),
+            Self::InFlight => "in-flight ".to_owned(),
+            Self::UsedUp(link) => format!("used-up {}", link.say()),
+            Self::KeyReused => "key-reused ".to_owned(),
+            Self::Answered(answer) => format!("answered {answer}"),
+        }
+    }
+    fn hear(text: &str) -> Result<Self> {
+        let said = text.split_once(' ').and_then(|(word, rest)| {
+            Some(match word {
+                "granted" => Self::Granted { keeps: Word::hear(rest)? },
+                "in-flight" => Self::InFlight,
+                "used-up" => Self::UsedUp(Word::hear(rest)?),
+                "key-reused" => Self::KeyReused,
+                "answered" => Self::Answered(rest.to_owned()),
+                _ => return None,
+            })
+        });
+        said.ok_or_else(|| "a word cannot be read".into())
+    }
+}
+
+impl Caps {
+    /// Names the caps of each token by the caveats from its root to them.
+    pub fn of(root: &PaymentHash, chains: &[l402_caps::Chain]) -> Self {
+        let mut all = Vec::new();
+        for chain in chains {
+            let (mut link, mut parent, mut caps) = (None, None, chain.caps.iter().peekable());
+            for (place, caveat) in chain.caveats.iter().enumerate() {
+                let id = caps::link(root, link, caveat);
+                link = Some(id);
+                if let Some(cap) = caps.next_if(|cap| cap.place == place) {
+                    // What is more than can be counted exactly is as good as none, and is counted all the same (M15).
+                    let (budget, uses) = match cap.limit {
+                        l402_caps::Limit::Budget(budget) => (budget.0.min(BALANCE_MAX.unsigned_abs()), None),
+                        l402_caps::Limit::Uses(uses) => {
+                            (BALANCE_MAX.unsigned_abs(), Some(u32::try_from(uses).unwrap_or(u32::MAX)))
+                        }
+                    };
+                    all.push(Cap::new(id, parent, Some(Msat(budget)), uses));
+                    parent = Some(id);
+                }
+            }
+        }
+        Self(all)
+    }
+
+    fn chains(&self) -> impl Iterator<Item = &[Cap]> {
+        self.0.chunk_by(|_, next| next.parent.is_some())
+    }
+}
+
+/// `claim`.
+pub fn claim(storage: &Storage, claim: &Claim) -> Result<Claimed> {
+    transaction(storage, |sql| {
+        let now = now();
+        create(sql)?;
+        sweep(sql, now)?;
+        // (1) The same request again, whatever is left of the payment.
+        let row = match claim.keyed.as_ref().map(|keyed| replay::begin(sql, keyed, now, claim.lease_s)).transpose()? {
+            None => None,
+            Some(Turn::Work(row)) => Some(row),
+            Some(Turn::Said(claimed)) => return Ok(claimed),
+        };
+        // (2) From every cap, or from none.
+        let after = match take(sql, &claim.count)? {
+            Ok(after) => after,
+            Err(refused) => return Ok(refused),
+        };
+        // (3) Written down.
+        let ends_at = now.saturating_add(i64::try_from(claim.lease_s).unwrap_or(i64::MAX));
+        let values = vec![claim.id.clone().into(), rows::int(i64::from(claim.count.once))?, rows::int(ends_at)?];
+        sql.exec("INSERT INTO claim VALUES(?, ?, 0, ?)", values)?;
+        after.iter().try_for_each(|cap| write(sql, cap, claim))?;
+        let keeps = row.map(|row| replay::write(sql, &row, &claim.id)).transpose()?.unwrap_or(false);
+        keep(storage, sql, claim.until)?;
+        Ok(Claimed::Granted { keeps })
+    })
+}
+
+/// `left`: the same, and nothing of it is written. Whoever only asks uses nothing up.
+pub fn left(storage: &Storage, claim: &Claim) -> Result<Claimed> {
+    let mut outcome = None;
+    let undone = transaction(storage, |sql| -> Result<()> {
+        create(sql)?;
+        sweep(sql, now())?;
+        outcome = Some(take(sql, &claim.count)?.map_or_else(|refused| refused, |_| Claimed::Granted { keeps: false }));
+        Err("only asked".into())
+    });
+    match (outcome, undone) {
+        (Some(outcome), _) => Ok(outcome),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Err("a question without an answer".into()),
+    }
+}
+
+/// `conclude`. What was taken stays taken with a delivery, and goes back without one.
+pub fn conclude(storage: &Storage, conclude: &Conclude) -> Result<()> {
+    transaction(storage, |sql| {
+        create(sql)?;
+        let id = || vec![conclude.id.clone().into()];
+        if conclude.delivered {
+            sql.exec("UPDATE claim SET delivered = 1 WHERE id = ?", id())?;
+            sql.exec("DELETE FROM taken WHERE claim = ?", id())?;
+        } else {
+            give_back(sql, &conclude.id)?;
+        }
+        replay::end(sql, &conclude.id, conclude.answer.as_deref().filter(|_| conclude.delivered))
+    })
+}
+
+/// An attempt whose worker died counts as failed: the payer may try again (D8, T79).
+fn sweep(sql: &SqlStorage, now: i64) -> Result<()> {
+    let ended = "SELECT id FROM claim WHERE delivered = 0 AND ends_at <= ? LIMIT 1";
+    while let Some(row) = rows::first_of(sql, ended, vec![rows::int(now)?])? {
+        give_back(sql, &row.text(0))?;
+    }
+    Ok(())
+}
+
+/// To every cap that it took from, once: a second time there is nothing in `taken`.
+fn give_back(sql: &SqlStorage, claim: &str) -> Result<()> {
+    let claim = || vec![claim.into()];
+    let back = "UPDATE cap SET used = used - 1, spent = spent - taken.amount FROM taken WHERE taken.claim = ? AND cap.id = taken.cap";
+    sql.exec(back, claim())?;
+    sql.exec("DELETE FROM taken WHERE claim = ?", claim())?;
+    sql.exec("DELETE FROM claim WHERE id = ? AND delivered = 0", claim())?;
+    Ok(())
+}
+
+/// The caps after one more delivery, or why there is none. Writes nothing.
+fn take(sql: &SqlStorage, count: &Count) -> Result<core::result::Result<Vec<Cap>, Claimed>> {
+    if count.once {
+        return Ok(take_once(sql, count.limit)?.map_or(Ok(Vec::new()), Err));
+    }
+    // What a Payment credential had of a grant of uses, the minted cap does not know.
+    let (delivered, open) = match count.limit {
+        Some(_) => once(sql)?,
+        None => (0, 0),
+    };
+    let taken = |with_open: bool| -> Result<core::result::Result<Vec<Cap>, u32>> {
+        let shared = if with_open { delivered + open } else { delivered };
+        let (mut after, mut link) = (Vec::new(), 0);
+        for chain in count.caps.chains() {
+            let mut caps =
+                chain.iter().map(|cap| read(sql, cap, count.amount, with_open)).collect::<Result<Vec<_>>>()?;
+            if let Some(root) = caps.first_mut() {
+                root.used = root.used.saturating_add(shared);
+            }
+            match caps::take(&mut caps, Msat(count.amount)) {
+                Ok(()) => {}
+                Err(Refusal::CapReached { link: at } | Refusal::UsesReached { link: at }) => {
+                    return Ok(Err(link + u32::try_from(at).unwrap_or(0)));
+                }
+                Err(broken) => return Err(broken.to_string().into()),
+            }
+            if let Some(root) = caps.first_mut() {
+                root.used = root.used.saturating_sub(shared);
+            }
+            link += u32::try_from(chain.len()).unwrap_or(0);
+            after.extend(caps);
+        }
+        Ok(Ok(after))
+    };
+    Ok(match taken(true)? {
+        Ok(after) => Ok(after),
+        // What is open now may yet come back.
+        Err(_) => Err(taken(false)?.map_or_else(|link| Claimed::UsedUp(Some(link)), |_| Claimed::InFlight)),
+    })
+}
+
+/// A Payment credential delivers once, and never more than the grant has uses.
+fn take_once(sql: &SqlStorage, limit: Option<u64>) -> Result<Option<Claimed>> {
+    let tally = "SELECT COALESCE(SUM(delivered), 0), COUNT(*) FROM claim";
+    let Some(tally) = rows::first(sql, tally)? else { return Err("a sum without a row".into()) };
+    let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let (delivered, open) = once(sql)?;
+    Ok(match () {
+        () if tally.int(0) >= limit || delivered > 0 => Some(Claimed::UsedUp(None)),
+        () if tally.int(1) >= limit || open > 0 => Some(Claimed::InFlight),
+        () => None,
+    })
+}
+
+/// Deliveries by Payment credentials: those that happened, and those that are happening.
+fn once(sql: &SqlStorage) -> Result<(u32, u32)> {
+    let tally = rows::first(sql, "SELECT COALESCE(SUM(delivered), 0), COUNT(*) FROM claim WHERE once = 1")?;
+    let Some(tally) = tally else { return Err("a sum without a row".into()) };
+    let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok((count(tally.int(0)), count(tally.int(1) - tally.int(0))))
+}
+
+/// A cap as it stands, with what open claims took or without.
+fn read(sql: &SqlStorage, cap: &Cap, amount: u64, with_open: bool) -> Result<Cap> {
+    let id = || vec![text(Some(cap.id)).into()];
+    let row = rows::first_of(sql, "SELECT spent, used FROM cap WHERE id = ?", id())?;
+    let (mut spent, mut used) = match row {
+        Some(row) => (row.int(0), row.int(1)),
+        None => {
+            let before = schema::counted_before(sql)?;
+            (before.saturating_mul(i64::try_from(amount).unwrap_or(i64::MAX)), before)
+        }
+    };
+    if !with_open {
+        let open = "SELECT COALESCE(SUM(amount), 0), COUNT(*) FROM taken WHERE cap = ?";
+        let Some(open) = rows::first_of(sql, open, id())? else { return Err("a sum without a row".into()) };
+        (spent, used) = (spent - open.int(0), used - open.int(1));
+    }
+    let spent = Msat(u64::try_from(spent).unwrap_or(u64::MAX));
+    Ok(Cap { spent, used: u32::try_from(used).unwrap_or(u32::MAX), ..*cap })
+}
+
+/// A cap that two macaroons of one credential share is written twice, the same.
+fn write(sql: &SqlStorage, cap: &Cap, claim: &Claim) -> Result<()> {
+    let int = |n: u64| rows::int(i64::try_from(n).unwrap_or(i64::MAX));
+    let maybe = |n: Option<u64>| n.map_or(Ok(worker::SqlStorageValue::Null), int);
+    let statement = "INSERT INTO cap VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET spent = excluded.spent, used = excluded.used";
+    let (id, parent) = (text(Some(cap.id)), text(cap.parent));
+    let (budget, uses) = (maybe(cap.budget.map(|budget| budget.0))?, maybe(cap.uses.map(u64::from))?);
+    sql.exec(
+        statement,
+        vec![id.clone().into(), parent.into(), budget, uses, int(cap.spent.0)?, int(u64::from(cap.used))?],
+    )?;
+    sql.exec(
+        "INSERT OR IGNORE INTO taken VALUES(?, ?, ?)",
+        vec![claim.id.clone().into(), id.into(), int(claim.count.amount)?],
+    )?;
+    Ok(())
+}
+
+fn text(id: Option<Id>) -> String {
+    id.map_or_else(String::new, |id| hex::encode(id.0))
+}
+
+pub(super) fn id(text: &str) -> Option<Id> {
+    hex::decode(text).ok()?.try_into().ok().map(Id)
+}
+
+fn now() -> i64 {
+    i64::try_from(Date::now().as_millis() / 1_000).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,89 @@
+//! Answers that were kept under an `Idempotency-Key`, beside the payment that they were counted on (T73, I10).
+//!
+//! The rules are [`satstile_ledger::key`]'s. A row is named by the credential's bytes and the key together: who holds
+//! another token of the same payment, parent or child, finds nothing under it.
+
+use l402::UnixTime;
+use satstile_ledger::key::{self, KEPT_S, Key, KeyState};
+use satstile_ledger::{Id, Refusal};
+use worker::{Result, SqlStorage};
+
+use super::claims::{Claimed, id};
+use super::rows;
+use super::words::Word;
+
+/// The most answers of one payment that are kept at a time: 64 MiB of bodies.
+const KEPT_MAX: i64 = 1_000;
+
+/// The `Idempotency-Key` of a request.
+#[derive(Debug)]
+pub struct Keyed {
+    /// The credential and the key.
+    pub id: Id,
+    /// Method, target and body.
+    pub request: Id,
+}
+
+impl Word for Keyed {
+    fn say(&self) -> String {
+        format!("{} {}", hex::encode(self.id.0), hex::encode(self.request.0))
+    }
+    fn hear(text: &str) -> Option<Self> {
+        let (name, request) = text.split_once(' ')?;
+        Some(Self { id: id(name)?, request: id(request)? })
+    }
+}
+
+/// What to do with a request that has a key.
+pub enum Turn {
+    /// Claim, and write this row with it.
+    Work(Key<String>),
+    /// This was said of it before, or is to be said now.
+    Said(Claimed),
+}
+
+/// Whose turn it is. Writes nothing but that what is old is forgotten.
+pub fn begin(sql: &SqlStorage, keyed: &Keyed, now: i64, lease_s: u64) -> Result<Turn> {
+    let kept_s = i64::try_from(KEPT_S).unwrap_or(i64::MAX);
+    sql.exec("DELETE FROM replay WHERE answer <> '' AND at < ?", vec![rows::int(now - kept_s)?])?;
+    let row = "SELECT request, at, until, answer FROM replay WHERE id = ?";
+    let row = rows::first_of(sql, row, vec![hex::encode(keyed.id.0).into()])?;
+    let time = |seconds: i64| UnixTime(seconds.unsigned_abs());
+    let existing = row.map(|row| {
+        let state = match row.text(3) {
+            answer if answer.is_empty() => KeyState::InProgress { until: time(row.int(2)) },
+            answer => KeyState::Done(answer),
+        };
+        let body = id(&row.text(0)).ok_or("a key without its request")?.0;
+        Ok::<_, worker::Error>(Key { id: keyed.id, body, at: time(row.int(1)), state })
+    });
+    let existing = existing.transpose()?;
+    let lease_s = u32::try_from(lease_s).unwrap_or(u32::MAX);
+    Ok(match key::begin(existing.as_ref(), keyed.id, &keyed.request.0, time(now), lease_s) {
+        Ok(key::Turn::Work(row)) => Turn::Work(row),
+        Ok(key::Turn::Answered(answer)) => Turn::Said(Claimed::Answered(answer.clone())),
+        Err(Refusal::KeyReused) => Turn::Said(Claimed::KeyReused),
+        Err(Refusal::InProgress) => Turn::Said(Claimed::InFlight),
+        Err(wrong) => return Err(wrong.to_string().into()),
+    })
+}
+
+/// Writes the row of a claim that was granted. Says whether its answer is to be kept.
+pub fn write(sql: &SqlStorage, row: &Key<String>, claim: &str) -> Result<bool> {
+    let KeyState::InProgress { until } = row.state else { return Err("answered before it began".into()) };
+    let time = |at: UnixTime| rows::int(i64::try_from(at.0).unwrap_or(i64::MAX));
+    let values =
+        vec![hex::encode(row.id.0).into(), hex::encode(row.body).into(), claim.into(), time(row.at)?, time(until)?];
+    sql.exec("INSERT OR REPLACE INTO replay VALUES(?, ?, ?, ?, ?, '')", values)?;
+    Ok(rows::first(sql, "SELECT COUNT(*) FROM replay")?.is_some_and(|count| count.int(0) <= KEPT_MAX))
+}
+
+/// The claim has ended. Without an answer that could be kept the key is free again: nothing was delivered, or the client
+/// was told that it is not kept.
+pub fn end(sql: &SqlStorage, claim: &str, answer: Option<&str>) -> Result<()> {
+    match answer {
+        Some(answer) => sql.exec("UPDATE replay SET answer = ? WHERE claim = ?", vec![answer.into(), claim.into()])?,
+        None => sql.exec("DELETE FROM replay WHERE claim = ?", vec![claim.into()])?,
+    };
+    Ok(())
+}
