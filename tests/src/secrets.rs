@@ -4,13 +4,15 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// The worker's five secrets.
+/// The worker's five secrets, and the one that only payouts need.
 #[derive(Clone)]
 pub struct Secrets {
     /// `1:<32 bytes>`
     pub master_keys: String,
     /// `whsec_<32 bytes>`, shared with the node webhook
     pub relay_secrets: String,
+    /// `whsec_<32 bytes>`, for payouts
+    pub payout_secrets: String,
     /// 32 bytes
     pub challenge_secret: String,
     /// An Ed25519 key, PKCS#8
@@ -28,6 +30,7 @@ impl Secrets {
         Self {
             master_keys: format!("1:{}", STANDARD.encode(random())),
             relay_secrets: format!("whsec_{}", STANDARD.encode(random())),
+            payout_secrets: format!("whsec_{}", STANDARD.encode(random())),
             challenge_secret: STANDARD.encode(random()),
             receipt_key: STANDARD.encode(receipt_key),
             audit_key: STANDARD.encode(random()),

@@ -18,13 +18,15 @@ pub struct StackOptions {
     /// For a real browser: the edge's name is `localhost`, because Chromium keeps `Secure` cookies of plain http for no
     /// other; the origin's pages know the dev wallet, which takes their payments; and a friend has a blog.
     pub pages: bool,
+    /// The node webhook pays out, and the worker may ask it to; by the dev node, unless `backends` names others.
+    pub payouts: bool,
     /// What the node webhook asks for invoices, a connection string a line; the dev node when empty.
     pub backends: String,
 }
 
 impl Default for StackOptions {
     fn default() -> Self {
-        Self { policy: json!({}), vars: json!({}), node: true, pages: false, backends: String::new() }
+        Self { policy: json!({}), vars: json!({}), node: true, pages: false, payouts: false, backends: String::new() }
     }
 }
 
@@ -49,14 +51,17 @@ pub struct Stack {
 impl Stack {
     /// Starts all three with secrets of their own.
     pub fn start(options: StackOptions) -> Self {
-        let StackOptions { policy: policy_patch, vars: vars_patch, node: with_node, pages, backends } = options;
+        let StackOptions { policy: policy_patch, vars: vars_patch, node: with_node, pages, payouts, backends } =
+            options;
         let (secrets, port) = (Secrets::random(), free_port());
         let address = format!("http://{}", loopback(port));
         let public_url = if pages { format!("http://localhost:{port}") } else { address.clone() };
         let blog = loopback(free_port());
         let payers = if pages { vec![public_url.clone(), format!("http://{blog}")] } else { Vec::new() };
         let node = with_node.then(|| {
-            if backends.is_empty() {
+            if payouts {
+                Node::start_paying(&backends, "", &address, [&secrets.relay_secrets, &secrets.payout_secrets])
+            } else if backends.is_empty() {
                 Node::start_for_pages(&address, &secrets.relay_secrets, &payers)
             } else {
                 Node::start_on(&backends, &address, &secrets.relay_secrets)
@@ -78,6 +83,9 @@ impl Stack {
             }
         }
         let mut vars = json!({ "NODE_URL": node_url });
+        if payouts {
+            vars["PAYOUT_SECRETS"] = secrets.payout_secrets.clone().into();
+        }
         merge(&mut vars, &vars_patch);
         let workerd = Workerd::start(WorkerdOptions {
             policy,

@@ -17,6 +17,8 @@ pub enum Errand {
     Make,
     /// Say what became of one.
     LookUp,
+    /// Pay somebody else's, or say what became of that.
+    Pay,
 }
 
 #[derive(Default)]
@@ -28,6 +30,7 @@ struct Breaker {
 thread_local! {
     static MAKE: Breaker = Breaker::default();
     static LOOK_UP: Breaker = Breaker::default();
+    static PAY: Breaker = Breaker::default();
 }
 
 impl Errand {
@@ -35,6 +38,7 @@ impl Errand {
         match self {
             Self::Make => MAKE.with(f),
             Self::LookUp => LOOK_UP.with(f),
+            Self::Pay => PAY.with(f),
         }
     }
 

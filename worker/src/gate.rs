@@ -14,7 +14,8 @@ use worker::Env;
 
 use crate::node::{self, Node};
 use crate::receipts::ReceiptKeys;
-use crate::{crypto, log};
+use crate::relay::Webhook;
+use crate::{crypto, log, payouts};
 
 /// Everything a request needs to know.
 pub struct Gate {
@@ -26,6 +27,8 @@ pub struct Gate {
     pub node: Node,
     /// Who signs receipts.
     pub receipts: ReceiptKeys,
+    /// Who pays out, where the policy has `payouts`.
+    pub payer: Option<Webhook>,
     /// Opens `audit`.
     pub audit_key: Secret,
 }
@@ -107,13 +110,17 @@ fn read(env: &Env, policy_file: &str) -> Setup {
     let audit_key = audit.map(|text| Secret::from_base64(&text).map_err(|e| format!("AUDIT_KEY {e}")));
     let node = node::read(&|name| text(env, name), policy.as_ref().ok(), &mut faults);
 
+    let secrets = text(env, "PAYOUT_SECRETS");
+    let payer = payouts::payer(policy.as_ref().ok(), node.as_ref(), secrets, &mut faults);
+    let pays_out = policy.as_ref().is_ok_and(|policy| policy.payouts.is_some());
+
     let keys = noted(keys, &mut faults);
     let receipts = noted(receipts, &mut faults);
     let audit_key = noted(audit_key, &mut faults);
     let policy = noted(Some(policy), &mut faults);
     match (policy, keys, node, receipts, audit_key) {
-        (Some(policy), Some(keys), Some(node), Some(receipts), Some(audit_key)) => {
-            Setup::Ready(Rc::new(Gate { policy, keys, node, receipts, audit_key }))
+        (Some(policy), Some(keys), Some(node), Some(receipts), Some(audit_key)) if payer.is_some() == pays_out => {
+            Setup::Ready(Rc::new(Gate { policy, keys, node, receipts, payer, audit_key }))
         }
         (policy, ..) => Setup::Faulty { free: policy.zip(keys_that_open_nothing()).map(Box::new), faults },
     }

@@ -30,10 +30,12 @@ mod open;
 mod own;
 mod page;
 mod pass;
+mod payouts;
 mod pool;
 mod prepaid;
 mod receipts;
 mod redeem;
+mod refunds;
 mod relay;
 mod settle;
 mod spend;
@@ -137,6 +139,29 @@ pub async fn admit(
             Ok(verdict::respond(&l402::problem::Refusal::Unavailable(1).answer(false)).into())
         }
     }
+}
+
+/// Ends a delivery that failed for good, where such a purchase is given back: the verdict of the answer. `fault` is what
+/// [`upstream_fault`] takes, a status code, or the origin's own word; `terms` what the verdict to forward had.
+#[wasm_bindgen]
+pub async fn give_back(env: Env, claim: String, fault: String, terms: String) -> String {
+    match refunds::Failure::read(&claim, &fault, &terms) {
+        Some(failure) => refunds::give_back(&env, &failure).await,
+        None => verdict::upstream_fault(&fault),
+    }
+}
+
+/// Whether this instance has read its configuration.
+#[wasm_bindgen]
+#[must_use]
+pub fn is_configured() -> bool {
+    gate::current().is_some()
+}
+
+/// One line of what an account's alarm left to be asked of the node; the answer for its books, or nothing.
+#[wasm_bindgen]
+pub async fn follow(order: String) -> Option<String> {
+    payouts::follow(&order).await
 }
 
 /// Ends a claim: delivered, or free to be tried again. `answer` is what is to be kept of a delivery under its

@@ -1,5 +1,6 @@
 //! What the kit itself serves, under `/.well-known/satstile/`.
 
+use l402::PaymentHash;
 use l402::balance::AccountId;
 use l402::decide::Place;
 use l402::problem::Refusal;
@@ -9,7 +10,7 @@ use subtle::ConstantTimeEq;
 use worker::{Context, Env, Request, Response, Result};
 
 use crate::gate::{Gate, Setup};
-use crate::{handover, http, log, open, pass, prepaid, settle, status, totals};
+use crate::{handover, http, log, open, pass, prepaid, refunds, settle, status, totals};
 
 /// Routes by name and method. Unknown names are the same 404 as everything that is not there.
 pub async fn serve(
@@ -36,13 +37,19 @@ pub async fn serve(
         ("keys.json", "GET" | "HEAD") => keys(gate).await,
         ("audit", "GET" | "POST") => audit(gate, &request, env).await,
         ("pass", "GET" | "HEAD" | "POST" | "DELETE") => pass::pass(gate, place, &request, env).await,
+        ("refund", "POST") => refunds::again(gate, place, &request, env).await,
         ("handover", "POST") => handover::handover(gate, place, request, env).await,
-        ("status" | "handover", "OPTIONS") => http::response(&http::preflight("POST")),
+        ("status" | "handover" | "refund", "OPTIONS") => http::response(&http::preflight("POST")),
         ("keys.json" | "health", "OPTIONS") => http::response(&http::preflight("GET, HEAD")),
-        ("status" | "settlements" | "handover", _) => http::refuse(&Refusal::Method(methods("POST")), is_head),
+        ("status" | "settlements" | "handover" | "refund", _) => {
+            http::refuse(&Refusal::Method(methods("POST")), is_head)
+        }
         ("health" | "keys.json", _) => http::refuse(&Refusal::Method(methods("GET")), is_head),
         ("audit", _) => http::refuse(&Refusal::Method(methods("GET,POST")), is_head),
         ("pass", _) => http::refuse(&Refusal::Method(methods("GET,POST,DELETE")), is_head),
+        (name, "GET") if name.starts_with("refund/") => {
+            refunds::link(gate, place, name.trim_start_matches("refund/"), &request, env).await
+        }
         _ => match (name.strip_prefix("open/"), method.as_str()) {
             (Some(link), "GET" | "HEAD" | "POST") => open::open(gate, place, link, &request, env).await,
             (Some(_), _) => http::refuse(&Refusal::Method(methods("GET,POST")), is_head),
@@ -72,7 +79,7 @@ async fn keys(gate: &Gate) -> Result<Response> {
 }
 
 /// For the operator alone (T108, T128): totals by service; with `?account=`, the invariants over the books of that account,
-/// where a breach stops what would begin anew (T75). POST lets it go on, once a person has looked.
+/// or of a purchase that is given back, named by its payment hash; a breach stops what would begin anew (T75). POST lets it go on, once a person has looked.
 async fn audit(gate: &Gate, request: &Request, env: &Env) -> Result<Response> {
     let authorization = request.headers().get("authorization")?.unwrap_or_default();
     let given = authorization.strip_prefix("Bearer ").and_then(l402::encoding::base64_any).unwrap_or_default();
@@ -83,11 +90,13 @@ async fn audit(gate: &Gate, request: &Request, env: &Env) -> Result<Response> {
     let account = request.url()?.query_pairs().find(|(name, _)| name == "account").map(|(_, id)| id.into_owned());
     let is_post = request.inner().method() == "POST";
     if let Some(account) = account {
-        let Some(account) = AccountId::from_hex(&account) else { return http::refuse(&Refusal::NotFound, false) };
-        return prepaid::audit(env, account, is_post).await;
+        if AccountId::from_hex(&account).is_none() && PaymentHash::from_hex(&account).is_none() {
+            return http::refuse(&Refusal::NotFound, false);
+        }
+        return prepaid::audit(env, &account.to_ascii_lowercase(), is_post).await;
     }
     if is_post {
-        return http::refuse(&Refusal::NotFound, false);
+        return http::refuse(&Refusal::Method(methods("GET")), false);
     }
     let mut services = serde_json::Map::new();
     for service in &gate.policy.services {

@@ -26,7 +26,7 @@ use crate::invoice::{self, Wanted};
 use crate::node::{self, NodeFault};
 use crate::objects::account::{self, Answer, No};
 use crate::objects::{Own, Owner, ask, binding};
-use crate::{budget, crypto, http, log};
+use crate::{budget, crypto, http, log, payouts};
 
 /// What a top-up's invoice is for. No service has this name.
 pub const TOPUP: &str = "_topup";
@@ -45,6 +45,8 @@ pub async fn serve(gate: &Gate, asked: &Asked, request: Request, env: &Env) -> R
         PrepaidRoute::Token => change(gate, module, asked, env, "token").await,
         PrepaidRoute::Rotate => change(gate, module, asked, env, "rotate").await,
         PrepaidRoute::Revoke => revoke(gate, module, asked, request, env).await,
+        PrepaidRoute::Withdraw => withdraw(gate, asked, request, env).await,
+        PrepaidRoute::Payout => payout(gate, asked, &request, env).await,
     };
     match response {
         Ok(response) => Ok(response),
@@ -59,7 +61,7 @@ pub async fn serve(gate: &Gate, asked: &Asked, request: Request, env: &Env) -> R
 }
 
 /// Why there is no answer.
-enum Said {
+pub enum Said {
     /// The books say no.
     No(No),
     /// We do.
@@ -86,7 +88,8 @@ impl From<Refusal<'static>> for Said {
     }
 }
 
-type Served<T> = core::result::Result<T, Said>;
+/// An answer, or why there is none.
+pub type Served<T> = core::result::Result<T, Said>;
 
 /// `{"amount_sats": 120}`: an invoice that fills a new balance, or that of the token that came along.
 async fn top_up(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Request, env: &Env) -> Served<Response> {
@@ -240,16 +243,36 @@ async fn revoke(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reque
     Ok(http::json(200, &json!({"revoked": true}))?)
 }
 
+/// The balance pays an invoice or a Lightning address, where the policy has `payouts`.
+async fn withdraw(gate: &Gate, asked: &Asked, mut request: Request, env: &Env) -> Served<Response> {
+    let by = required(asked)?;
+    let key = match request.headers().get("idempotency-key")? {
+        Some(field) => Some(l402::idempotency::key(&field).map_err(Refusal::Malformed)?.to_owned()),
+        None => None,
+    };
+    let body = body(&mut request).await?;
+    payouts::withdraw(gate, &by, (&body, key), env).await
+}
+
+/// What became of a payout.
+async fn payout(gate: &Gate, asked: &Asked, request: &Request, env: &Env) -> Served<Response> {
+    if gate.policy.payouts.is_none() {
+        return Err(Refusal::NotFound.into());
+    }
+    let url = request.url()?;
+    let id = url.path().rsplit('/').next().unwrap_or_default();
+    payouts::see(&required(asked)?, id, env).await
+}
+
 /// The invariants over an account's books; or let them go on.
-pub async fn audit(env: &Env, account: AccountId, thaw: bool) -> Result<Response> {
-    let name = account.to_string();
+pub async fn audit(env: &Env, name: &str, thaw: bool) -> Result<Response> {
     if thaw {
-        let thawed: Answer<()> = ask(env, binding::ACCOUNTS, &name, "thaw", &()).await?;
+        let thawed: Answer<()> = ask(env, binding::ACCOUNTS, name, "thaw", &()).await?;
         if let Err(no) = thawed {
             return refuse(&no);
         }
     }
-    let sheet: Answer<account::Sheet> = ask(env, binding::ACCOUNTS, &name, "audit", &()).await?;
+    let sheet: Answer<account::Sheet> = ask(env, binding::ACCOUNTS, name, "audit", &()).await?;
     match sheet {
         Ok(sheet) => raw(&sheet.json),
         // The key was right: there is no such account.
@@ -358,7 +381,7 @@ fn about(account: AccountId, hash: PaymentHash) -> [u8; 48] {
 }
 
 /// `amount_sats`, a whole number; as a text, too (T76).
-fn amount(body: &Value) -> Served<Msat> {
+pub fn amount(body: &Value) -> Served<Msat> {
     let sats = match body.get("amount_sats") {
         Some(Value::String(text)) => text.parse().ok(),
         Some(value) => value.as_u64(),
@@ -380,7 +403,8 @@ async fn body(request: &mut Request) -> Served<Value> {
     }
 }
 
-fn bad(reason: impl Into<String>) -> No {
+/// The request cannot be read.
+pub fn bad(reason: impl Into<String>) -> No {
     No { status: 400, reason: reason.into() }
 }
 

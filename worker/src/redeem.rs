@@ -15,7 +15,7 @@ use worker::{Context, Env, Request, Result};
 use crate::admit::{Admission, Ticket};
 use crate::gate::Gate;
 use crate::objects::{self, Caps, Claimed, Count, Keyed, ask, binding};
-use crate::{charge, crypto, http, verdict};
+use crate::{charge, crypto, http, refunds, verdict};
 
 /// Largest body that is held against a digest: 1 MiB (T42).
 const DIGEST_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -64,7 +64,10 @@ pub async fn redeem(gate: &Gate, claim: &Claim<'_>, request: Request, env: &Env,
             if is_keyed && !keeps {
                 fields.push(("satstile-replay", "not-kept".to_owned()));
             }
-            let forward = verdict::forward_with(&claim.otherwise.pass, &fields, Some(&ticket));
+            let mut forward = verdict::forward_with(&claim.otherwise.pass, &fields, Some(&ticket));
+            if let Some(terms) = refunds::terms(gate, &claim.otherwise, &request) {
+                forward = verdict::giving_back(&forward, &terms);
+            }
             Ok(Admission::Verdict(if keeps { verdict::keeping(forward) } else { forward }))
         }
     }

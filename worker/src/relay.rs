@@ -19,7 +19,11 @@ pub struct Webhook {
 
 /// Makes a call; gives the bytes of a reply that the node signed.
 pub async fn call(webhook: &Webhook, id: &str, call: &RelayCall) -> Result<Vec<u8>, NodeFault> {
-    let errand = if matches!(call, RelayCall::InvoiceCreate(_)) { Errand::Make } else { Errand::LookUp };
+    let errand = match call {
+        RelayCall::InvoiceCreate(_) => Errand::Make,
+        RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) => Errand::Pay,
+        RelayCall::InvoiceLookup(_) | RelayCall::InvoiceSettled(_) => Errand::LookUp,
+    };
     if errand.must_wait() {
         return Err(NodeFault::Silent);
     }
@@ -76,7 +80,7 @@ async fn attempt(webhook: &Webhook, id: &str, body: &str, end_ms: u64) -> Result
         _ => false,
     };
     if !verified {
-        let why = format!("answered {status} without a valid signature: do RELAY_SECRETS agree?");
+        let why = format!("answered {status} without a valid signature: do the secrets agree?");
         return Err((NodeFault::Wrong, why));
     }
     match status {

@@ -194,13 +194,14 @@ const gathered = async (up, rule) => {
   return { rest: { status: up.status, body: new ReadableStream({ pull, cancel: (why) => reader.cancel(why) }) } };
 };
 
-// "F1", then "U" url, "-" request fields to drop, "=" to set, "+" response fields to set, "!" the claim, "K" to keep it.
+// "F1", then "U" url, "-" request fields to drop, "=" to set, "+" response fields to set, "!" the claim, "K" to keep it,
+// "B" the terms on which a failed purchase is given back.
 const forward = async (request, verdict, env, ctx) => {
   const lines = verdict.split("\n");
   const rule = rulesOf(lines[0].slice(1));
   const headers = new Headers(request.headers);
   const added = [];
-  let url, claim, keeps = false;
+  let url, claim, terms, keeps = false;
   for (let i = 1; i < lines.length; i++) {
     const line = lines[i];
     switch (line[0]) {
@@ -210,6 +211,7 @@ const forward = async (request, verdict, env, ctx) => {
       case "+": added.push(field(line)); break;
       case "!": claim = line.slice(1); break;
       case "K": keeps = true; break;
+      case "B": terms = line.slice(1); break;
     }
   }
   // From here on until it is concluded: a client that hangs up must not leave its claim open.
@@ -221,7 +223,14 @@ const forward = async (request, verdict, env, ctx) => {
     done?.then(concluded, concluded);
     return done;
   };
-  const fault = (kind) => { conclude(false); return respond(rust.upstream_fault(kind)); };
+  const giveBack = async (kind) => {
+    try { return respond(await run(() => rust.give_back(env, claim, kind, terms))); } finally { concluded(); }
+  };
+  const fault = (kind) => {
+    if (terms) return giveBack(kind);
+    conclude(false);
+    return respond(rust.upstream_fault(kind));
+  };
 
   if (!isPlain(url)) return fault("rewritten");
   const abort = new AbortController();
@@ -241,6 +250,13 @@ const forward = async (request, verdict, env, ctx) => {
   if (rule.refuse.includes(up.status)) {
     up.body?.cancel().catch(() => {});
     return fault("challenges");
+  }
+
+  // The origin may say by itself that it cannot do this.
+  const failed = terms && (up.headers.get("satstile-error-code") ?? (up.status === 429 || up.status >= 500 ? `${up.status}` : null));
+  if (failed) {
+    up.body?.cancel().catch(() => {});
+    return giveBack(failed);
   }
 
   const size = up.headers.get("content-length");
@@ -431,7 +447,16 @@ export class Payment extends durable("Payment") {
 // some tries, and this one is set again.
 export class Account extends durable("Account") {
   async alarm() {
-    try { await this.ask("alarm", ""); } catch { await this.ctx.storage.setAlarm(Date.now() + 30_000); }
+    try {
+      if (!rust.is_configured()) rust.configure(this.env, policyFile, build, { exchange });
+      // One line for each payout that the node has not answered definitely.
+      for (const order of words(await this.ask("alarm", ""), "\n")) {
+        const said = await run(() => rust.follow(order));
+        if (said) await this.ask("pay-answer", said);
+      }
+    } catch {
+      await this.ctx.storage.setAlarm(Date.now() + 30_000);
+    }
   }
 }
 export const MintBudget = durable("MintBudget");

@@ -89,6 +89,12 @@ pub fn replay(kept: &str) -> String {
     format!("P{kept}")
 }
 
+/// The same, for a purchase that is given back when the origin fails it.
+#[must_use]
+pub fn giving_back(forward: &str, terms: &str) -> String {
+    format!("{forward}\nB{terms}")
+}
+
 /// The verdict to answer at once.
 #[must_use]
 pub fn respond(answer: &Answer) -> String {

@@ -5,7 +5,7 @@ use core::fmt;
 use serde_json::Value;
 
 use super::table::Table;
-use super::{Budgets, ClientIp, FreeAllowance, Mode, Policy, Prepaid, Service, Timeouts};
+use super::{Budgets, ClientIp, FreeAllowance, Mode, Payouts, Policy, Prepaid, Refunds, Service, Timeouts};
 use crate::amount::Msat;
 use crate::bolt11::Network;
 use crate::json;
@@ -35,7 +35,7 @@ impl fmt::Display for PolicyFault {
 
 impl std::error::Error for PolicyFault {}
 
-const POLICY: [&str; 14] = [
+const POLICY: [&str; 16] = [
     "version",
     "mode",
     "deployment",
@@ -50,12 +50,14 @@ const POLICY: [&str; 14] = [
     "free",
     "services",
     "prepaid",
+    "payouts",
+    "refunds",
 ];
 const BUDGETS: [&str; 4] = ["per_client_per_min", "per_origin_per_min", "global_per_min", "in_flight"];
 const TIMEOUTS: [&str; 3] = ["first_byte_s", "idle_s", "total_s"];
 const ROUTE: [&str; 2] = ["path", "methods"];
 const ALLOWANCE: [&str; 2] = ["count", "window_s"];
-const SERVICE: [&str; 13] = [
+const SERVICE: [&str; 14] = [
     "price_msat",
     "valid_s",
     "uses",
@@ -69,6 +71,7 @@ const SERVICE: [&str; 13] = [
     "payee",
     "pool",
     "ceiling_msat",
+    "refund",
 ];
 
 impl Policy {
@@ -129,7 +132,12 @@ impl Policy {
         if services.is_empty() && routes.is_empty() {
             return file.fault("services", "nothing is sold and nothing is free; add a service");
         }
-        let prepaid = Prepaid::of(&file)?;
+        let (prepaid, payouts) = (Prepaid::of(&file)?, Payouts::of(&file)?);
+        let refunds = Refunds::of(&file, payouts)?;
+        if let Some(service) = services.iter().find(|service| service.refund && refunds.is_none()) {
+            let key = format!("services.{}.refund", service.id);
+            return Err(PolicyFault::at(key, "needs a table `refunds`"));
+        }
         let routes = RouteTable::new(routes)?;
         // A prefix may stand above the module, which is named by its path; the very same path cannot have two owners (C11).
         let is_claimed = |route: &&Route| prepaid.as_ref().is_some_and(|own| own.route(&route.pattern).is_some());
@@ -150,6 +158,8 @@ impl Policy {
             routes,
             services,
             prepaid,
+            payouts,
+            refunds,
         })
     }
 }
@@ -229,7 +239,10 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         Some(free) => Some(FreeAllowance { count: free.count("count", 1)?, window_s: free.count("window_s", 86_400)? }),
         None => None,
     };
-    let pool = table.number("pool", 1, 200)?;
+    let (pool, refund) = (table.number("pool", 1, 200)?, table.flag("refund")?);
+    if refund && uses != Some(1) {
+        return table.fault("refund", "goes with `uses = 1`: what was used of a longer grant nobody knows");
+    }
     Ok(Service {
         id: id.to_owned(),
         // Wallets and the Payment scheme count in sats: what is asked for is whole, and never less (T56).
@@ -246,6 +259,7 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         payee,
         pool,
         ceiling: table.number("ceiling_msat", 1, Msat::MAX.0)?.map(Msat),
+        refund,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The operator's policy, checked once, into types that cannot be invalid.
 
 mod build;
+mod payouts;
 mod prepaid;
 mod table;
 
@@ -9,6 +10,7 @@ use crate::bolt11::Network;
 use crate::route::{Route, RouteTable};
 
 pub use build::PolicyFault;
+pub use payouts::{Payouts, Refunds};
 pub use prepaid::{Prepaid, PrepaidRoute};
 
 /// Whether invoices are really asked for.
@@ -49,6 +51,10 @@ pub struct Policy {
     pub services: Vec<Service>,
     /// Balances, where the operator keeps them.
     pub prepaid: Option<Prepaid>,
+    /// What the node may be asked to pay, where it may be asked.
+    pub payouts: Option<Payouts>,
+    /// Refunds, where failed purchases are given back.
+    pub refunds: Option<Refunds>,
 }
 
 /// Whose word is taken for a client's address (C13).
@@ -124,6 +130,8 @@ pub struct Service {
     /// The most one use may cost a prepaid balance; the origin says in `Satstile-Cost-Msat` what it did cost. `None`: the
     /// price.
     pub ceiling: Option<Msat>,
+    /// Whether a purchase that the origin failed is given back, instead of being good for another try.
+    pub refund: bool,
 }
 
 /// Requests that are given away (C14).

@@ -38,6 +38,10 @@ pub enum PrepaidRoute {
     Rotate,
     /// `POST token/revoke`
     Revoke,
+    /// `POST withdraw`: the balance pays an invoice, or a Lightning address.
+    Withdraw,
+    /// `GET withdraw/<id>`: what became of it.
+    Payout,
 }
 
 impl Prepaid {
@@ -78,7 +82,14 @@ impl Prepaid {
             "/token" => (PrepaidRoute::Token, "POST"),
             "/token/rotate" => (PrepaidRoute::Rotate, "POST"),
             "/token/revoke" => (PrepaidRoute::Revoke, "POST"),
+            "/withdraw" => (PrepaidRoute::Withdraw, "POST"),
+            path if path.strip_prefix("/withdraw/").is_some_and(is_id) => (PrepaidRoute::Payout, "GET"),
             _ => return None,
         })
     }
+}
+
+/// 64 lower-case hex digits.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }

@@ -5,6 +5,7 @@ pub mod account;
 mod allowance;
 mod books;
 mod claims;
+mod failed;
 mod handover;
 mod mint_budget;
 mod owner;
@@ -19,6 +20,7 @@ pub mod words;
 
 pub use allowance::{Take, Taken};
 pub use claims::{Caps, Claim, Claimed, Conclude, Count};
+pub use failed::{Fail, Failed, Refundable};
 pub use handover::{Hand, Handed, Open, Opened};
 pub use mint_budget::{Lease, Leased};
 pub use owner::{Own, Owner};
@@ -97,6 +99,9 @@ impl StoredObject {
         let answer = match self.class.as_str() {
             "Payment" => payment::ask(&self.storage, &self.looked_ms, operation, question),
             "MintBudget" => mint_budget::ask(self.memory.get_or_init(Default::default), question),
+            "Allowance" if operation == "refundable" => {
+                Words::hear(question).and_then(|asked| failed::refundable(&self.storage, &asked)).map(|back| back.say())
+            }
             "Allowance" => allowance::ask(&self.storage, operation, question),
             "Account" => account::ask(&self.storage, operation, question),
             "Totals" => totals::ask(&self.storage, operation, question),

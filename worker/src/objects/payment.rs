@@ -10,7 +10,7 @@ use worker::{Date, Result, SqlStorage, Storage};
 use super::schema::{create, is_there};
 use super::transaction::transaction;
 use super::words::{Word, Words, one_word, words};
-use super::{claims, forget_at, handover, owner, rows};
+use super::{claims, failed, forget_at, handover, owner, rows};
 
 /// How often the node may be asked about one hash, in milliseconds (C5).
 const LOOK_EVERY_MS: u64 = 2_000;
@@ -81,6 +81,8 @@ pub fn ask(storage: &Storage, looked_ms: &Cell<u64>, operation: &str, question: 
         "claim" => Ok(claims::claim(storage, &Words::hear(question)?)?.say()),
         "left" => Ok(claims::left(storage, &Words::hear(question)?)?.say()),
         "conclude" => Ok(claims::conclude(storage, &Words::hear(question)?)?.say()),
+        "fail" => Ok(failed::fail(storage, Words::hear(question)?)?.say()),
+        "failed" => Ok(failed::failed(storage)?.say()),
         "own" => Ok(owner::own(storage, Words::hear(question)?)?.say()),
         "owner" => Ok(owner::owner(storage)?.say()),
         "hand" => Ok(handover::hand(storage, Words::hear(question)?)?.say()),

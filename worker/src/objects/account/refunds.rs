@@ -56,10 +56,14 @@ pub(super) fn collect(sql: &SqlStorage, asked: Collect, now: UnixTime) -> Result
             Err(refusal) => return refused(books, refusal, now),
         }
         let payout = match books.row::<Refund>(id)?.map(|row| row.state) {
-            Some(RefundState::Claiming(payout)) => payout,
-            _ => return Ok(Err(no(Refusal::LinkUsed))),
+            Some(RefundState::Claiming(payout)) => Some(payout),
+            // The same claim again, after it was paid.
+            _ => in_use.map(|row| row.id),
         };
-        payouts::send(books, payout, now)
+        match payout {
+            Some(payout) => payouts::send(books, payout, now),
+            None => Ok(Err(no(Refusal::LinkUsed))),
+        }
     })
 }
 

@@ -1,0 +1,307 @@
+//! A purchase that the origin failed for good is given back: by a link that any LNURL wallet takes, once (LUD-03, T91, T100).
+//!
+//! ```text
+//! origin fails ──▶ the purchase is used up, and written down as failed
+//!              ──▶ its refund is promised; the answer has the link, and `refund` tells it again to who has the token
+//! wallet: GET link ──▶ withdrawRequest; GET callback with an invoice ──▶ the link is used up, then paid
+//! ```
+//!
+//! The link's secret is derived from the operator's keys and the payment hash: nothing that opens it is stored, and who
+//! asks again gets the same link.
+
+use l402::credential::Credential;
+use l402::decide::{Place, Quote};
+use l402::policy::{Payouts, Refunds};
+use l402::problem::{Refusal, problem};
+use l402::relay::InvoiceState;
+use l402::{Msat, PaymentHash};
+use satstile_lightning::Watched;
+use satstile_lightning::lnurl::withdraw::{K1, Link, Refusal as NoLink, UnverifiedClaim, service::ACCEPTED};
+use satstile_lightning::lnurl::{Loopback, Terms, Url, bech32};
+use serde_json::json;
+use worker::{Env, Request, Response, Result};
+
+use crate::gate::{Gate, Setup};
+use crate::objects::account::{Answer, Collect, PayoutSeen, Promise, RefundSeen, SeeRefund};
+use crate::objects::{Fail, Failed, Refundable, ask, binding};
+use crate::relay::Webhook;
+use crate::{client, gate, http, log, node, payouts, verdict};
+
+/// A wallet's invoice must be good for so long at least, in seconds.
+const EXPIRY_MIN_S: u64 = 60;
+
+/// What it takes to give something back.
+struct Desk<'g> {
+    gate: &'g Gate,
+    payouts: Payouts,
+    refunds: Refunds,
+    payer: &'g Webhook,
+}
+
+impl<'g> Desk<'g> {
+    fn open(gate: &'g Gate) -> Option<Self> {
+        Some(Self { gate, payouts: gate.policy.payouts?, refunds: gate.policy.refunds?, payer: gate.payer.as_ref()? })
+    }
+}
+
+/// A refund, as it is told.
+struct Told {
+    k1: K1,
+    seen: RefundSeen,
+}
+
+/// What is left of a delivery that failed for good.
+pub struct Failure<'a> {
+    /// The purchase, hex.
+    hash: &'a str,
+    /// Names the attempt.
+    id: &'a str,
+    /// Why, as systems B name it.
+    code: &'static str,
+    /// Who the payer is, as far as failures are counted.
+    payer: &'a str,
+    /// What it cost.
+    price: Msat,
+    /// Where the refund can be had.
+    public_url: &'a str,
+}
+
+impl<'a> Failure<'a> {
+    /// Of a ticket, what the origin or the shim calls the fault, and [`terms`].
+    pub fn read(ticket: &'a str, fault: &str, terms: &'a str) -> Option<Self> {
+        let mut ticket = ticket.strip_prefix("payment ")?.split(' ');
+        let mut terms = terms.split(' ');
+        let code = match fault {
+            "timeout" | "504" | "TIMEOUT" => "TIMEOUT",
+            "429" | "RATE_LIMITED" => "RATE_LIMITED",
+            "INVALID_INPUT" => "INVALID_INPUT",
+            "CONTENT_FILTERED" => "CONTENT_FILTERED",
+            _ => "SERVICE_ERROR",
+        };
+        Some(Self {
+            hash: ticket.next()?,
+            id: ticket.next()?,
+            code,
+            price: Msat(terms.next()?.parse().ok()?),
+            payer: terms.next()?,
+            public_url: terms.next()?,
+        })
+    }
+}
+
+/// What [`Failure::read`] wants to know of a delivery that would be given back; `None` where it would not.
+pub fn terms(gate: &Gate, quote: &Quote<'_>, request: &Request) -> Option<String> {
+    (quote.service.refund && Desk::open(gate).is_some()).then(|| {
+        let payer = client::key(&gate.policy, request);
+        format!("{} {payer} {}", quote.service.price.0, quote.place.public_url)
+    })
+}
+
+/// Ends a delivery that failed for good. The verdict of the answer, with the refund in it.
+pub async fn give_back(env: &Env, failure: &Failure<'_>) -> String {
+    let fail = Fail { id: failure.id.to_owned(), code: failure.code.to_owned(), payer: failure.payer.to_owned() };
+    if let Err(error) = ask::<()>(env, binding::PAYMENTS, failure.hash, "fail", &fail).await {
+        // The claim's lease ends it, and the same payment may try again: nothing is lost.
+        log::failed("refund", &error.to_string());
+        return verdict::upstream_fault("failed");
+    }
+    let setup = gate::current();
+    let told = match (setup.as_deref(), PaymentHash::from_hex(failure.hash)) {
+        (Some(Setup::Ready(gate)), Some(hash)) => match Desk::open(gate) {
+            Some(desk) => promise(&desk, env, &hash, failure.payer, failure.price).await,
+            None => Err("no desk".into()),
+        },
+        _ => Err("not ready".into()),
+    };
+    let refund = told.map(|told| json_of(failure.public_url, failure.hash, &told));
+    if let Err(error) = &refund {
+        log::failed("refund", &error.to_string());
+    }
+    verdict::respond(&answer(failure, refund.ok()))
+}
+
+/// `POST refund` with the credential of a purchase: its refund, if it failed for good (T100).
+pub async fn again(gate: &Gate, place: &Place, request: &Request, env: &Env) -> Result<Response> {
+    let Some(desk) = Desk::open(gate) else { return http::refuse(&Refusal::NotFound, false) };
+    let authorization = request.headers().get("authorization")?.unwrap_or_default();
+    // Possession of both halves; whether the grant's time has passed is no question any more.
+    let verified = match Credential::parse(&authorization) {
+        Ok(Some(Credential::L402(l402))) => l402.verify(&gate.keys).ok(),
+        _ => None,
+    };
+    let Some((token, _)) = verified.as_ref().and_then(|verified| verified.sole()) else {
+        return http::refuse(&Refusal::NotFound, false);
+    };
+    let (hash, service) = (token.identifier.payment_hash, l402::caveat::service_of(token.caveats()));
+    let price = service.and_then(|service| gate.policy.service_named(service)).map(|service| service.price);
+    let failed: Failed = ask(env, binding::PAYMENTS, &hash.to_string(), "failed", &()).await?;
+    let (Some(_), Some(price)) = (failed.code, price) else { return http::refuse(&Refusal::NotFound, false) };
+    let told = promise(&desk, env, &hash, &failed.payer, price).await?;
+    http::json(200, &json_of(&place.public_url, &hash.to_string(), &told))
+}
+
+/// The promise that stands, or a new one. The node is asked first what was paid (C7).
+async fn promise(desk: &Desk<'_>, env: &Env, hash: &PaymentHash, payer: &str, price: Msat) -> Result<Told> {
+    let book = hash.to_string();
+    let mut first = None;
+    for k1 in secrets(desk.gate, hash) {
+        let see = SeeRefund { id: charge_id(&k1) };
+        let seen: Answer<RefundSeen> = ask(env, binding::ACCOUNTS, &book, "refund", &see).await?;
+        if let Ok(seen) = seen {
+            return Ok(Told { k1, seen });
+        }
+        first = first.or(Some(k1));
+    }
+    let k1 = first.ok_or("no key")?;
+    let watched = Watched { payment_hash: *hash, amount: price, reference: "" };
+    let status = node::look_up(desk.gate, &watched).await.ok_or("the node does not say what was paid")?;
+    let paid =
+        status.amount_msat.filter(|_| status.status == InvoiceState::Settled).ok_or("the node knows no payment")?;
+    let question = Refundable { amount_msat: paid };
+    let back: Refundable = ask(env, binding::ALLOWANCES, &format!("failures:{payer}"), "refundable", &question).await?;
+    let promise = Promise {
+        hash: book.clone(),
+        paid_msat: paid,
+        id: charge_id(&k1),
+        // A wallet takes whole sats.
+        amount_msat: back.amount_msat / 1_000 * 1_000,
+        ttl_s: desk.refunds.ttl_s,
+    };
+    let seen: Answer<RefundSeen> = ask(env, binding::ACCOUNTS, &book, "promise", &promise).await?;
+    let seen = seen.map_err(|no| no.reason)?;
+    log::event("refund", json!({"payment": hash.short(), "amount_msat": seen.amount_msat}));
+    Ok(Told { k1, seen })
+}
+
+/// The link's secrets: that of the key that mints today, then those before a rotation.
+fn secrets(gate: &Gate, hash: &PaymentHash) -> Vec<K1> {
+    let mut about = [0; 48];
+    about.split_at_mut(16).1.copy_from_slice(&hash.0);
+    gate.keys.topup_secrets("refund", &about).map(K1::new).collect()
+}
+
+fn json_of(public_url: &str, hash: &str, told: &Told) -> serde_json::Value {
+    let link =
+        Url::parse(&format!("{public_url}/.well-known/satstile/refund/{hash}.{}", told.k1.expose()), Loopback::Allowed);
+    let lnurl = link.ok().and_then(|url| bech32::encode(&url).ok());
+    json!({
+        "charge_id": charge_id(&told.k1),
+        "refund_amount": told.seen.amount_msat / 1_000,
+        "lnurl_withdraw": lnurl,
+        "status": told.seen.status,
+        "expires_at": l402::UnixTime(told.seen.expires_at).to_string(),
+        "status_url": format!("{public_url}/.well-known/satstile/refund/{hash}.{}", charge_id(&told.k1)),
+    })
+}
+
+/// The shape of systems B, and a problem document.
+fn answer(failure: &Failure<'_>, refund: Option<serde_json::Value>) -> l402::problem::Answer {
+    let (status, words) = match failure.code {
+        "TIMEOUT" => (504, "The origin took too long."),
+        "RATE_LIMITED" => (429, "The origin takes no more requests at the moment."),
+        "INVALID_INPUT" => (422, "The origin cannot do this with the input."),
+        "CONTENT_FILTERED" => (422, "The origin refuses this content."),
+        _ => (502, "The origin failed."),
+    };
+    let detail = match &refund {
+        Some(_) => format!("{words} The payment goes back: claim the link with a wallet that takes LNURL-withdraw."),
+        None => format!(
+            "{words} The payment goes back, and its link is not ready: ask for it with POST {}/.well-known/satstile/refund \
+             and the same Authorization.",
+            failure.public_url
+        ),
+    };
+    let mut body = problem("about:blank", "Failed after payment", status, &detail);
+    body.insert("error".to_owned(), words.into());
+    body.insert("error_code".to_owned(), failure.code.into());
+    body.insert("refund".to_owned(), refund.unwrap_or_default());
+    let mut answer = http::bare(status);
+    answer.headers.push(("content-type", "application/problem+json".to_owned()));
+    answer.body = serde_json::Value::Object(body).to_string();
+    answer
+}
+
+/// `GET refund/<hash>.<k1>`: the link itself. `GET refund/<hash>.<charge id>`: how it stands. `GET refund/<hash>?k1=…&pr=…`:
+/// a wallet's callback.
+pub async fn link(gate: &Gate, place: &Place, name: &str, request: &Request, env: &Env) -> Result<Response> {
+    let Some(desk) = Desk::open(gate) else { return http::refuse(&Refusal::NotFound, false) };
+    let (hash, secret) = name.split_once('.').map_or((name, None), |(hash, secret)| (hash, Some(secret)));
+    let Some(hash) = PaymentHash::from_hex(hash) else { return http::refuse(&Refusal::NotFound, false) };
+    match secret {
+        None => {
+            let query = request.url()?.query().unwrap_or_default().to_owned();
+            match collect(&desk, env, &hash, &query).await {
+                Ok(()) => lnurl(ACCEPTED.to_owned()),
+                Err(no) => lnurl(no.to_json()),
+            }
+        }
+        Some(secret) => {
+            let Some(k1) = K1::from_hex(secret) else { return http::refuse(&Refusal::NotFound, false) };
+            // The charge id names the refund and opens nothing.
+            if let Some(seen) = see(env, &hash, secret).await? {
+                return http::json(
+                    200,
+                    &json!({"charge_id": secret, "refund_amount": seen.amount_msat / 1_000, "status": seen.status}),
+                );
+            }
+            let Some(seen) = see(env, &hash, &charge_id(&k1)).await? else {
+                return lnurl(NoLink::Link.to_json());
+            };
+            let callback =
+                Url::parse(&format!("{}/.well-known/satstile/refund/{hash}", place.public_url), Loopback::Allowed);
+            let (Ok(callback), true) = (callback, seen.is_open) else { return lnurl(NoLink::Link.to_json()) };
+            let amount = Msat(seen.amount_msat);
+            let description = format!("Refund by {}", place.host);
+            lnurl(Link { callback: &callback, k1: &k1, description: &description, min: amount, max: amount }.to_json())
+        }
+    }
+}
+
+/// A wallet's invoice: checked, written down, then paid. The same claim again is the same claim.
+async fn collect(desk: &Desk<'_>, env: &Env, hash: &PaymentHash, query: &str) -> core::result::Result<(), NoLink> {
+    let unknown = |error: worker::Error| {
+        log::failed("refund", &error.to_string());
+        NoLink::Unavailable
+    };
+    let claim = UnverifiedClaim::read(query)?;
+    let id = charge_id(&claim.unverified_k1);
+    let seen = see(env, hash, &id).await.map_err(unknown)?.ok_or(NoLink::Link)?;
+    let amount = Msat(seen.amount_msat);
+    let terms = Terms { network: desk.gate.policy.network, min_expiry_s: EXPIRY_MIN_S, now: http::now() };
+    let claim = claim.check(amount, amount, &terms)?;
+    payouts::refuse_our_own(env, &claim.payment_hash).await.map_err(|_| NoLink::Invoice)?;
+    let question = Collect {
+        id,
+        hash: claim.payment_hash.to_string(),
+        amount_msat: claim.amount.0,
+        fee_limit_msat: desk.payouts.fee_limit(claim.amount).0,
+        bolt11: claim.bolt11,
+    };
+    let book = hash.to_string();
+    let seen: Answer<PayoutSeen> = ask(env, binding::ACCOUNTS, &book, "collect", &question).await.map_err(unknown)?;
+    let seen = seen.map_err(|no| if no.status == 503 { NoLink::Unavailable } else { NoLink::Link })?;
+    // The books have it: whatever the node says now, its definite answer comes, if need be by the alarm.
+    if payouts::carry_out(env, desk.payer, &book, seen).await.is_err() {
+        log::warn("refund", "the node's answer could not be written down; the alarm asks again");
+    }
+    Ok(())
+}
+
+async fn see(env: &Env, hash: &PaymentHash, id: &str) -> Result<Option<RefundSeen>> {
+    let question = SeeRefund { id: id.to_owned() };
+    let seen: Answer<RefundSeen> = ask(env, binding::ACCOUNTS, &hash.to_string(), "refund", &question).await?;
+    Ok(seen.ok())
+}
+
+/// Names a refund, for its payer and in the books: what they keep of the secret.
+fn charge_id(k1: &K1) -> String {
+    hex::encode(k1.digest())
+}
+
+/// LUD-03 answers everything with 200 and JSON, and wallets in browsers exist.
+fn lnurl(json: String) -> Result<Response> {
+    let mut answer = http::bare(200);
+    answer.headers.push(("content-type", "application/json".to_owned()));
+    answer.body = json;
+    http::response(&answer)
+}
