@@ -4,8 +4,6 @@
 mod common;
 
 use std::io::Write;
-use std::path::Path;
-use std::process::Command;
 use std::str::FromStr;
 
 use common::fake_node::Draft;
@@ -134,25 +132,13 @@ fn service() -> Server {
     server
 }
 
-/// What the wallet prints.
-fn python(lnurl: &str, bolt11: &str) -> Value {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // Where `cargo xtask interop` set it up; it says so itself when that is elsewhere.
-    let built = std::env::var_os("SATSTILE_INTEROP").map_or_else(|| root.join("../target/interop"), Into::into);
-    let python = built.join("python/lnurl/bin/python");
-    let mut command = Command::new(python);
-    command.arg(root.join("interop/python/lnurl_withdraw.py")).args([lnurl, bolt11]).env("NO_PROXY", "127.0.0.1");
-    let output = command.output().expect("cargo xtask interop sets it up");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
-}
-
 #[test]
 #[ignore = "needs the Python package lnurl: cargo xtask interop sets it up"]
 fn a_python_wallet_collects_from_our_link() {
     let service = service();
     let lnurl = bech32::encode(&Url::parse(&format!("{}/link", service.url()), Loopback::Allowed).unwrap()).unwrap();
     let bolt11 = invoice(Some(21_000), common::now());
-    let told = python(&lnurl, &bolt11);
+    let told = common::lnurl_wallet(&lnurl, &bolt11);
     assert_eq!(told["accepted"], true, "{told}");
     assert_eq!((&told["offered"]["min_msat"], &told["offered"]["max_msat"]), (&json!(21_000), &json!(21_000)));
     assert_eq!(told["offered"]["description"], "Refund");
@@ -163,11 +149,11 @@ fn a_python_wallet_collects_from_our_link() {
     assert!(query.contains(&format!("k1={}", "4b".repeat(32))) && query.contains(&format!("pr={bolt11}")), "{query}");
 
     // Of another amount: the wallet itself sends nothing.
-    let told = python(&lnurl, &invoice(Some(22_000), common::now()));
+    let told = common::lnurl_wallet(&lnurl, &invoice(Some(22_000), common::now()));
     assert_eq!((&told["accepted"], claims(&service)), (&json!(false), 1), "{told}");
 
     // A link that is not known: the reason arrives.
     let url = Url::parse(&format!("{}/other", service.url()), Loopback::Allowed).unwrap();
-    let told = python(&bech32::encode(&url).unwrap(), &bolt11);
+    let told = common::lnurl_wallet(&bech32::encode(&url).unwrap(), &bolt11);
     assert_eq!((&told["accepted"], &told["reason"]), (&json!(false), &json!(Refusal::Link.reason())), "{told}");
 }

@@ -359,6 +359,23 @@ fn a_killed_worker_forgets_no_refund() {
     assert_eq!(status(&again), "claimed");
 }
 
+/// LUD-01, LUD-03: a wallet that others wrote takes a refund of a real purchase, once.
+#[test]
+#[ignore = "needs the Python package lnurl: cargo xtask interop sets it up"]
+fn a_python_wallet_collects_a_refund() {
+    let stack = bank();
+    let ticket = buy(&stack, API);
+    let refund = get_with(&stack, "/api/fault/status/503", &ticket.l402()).json()["refund"].clone();
+    let collect = |bolt11: &str| common::lnurl_wallet(refund["lnurl_withdraw"].as_str().unwrap(), bolt11);
+    let (bolt11, hash) = invoice(stack.node(), 10, "python");
+    let told = collect(&bolt11);
+    assert_eq!((&told["accepted"], &told["offered"]["min_msat"]), (&json!(true), &json!(10_000)), "{told}");
+    assert!(is_paid(stack.node(), &hash));
+    assert_eq!(status(&refund), "claimed");
+    let (other, hash) = invoice(stack.node(), 10, "again");
+    assert_eq!((&collect(&other)["accepted"], is_paid(stack.node(), &hash)), (&json!(false), false));
+}
+
 /// Off by default: no table, no route; and no secret, no business.
 #[test]
 fn without_the_modules_nothing_goes_out() {

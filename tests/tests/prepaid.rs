@@ -372,6 +372,29 @@ fn the_audit_computes_the_invariants_over_an_account_for_the_operator_alone() {
     assert_eq!(http::get(&url, &[("authorization", &format!("Bearer {token}"))]).status, 401);
 }
 
+/// Systems C: the script of the gateway's pages, with nothing changed but where the host and the wallet are.
+#[test]
+#[ignore = "needs curl and jq: cargo xtask interop runs it"]
+fn the_curl_script_fills_spends_and_fills_again() {
+    let stack = bank();
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/prepaid/topup.sh");
+    let output = std::process::Command::new("bash")
+        .arg(script)
+        .env("API", stack.url(""))
+        .env("WALLET", format!("http://{}", stack.node().wallet_address()))
+        .env("PHOENIX_WALLET_PASSWORD", stack.node().wallet_password())
+        .env("NO_PROXY", "127.0.0.1")
+        .output()
+        .expect("bash is there");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    let documents = serde_json::Deserializer::from_str(&told).into_iter().collect::<Result<Vec<Value>, _>>().unwrap();
+    let [order, claimed, answer, refilled, sheet] = &documents[..] else { panic!("{told}") };
+    assert_eq!((&order["amount_sats"], &claimed["balance_sats"]), (&json!(120), &json!(120)));
+    assert_eq!(answer["target"], "/api/v1/openai/v1/chat/completions", "{answer}");
+    assert_eq!((&refilled["token"], &sheet["balance_sats"]), (&claimed["token"], &json!(160)));
+}
+
 /// Off by default: without the table there is no such route, and the token of a balance means nothing.
 #[test]
 fn without_the_module_there_are_no_balances() {

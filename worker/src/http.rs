@@ -50,6 +50,19 @@ pub fn preflight(methods: &str) -> Answer {
     Answer { status: 204, headers, body: String::new() }
 }
 
+/// The query of a request, without its `?`. The URL as text: a parser of all URLs weighs more than the rest of this worker.
+#[must_use]
+pub fn query(request: &Request) -> String {
+    let url = request.inner().url();
+    url.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default().to_owned()).unwrap_or_default()
+}
+
+/// A value of the query, as it stands there: names, numbers and hex digits are never escaped.
+#[must_use]
+pub fn parameter(request: &Request, name: &str) -> Option<String> {
+    query(request).split('&').find_map(|pair| Some(pair.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+}
+
 /// A body of at most `max` bytes; `None` when there is more (T42, T69).
 pub async fn body(request: &mut Request, max: usize) -> Result<Option<Vec<u8>>> {
     if request.inner().body().is_none() {

@@ -87,7 +87,7 @@ async fn audit(gate: &Gate, request: &Request, env: &Env) -> Result<Response> {
         log::warn("audit", "asked for without the operator's key");
         return http::refuse(&Refusal::Unauthorized, false);
     }
-    let account = request.url()?.query_pairs().find(|(name, _)| name == "account").map(|(_, id)| id.into_owned());
+    let account = http::parameter(request, "account");
     let is_post = request.inner().method() == "POST";
     if let Some(account) = account {
         if AccountId::from_hex(&account).is_none() && PaymentHash::from_hex(&account).is_none() {

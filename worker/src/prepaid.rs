@@ -204,8 +204,7 @@ async fn claim(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reques
 /// Balance and history; `?limit=` lines of it, from `?before=` on backwards.
 async fn balance(asked: &Asked, request: &Request, env: &Env) -> Served<Response> {
     let token = required(asked)?;
-    let url = request.url()?;
-    let number = |name: &str| url.query_pairs().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok());
+    let number = |name: &str| http::parameter(request, name).and_then(|value| value.parse().ok());
     let question = account::SeeSheet {
         by: hex::encode(token.digest()),
         before: number("before").unwrap_or(u64::MAX),
@@ -259,8 +258,8 @@ async fn payout(gate: &Gate, asked: &Asked, request: &Request, env: &Env) -> Ser
     if gate.policy.payouts.is_none() {
         return Err(Refusal::NotFound.into());
     }
-    let url = request.url()?;
-    let id = url.path().rsplit('/').next().unwrap_or_default();
+    let url = request.inner().url();
+    let id = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
     payouts::see(&required(asked)?, id, env).await
 }
 

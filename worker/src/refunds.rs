@@ -228,13 +228,10 @@ pub async fn link(gate: &Gate, place: &Place, name: &str, request: &Request, env
     let (hash, secret) = name.split_once('.').map_or((name, None), |(hash, secret)| (hash, Some(secret)));
     let Some(hash) = PaymentHash::from_hex(hash) else { return http::refuse(&Refusal::NotFound, false) };
     match secret {
-        None => {
-            let query = request.url()?.query().unwrap_or_default().to_owned();
-            match collect(&desk, env, &hash, &query).await {
-                Ok(()) => lnurl(ACCEPTED.to_owned()),
-                Err(no) => lnurl(no.to_json()),
-            }
-        }
+        None => match collect(&desk, env, &hash, &http::query(request)).await {
+            Ok(()) => lnurl(ACCEPTED.to_owned()),
+            Err(no) => lnurl(no.to_json()),
+        },
         Some(secret) => {
             let Some(k1) = K1::from_hex(secret) else { return http::refuse(&Refusal::NotFound, false) };
             // The charge id names the refund and opens nothing.

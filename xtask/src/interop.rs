@@ -41,7 +41,7 @@ enum Outcome {
 
 /// `only` names clients; none means all.
 pub fn run(only: &[String]) -> Result<()> {
-    let mut steps = Steps::new(6 + worker::STEPS);
+    let mut steps = Steps::new(7 + worker::STEPS);
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
     let outcomes = steps.run("clients: npm ci, pip install, go build", set_up)?;
@@ -73,9 +73,18 @@ pub fn run(only: &[String]) -> Result<()> {
     steps.run("clients: two calls each", || repo::run(judge.args(only)))?;
     if has_lnurl {
         steps.run("LNURL: a wallet collects from a link of ours", || {
-            let args = ["test", "--package", "satstile-tests", "--test", "lnurl", "--", "--ignored"];
+            let args =
+                ["test", "--package", "satstile-tests", "--test", "lnurl", "--test", "payouts", "--", "--ignored"];
             repo::run(repo::cargo(args).env("SATSTILE_INTEROP", built()))
         })?;
+    }
+    if ["curl", "jq"].iter().all(|tool| Command::new(tool).arg("--version").output().is_ok()) {
+        steps.run("curl: a balance is filled, spent and filled again", || {
+            let args = ["test", "--package", "satstile-tests", "--test", "prepaid", "--", "--ignored"];
+            repo::run(&mut repo::cargo(args))
+        })?;
+    } else {
+        println!("curl: not run, curl or jq is missing (to run it: apt-get install curl jq)");
     }
     if !failed.is_empty() {
         bail!("could not be set up: {}", failed.join(", "));

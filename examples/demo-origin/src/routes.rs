@@ -39,7 +39,7 @@ impl Site {
         if let Some(fault) = path.strip_prefix("/api/fault/") {
             return faults::answer(fault, request);
         }
-        if ["/api/echo", "/dear/echo", "/free/echo"].iter().any(|echo| is_at_or_below(path, echo)) {
+        if ["/api/echo", "/api/v1/openai", "/dear/echo", "/free/echo"].iter().any(|echo| is_at_or_below(path, echo)) {
             return Answer::Reply(Reply::new(200, "application/json", seen::tell(request).to_string()));
         }
         if path.starts_with("/stream/") {

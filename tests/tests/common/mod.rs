@@ -334,3 +334,15 @@ fn random() -> [u8; 16] {
     getrandom::fill(&mut bytes).expect("the system gives no randomness");
     bytes
 }
+
+/// What the wallet prints.
+pub fn lnurl_wallet(lnurl: &str, bolt11: &str) -> Value {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Where `cargo xtask interop` set it up; it says so itself when that is elsewhere.
+    let built = std::env::var_os("SATSTILE_INTEROP").map_or_else(|| root.join("../target/interop"), Into::into);
+    let python = built.join("python/lnurl/bin/python");
+    let mut command = std::process::Command::new(python);
+    command.arg(root.join("interop/python/lnurl_withdraw.py")).args([lnurl, bolt11]).env("NO_PROXY", "127.0.0.1");
+    let output = command.output().expect("cargo xtask interop sets it up");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
