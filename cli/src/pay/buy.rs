@@ -10,6 +10,7 @@ use satstile_lightning::wallet::{self, Payment};
 use serde_json::{Value, json};
 
 use super::Shop;
+use super::output::Paid;
 use crate::cache::{Kept, Redacted, Sent};
 use crate::clock::now;
 use crate::fault::{Exit, Fault};
@@ -65,17 +66,41 @@ impl Shop<'_> {
         self.client.send(&request).await
     }
 
-    /// An answer that is about no payment.
+    /// An answer that is about no payment of this call.
     async fn used(&self, request: &Request, token: Option<&Kept>, reply: Reply) -> Result<Exit, Fault> {
-        if let (Some(kept), Some(cache)) = (token, &self.cache) {
-            if reply.status < 500 {
-                cache.change(|book| book.opened(&kept.origin, &kept.service, &request.url.path))?;
-            }
-            if !self.say.json {
-                self.say.aside(&self.say.paint_err(Tone::Aside, "a token that was bought before; nothing paid"));
-            }
+        if let Some(kept) = token {
+            self.note_use(kept, request, &reply)?;
+            let at = l402::UnixTime(kept.bought_at);
+            self.remark(&format!(
+                "bought before, on {at} ({}); nothing paid now (--no-cache pays again)",
+                distance(now(), at)
+            ));
         }
-        self.deliver(reply).await
+        self.deliver(reply, Paid::Nothing).await
+    }
+
+    /// An answer to a token whose payment was sent by an earlier call, and is found to have arrived.
+    async fn arrived(&self, request: &Request, token: Option<&Kept>, reply: Reply) -> Result<Exit, Fault> {
+        if let Some(kept) = token {
+            self.note_use(kept, request, &reply)?;
+        }
+        self.remark("the payment of an earlier call has arrived; nothing more is paid now");
+        self.deliver(reply, Paid::Price { kept: token.is_some() }).await
+    }
+
+    fn note_use(&self, kept: &Kept, request: &Request, reply: &Reply) -> Result<(), Fault> {
+        match &self.cache {
+            Some(cache) if reply.status < 500 => {
+                cache.change(|book| book.opened(&kept.origin, &kept.service, &request.url.path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn remark(&self, words: &str) {
+        if !self.say.json {
+            self.say.aside(&self.say.paint_err(Tone::Aside, words));
+        }
     }
 
     /// A token that is refused is dropped, unless it never opened anything: then buying another is no remedy.
@@ -191,7 +216,7 @@ impl Shop<'_> {
                 if let Some(cache) = self.cache.as_ref().filter(|_| kept) {
                     cache.change(|book| book.opened(&request.url.origin, scope, &request.url.path))?;
                 }
-                self.deliver(reply).await
+                self.deliver(reply, Paid::Price { kept }).await
             }
             Collected::Later(status) => Err(self.not_delivered(
                 format!("paid, but the server cannot deliver now ({status})"),
@@ -253,7 +278,7 @@ impl Shop<'_> {
                 let reply = self.send(request, token.as_ref()).await?;
                 match (reply.status, token) {
                     (401 | 402, Some(token)) => self.refused(&token).map(|()| None),
-                    (_, token) => self.used(request, token.as_ref(), reply).await.map(Some),
+                    (_, token) => self.arrived(request, token.as_ref(), reply).await.map(Some),
                 }
             }
         }
