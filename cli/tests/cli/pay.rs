@@ -1,6 +1,6 @@
 //! Paying: once, the right thing, and never on a guess.
 
-use crate::http::Server;
+use crate::http::{Answer, Server};
 use crate::world::{Ending, Habit, Program, Purse, Seller, wallet};
 
 struct Cast {
@@ -163,7 +163,7 @@ fn an_error_that_was_paid_for_ends_otherwise_than_one_that_was_not() {
     let again = cast.pay(&[]);
     assert_eq!((again.code, cast.payments()), (1, 1), "nothing is paid by this call: {again:?}");
     assert!(!again.err.contains("it is paid"), "{again:?}");
-    let free = crate::http::Server::start(|_| crate::http::Answer::new(503, "away"));
+    let free = Server::start(|_| Answer::new(503, "away"));
     let unpaid = cast.program.pay(&free.url, &cast.wallet, &[]);
     assert_eq!((unpaid.code, cast.payments()), (1, 1), "{unpaid:?}");
     assert!(!unpaid.err.contains("it is paid"), "{unpaid:?}");
