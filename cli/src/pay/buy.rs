@@ -216,7 +216,12 @@ impl Shop<'_> {
                 if let Some(cache) = self.cache.as_ref().filter(|_| kept) {
                     cache.change(|book| book.opened(&request.url.origin, scope, &request.url.path))?;
                 }
-                self.deliver(reply, Paid::Price { kept }).await
+                let opened_nothing = !(200..400).contains(&reply.status);
+                let outcome = self.deliver(reply, Paid::Price { kept }).await;
+                if opened_nothing && !kept {
+                    self.say.aside(&lost(&authorization));
+                }
+                outcome
             }
             Collected::Later(status) => Err(self.not_delivered(
                 format!("paid, but the server cannot deliver now ({status})"),
@@ -333,8 +338,7 @@ impl Shop<'_> {
 
     /// Paid and not delivered. Where the token is not kept, it is printed: it is all that is left of the money.
     fn not_delivered(&self, what: String, kept: Option<&str>, authorization: &str) -> Fault {
-        let next =
-            kept.map_or_else(|| format!("Keep this, it was paid for:\nAuthorization: {authorization}"), str::to_owned);
+        let next = kept.map_or_else(|| lost(authorization), str::to_owned);
         Fault::new(Exit::Refused, what).next(next)
     }
 
@@ -367,6 +371,11 @@ enum Collected {
     Later(u16),
     /// Not at all; the status.
     Rejected(u16),
+}
+
+/// A credential that is kept nowhere and has opened nothing, for its owner alone.
+fn lost(authorization: &str) -> String {
+    format!("Keep this, it was paid for:\nAuthorization: {authorization}")
 }
 
 fn credential(sent: &Sent, preimage: &Preimage) -> String {

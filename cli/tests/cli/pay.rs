@@ -202,8 +202,10 @@ fn what_this_machine_sells_is_paid_on_regtest_without_a_word_and_never_on_mainne
 
 #[test]
 fn without_a_cache_a_token_that_opened_nothing_is_printed_and_otherwise_never() {
-    let lost = cast(Habit::Busy, Purse::Pays).pay(&["--no-cache"]);
-    assert!(lost.err.contains("Authorization: L402 "), "{lost:?}");
+    for habit in [Habit::Busy, Habit::Empty] {
+        let lost = cast(habit, Purse::Pays).pay(&["--no-cache"]);
+        assert!(lost.code == 5 && lost.err.contains("Authorization: L402 "), "{lost:?}");
+    }
     for ending in [cast(Habit::Busy, Purse::Pays).pay(&[]), cast(Habit::Good, Purse::Pays).pay(&["--no-cache"])] {
         assert!(!ending.err.contains("L402 AgE"), "{ending:?}");
     }
