@@ -17,7 +17,7 @@ pub enum Exit {
     Budget = 3,
     /// The payment failed, or nobody knows.
     Payment = 4,
-    /// Paid, and the server refused or could not deliver.
+    /// Paid, and the server refused, could not deliver, or answered with an error.
     Refused = 5,
     /// Nobody answered.
     Network = 6,
@@ -31,7 +31,7 @@ Exit codes:
   2  the command line makes no sense
   3  nothing was paid: over the limit, or an invoice that must not be paid
   4  the payment failed, or it is not known what became of it
-  5  paid, and the server refused or could not deliver
+  5  paid, and the server refused, could not deliver, or answered with an error
   6  the network: nobody answered";
 
 impl From<Exit> for ExitCode {

@@ -13,6 +13,7 @@ use satstile_lightning::wallet::{Outcome, PAYMENT_S, Payment, WalletConnection};
 use satstile_lightning::{BackendFault, HttpRequest, Step};
 
 use crate::fault::{Exit, Fault};
+use crate::http::Url;
 
 /// For a payment: a little longer than the wallet may look for a way.
 const PAYMENT_DEADLINE: Duration = Duration::from_secs(PAYMENT_S + 15);
@@ -22,7 +23,7 @@ const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
 /// Something that pays.
 #[derive(Debug)]
 pub enum Purse {
-    /// LND, phoenixd, LNbits.
+    /// LND, Core Lightning, phoenixd, LNbits.
     Http {
         /// What to ask, and where.
         connection: WalletConnection,
@@ -142,9 +143,10 @@ impl Purse {
     }
 }
 
-/// On which network a wallet pays, when nobody says it: the dev wallet knows regtest alone.
-pub fn usual_network(wallet: Option<&str>) -> Network {
-    if wallet == Some("dev") { Network::Regtest } else { Network::Mainnet }
+/// On which network is paid, when nobody says it. The dev wallet knows regtest alone, and a mainnet deployment refuses
+/// to start on a loopback host (C15); so what asks for real money from this machine has to be meant: `--network mainnet`.
+pub fn usual_network(wallet: Option<&str>, url: &Url) -> Network {
+    if wallet == Some("dev") || url.is_loopback() { Network::Regtest } else { Network::Mainnet }
 }
 
 /// The wallet of `cargo xtask dev`, with the password that it left in the state folder.

@@ -11,6 +11,8 @@
 #   devnet.sh pay BOLT11    pay it from bob: "<preimage hex>"
 #   devnet.sh connect       bake a macaroon for invoices only and write alice's connection string for satstile-node
 #                           to the file "connection" in the data directory; print the file's name
+#   devnet.sh wallet        the same for bob, who pays: a macaroon that sends payments and asks about them, in the file
+#                           "wallet", for `satstile pay`
 #
 # Environment (all optional):
 #   SATSTILE_CACHE    what outlives a checkout  (default ~/.cache/satstile)
@@ -232,15 +234,22 @@ pay_invoice() { # bolt11 -> preimage hex
       if .status=="SUCCEEDED" then .payment_preimage else error(.status + " " + .failure_reason) end'
 }
 thumbprint() { sed '/-----/d' "$D/$1/tls.cert" | base64 -d | sha256sum | cut -d' ' -f1; }
-connect() { # nothing that could spend is in this macaroon
-  local m
-  m=$(rest alice /v1/macaroon "$(jq -cn '{permissions: [("AddInvoice", "LookupInvoice", "SubscribeInvoices") |
-    {entity: "uri", action: ("/lnrpc.Lightning/" + .)}]}')" | jq -er .macaroon) || die "alice bakes no macaroon"
+write_connection() { # node file uri...   (a macaroon for these calls alone)
+  local n=$1 f=$2 m; shift 2
+  m=$(rest "$n" /v1/macaroon "$(jq -cn '{permissions: [$ARGS.positional[] | {entity: "uri", action: .}]}' --args "$@")" |
+    jq -er .macaroon) || die "$n bakes no macaroon"
   umask 077
   printf 'type=lnd-rest;server=https://127.0.0.1:%s;macaroon=%s;certthumbprint=%s\n' \
-    "${REST[alice]}" "$m" "$(thumbprint alice)" >"$D/connection.new"
-  mv "$D/connection.new" "$D/connection"
-  echo "$D/connection"
+    "${REST[$n]}" "$m" "$(thumbprint "$n")" >"$D/$f.new"
+  mv "$D/$f.new" "$D/$f"
+  echo "$D/$f"
+}
+connect() { # nothing that could spend is in this macaroon
+  write_connection alice connection /lnrpc.Lightning/AddInvoice /lnrpc.Lightning/LookupInvoice \
+    /lnrpc.Lightning/SubscribeInvoices
+}
+wallet() { # and nothing but spending in this one
+  write_connection bob wallet /routerrpc.Router/SendPaymentV2 /routerrpc.Router/TrackPaymentV2
 }
 elapsed() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN{printf "%.1f", b-a}'; }
 
@@ -276,5 +285,6 @@ case ${1:-} in
   invoice) new_invoice "${2:?sats}" "${3:-}" ;;
   pay) pay_invoice "${2:?bolt11}" ;;
   connect) connect ;;
-  *) sed -n '2,25p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
+  wallet) wallet ;;
+  *) sed -n '2,26p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
 esac

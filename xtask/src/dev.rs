@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::children::{Children, Woken};
 use crate::dev_vars;
+use crate::devnet;
 use crate::npm::{self, Tools};
 use crate::repo;
 use crate::steps::Steps;
@@ -153,6 +154,14 @@ fn on_own_node() -> bool {
 }
 
 fn welcome_on_own_node() -> String {
+    let backends = std::env::var("BACKENDS").unwrap_or_default();
+    let pay = match devnet::wallet_beside(&backends) {
+        Some(bob) => devnet::pay_command(&bob.display().to_string()),
+        None => format!(
+            "cargo run -qp satstile-cli -- pay http://localhost:{WORKER}/articles/1 \\\n    \
+             --wallet 'type=lnd-rest;server=https://…;macaroonfilepath=…;certfilepath=tls.cert'"
+        ),
+    };
     format!(
         "
 Satstile is up, on your own node. Ctrl-C stops it.
@@ -161,7 +170,11 @@ Satstile is up, on your own node. Ctrl-C stops it.
   demo origin  http://localhost:{ORIGIN}    the same content without the paywall
   node webhook http://localhost:{NODE}    invoices of the back ends in BACKENDS
 
-  satstile pay http://localhost:{WORKER}/articles/1 --network NETWORK --wallet 'type=lnd-rest;server=…;macaroon=…'
+Pay from a wallet that is not that node:
+
+  {pay}
+
+Beyond regtest add --network, with the one of wrangler.toml. `satstile pay --help` lists the wallets.
 "
     )
 }

@@ -17,7 +17,8 @@ usage: cargo xtask devnet COMMAND
   status            what runs, and what is in the channel
   pay BOLT11        pay from bob, and print the preimage
 
-It lives in `devnet` in SATSTILE_CACHE, or in ~/.cache/satstile; DEVNET_DIR and DEVNET_PORT_BASE say otherwise.";
+It lives in `devnet` in SATSTILE_CACHE, or in `satstile` in XDG_CACHE_HOME, or in ~/.cache/satstile; DEVNET_DIR and
+DEVNET_PORT_BASE say otherwise.";
 
 /// What the script cannot do without, and who brings it.
 const TOOLS: [&str; 3] = ["bash", "curl", "jq"];
@@ -57,6 +58,7 @@ fn up(fresh: bool) -> Result<()> {
     // What it prints on stdout holds keys that may spend.
     repo::run(script(&["up"]).stdout(std::process::Stdio::null()))?;
     let file = repo::output(&mut script(&["connect"])).context("alice gave no connection string")?;
+    let wallet = repo::output(&mut script(&["wallet"])).context("bob gave no connection string")?;
     let base = base()?;
     println!(
         "\
@@ -68,15 +70,46 @@ A Lightning network is up in {folder}
 
   {file}
           alice's connection string for satstile-node: may make and look up invoices, and nothing else
+  {wallet}
+          bob's for `satstile pay`: may pay and look up payments, and nothing else
+
+Run the demo on alice, and pay from bob in another terminal:
+
+  BACKENDS=\"$(cat {file})\" cargo xtask dev
+  {pay}
 
   cargo xtask devnet pay lnbcrt…      pay an invoice, and print its preimage
   cargo xtask devnet down             stop it",
         folder = directory().display(),
+        file = quoted(&file),
+        wallet = quoted(&wallet),
+        pay = pay_command(&wallet),
         btcd = base,
         alice = base + 12,
         bob = base + 22,
     );
     Ok(())
+}
+
+/// The command that buys an article of the demo from a wallet in a file. The demo is on this machine, so `pay` takes
+/// regtest for granted.
+pub fn pay_command(wallet: &str) -> String {
+    let wallet = quoted(wallet);
+    format!("cargo run -qp satstile-cli -- pay http://localhost:8787/articles/1 --wallet \"$(cat {wallet})\"")
+}
+
+/// Where bob's connection string is, if the network was started with a version that writes it, and alice's is `backends`.
+pub fn wallet_beside(backends: &str) -> Option<PathBuf> {
+    let folder = directory();
+    let ours = std::fs::read_to_string(folder.join("connection")).ok()?;
+    let wallet = folder.join("wallet");
+    (ours.trim() == backends.trim() && wallet.is_file()).then_some(wallet)
+}
+
+/// As one word of a shell.
+fn quoted(path: &str) -> String {
+    let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+    if is_plain { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 fn directory() -> PathBuf {

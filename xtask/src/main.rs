@@ -8,6 +8,7 @@ mod dev;
 mod dev_vars;
 mod devnet;
 mod dist;
+mod help;
 mod interop;
 mod npm;
 mod peers;
@@ -30,7 +31,7 @@ usage: cargo xtask COMMAND
 
   dev                 set up what is missing, then run worker, node, demo origin and wallet on loopback
   devnet up|down|…    a Lightning network on loopback, of btcd and two lnd; `cargo xtask devnet` says more
-  test [LANE…]        set up, then every check and test (or only the lanes named), with a summary;
+  test [LANE…]        set up, then checks and tests (or only the lanes named), with a summary;
                       --lightning: the lane that pays on such a network
   interop [NAME…]     clients that others wrote pay at the worker (or only those named)
   ci                  the lanes a merge waits for, within one time budget
@@ -40,7 +41,9 @@ usage: cargo xtask COMMAND
   size                gzip sizes of worker, widget and packages against their budgets
   bench [--no-peers]  build for release and measure, beside aperture where Go is installed
 
-  --install           with test and ci: also install what a lane lacks (apt as root, cargo install)";
+  --install           with test and ci: also install what a lane lacks (apt as root, cargo install)
+
+`cargo xtask COMMAND --help` says more of each.";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -62,6 +65,10 @@ fn run(args: &[String]) -> Result<()> {
         Some(odd) => bail!("{command} does not know {odd}\n\n{USAGE}"),
         None => Ok(()),
     };
+    if let Some(page) = help::of(command).filter(|_| help::is_asked(rest)) {
+        println!("{page}");
+        return Ok(());
+    }
     let has = |flag: &str| rest.iter().any(|a| a == flag);
     match command {
         "dev" => known(&[]).and_then(|()| dev::run()),

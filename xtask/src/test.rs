@@ -68,6 +68,15 @@ pub fn lanes() -> String {
     LANES.map(|lane| lane.name).join(", ")
 }
 
+/// A line for each lane, with what it is, and whether it waits to be named.
+pub fn table() -> String {
+    let line = |lane: Lane| {
+        let wait = if ON_REQUEST.contains(&lane.name) { " (on request)" } else { "" };
+        format!("  {:<12} {}{wait}\n", lane.name, lane.what)
+    };
+    LANES.map(line).concat()
+}
+
 /// `args` are lanes; none means all but those on request. Gives the names of those that were skipped.
 pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     let install = args.iter().any(|a| a == "--install");

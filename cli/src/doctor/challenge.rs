@@ -6,7 +6,6 @@ use l402::payer::{Offer, PayerFault};
 use super::clients::Form;
 use super::probe::Answers;
 use super::report::Report;
-use crate::say::printable;
 
 /// Grades it. `None` when there is nothing to pay, so that nothing more can be said.
 pub fn grade(report: &mut Report, answers: &Answers) -> Option<Offer> {
@@ -19,29 +18,8 @@ pub fn grade(report: &mut Report, answers: &Answers) -> Option<Offer> {
             "the challenge comes with 401",
             "Answer 402: clients drop a dead token and pay anew on 402 only.",
         ),
-        301..=399 => {
-            let to = printable(&seen.header("location").unwrap_or_default());
-            report.fail(
-                "challenge.status",
-                format!("the answer is {}, a redirect to {to}", seen.status),
-                "Ask doctor about the final URL; payers do not follow redirects with money in hand.",
-            );
-            return None;
-        }
-        429 | 503 => {
-            report.fail(
-                "challenge.status",
-                format!("the answer is {}: no invoice to be had now", seen.status),
-                "Try again later; if it stays so, look at the node behind it.",
-            );
-            return None;
-        }
-        status => {
-            report.fail(
-                "challenge.status",
-                format!("the answer is {status}, not 402"),
-                "Give doctor a URL that is sold. If this one should be, it is free or unguarded.",
-            );
+        _ => {
+            super::status::explain(report, seen);
             return None;
         }
     }

@@ -9,6 +9,7 @@ mod node;
 mod probe;
 mod relay;
 mod report;
+mod status;
 mod transport;
 
 use crate::fault::{Exit, Fault};
@@ -21,8 +22,10 @@ use report::Report;
 /// With a URL, any L402 endpoint, whoever made it: challenge, invoice, token, what it does with junk, caching, browsers,
 /// TLS, clock. Pays nothing; leaves about half a dozen unpaid invoices behind at the seller's node.
 ///
-/// With --node, your own node by its connection string: is it there, is its credential no more powerful than it must
-/// be, can it receive. Makes one invoice of 1 sat that nobody pays.
+/// With --node, your own node by its connection string: is it there, does it make invoices that the edge would take, is
+/// its credential no more powerful than it must be. Makes one invoice of 1 sat that nobody pays. Give it the connection
+/// string of the node webhook. Whether the channels can take anything in is looked up on LND alone, and only with a
+/// macaroon that may list them (below); the one for invoices may not, and then this is left out.
 ///
 /// With --relay, your node webhook: do the RELAY_SECRETS of the environment agree with its own, and do the clocks.
 ///
@@ -31,9 +34,14 @@ use report::Report;
 #[command(after_help = "\
 Examples:
   satstile doctor https://example.com/articles/1
-  satstile doctor --node 'type=lnd-rest;server=https://127.0.0.1:8080;macaroonfilepath=invoice.macaroon;certfilepath=tls.cert'
+  satstile doctor --node 'type=lnd-rest;server=https://127.0.0.1:8080;macaroonfilepath=invoices.macaroon;certfilepath=tls.cert'
+  satstile doctor --node - < backends                  # that of the node webhook, if it is one line
   RELAY_SECRETS=whsec_… satstile doctor --relay http://127.0.0.1:8788
-  satstile --json doctor https://example.com/articles/1 | jq '.lines[] | select(.level == \"fail\")'")]
+  satstile --json doctor https://example.com/articles/1 | jq '.lines[] | select(.level == \"fail\")'
+
+For LND, a macaroon that may list the channels as well, so that --node tells what they can take in:
+  lncli bakemacaroon --save_to doctor.macaroon uri:/lnrpc.Lightning/AddInvoice \\
+      uri:/lnrpc.Lightning/LookupInvoice uri:/lnrpc.Lightning/ListChannels")]
 #[command(group(clap::ArgGroup::new("patient").required(true).args(["url", "node", "relay"])))]
 pub struct Args {
     /// Something that is sold: a URL that answers 402
@@ -72,6 +80,9 @@ async fn endpoint(url: &Url) -> Result<Report, Fault> {
         invoice::grade(&mut report, url, &seen, &offer);
         access::grade(&mut report, &seen);
     }
-    browser::grade(&mut report, &seen);
+    // Of what is not sold nothing can be said to browsers either.
+    if seen.first.is_challenge() {
+        browser::grade(&mut report, &seen);
+    }
     Ok(report)
 }

@@ -170,7 +170,7 @@ impl Rights<'_> {
                 power(
                     report,
                     allowed,
-                    "Make one with createrune restrictions='[[\"method=invoice\",\"method=listinvoices\",\"method=waitinvoice\"]]'",
+                    "Make one with createrune restrictions='[[\"method=invoice\",\"method=listinvoices\",\"method=waitanyinvoice\"]]'",
                 );
             }
             "phoenixd" => {
@@ -200,6 +200,9 @@ impl Rights<'_> {
                 report.info("node.power", format!("what a credential of {other} may do cannot be told from outside"))
             }
         }
+        if kind != "lnd-rest" {
+            report.info("node.inbound", "whether it can receive is left out; its own tools tell the inbound capacity");
+        }
     }
 }
 
@@ -216,7 +219,8 @@ fn inbound(report: &mut Report, reply: Option<HttpReply>) {
     let Some(reply) = reply else {
         return report.info(
             "node.inbound",
-            "it may not see the channels, which is right; look at the inbound capacity yourself",
+            "whether it can receive is left out: its macaroon may not list the channels, which is right for the node webhook \
+             (`satstile doctor --help` has one that may)",
         );
     };
     let body = json::parse(&reply.unverified_body).unwrap_or_default();

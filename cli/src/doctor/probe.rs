@@ -34,6 +34,11 @@ impl Seen {
         (!lines.is_empty()).then(|| lines.join(", "))
     }
 
+    /// Whether it asks for a payment: a 402, or an offer that came with another status.
+    pub fn is_challenge(&self) -> bool {
+        self.status == 402 || self.offer().is_some()
+    }
+
     /// What could be paid here.
     pub fn offer(&self) -> Option<Offer> {
         let lines: Vec<&str> = self.challenges.iter().map(String::as_str).collect();
@@ -82,6 +87,9 @@ pub async fn ask(url: &Url) -> Result<Answers, Fault> {
         Ok(reply) => Some(see(reply).await),
         Err(_) => None,
     };
+    if !answers.first.is_challenge() {
+        return Ok(answers);
+    }
     let preflight = get()
         .by(Method::OPTIONS)
         .with("origin", ORIGIN)

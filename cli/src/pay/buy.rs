@@ -10,6 +10,7 @@ use satstile_lightning::wallet::{self, Payment};
 use serde_json::{Value, json};
 
 use super::Shop;
+use super::output::Paid;
 use crate::cache::{Kept, Redacted, Sent};
 use crate::clock::now;
 use crate::fault::{Exit, Fault};
@@ -65,17 +66,41 @@ impl Shop<'_> {
         self.client.send(&request).await
     }
 
-    /// An answer that is about no payment.
+    /// An answer that is about no payment of this call.
     async fn used(&self, request: &Request, token: Option<&Kept>, reply: Reply) -> Result<Exit, Fault> {
-        if let (Some(kept), Some(cache)) = (token, &self.cache) {
-            if reply.status < 500 {
-                cache.change(|book| book.opened(&kept.origin, &kept.service, &request.url.path))?;
-            }
-            if !self.say.json {
-                self.say.aside(&self.say.paint_err(Tone::Aside, "a token that was bought before; nothing paid"));
-            }
+        if let Some(kept) = token {
+            self.note_use(kept, request, &reply)?;
+            let at = l402::UnixTime(kept.bought_at);
+            self.remark(&format!(
+                "bought before, on {at} ({}); nothing paid now (--no-cache pays again)",
+                distance(now(), at)
+            ));
         }
-        self.deliver(reply).await
+        self.deliver(reply, Paid::Nothing).await
+    }
+
+    /// An answer to a token whose payment was sent by an earlier call, and is found to have arrived.
+    async fn arrived(&self, request: &Request, token: Option<&Kept>, reply: Reply) -> Result<Exit, Fault> {
+        if let Some(kept) = token {
+            self.note_use(kept, request, &reply)?;
+        }
+        self.remark("the payment of an earlier call has arrived; nothing more is paid now");
+        self.deliver(reply, Paid::Price { kept: token.is_some() }).await
+    }
+
+    fn note_use(&self, kept: &Kept, request: &Request, reply: &Reply) -> Result<(), Fault> {
+        match &self.cache {
+            Some(cache) if reply.status < 500 => {
+                cache.change(|book| book.opened(&kept.origin, &kept.service, &request.url.path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn remark(&self, words: &str) {
+        if !self.say.json {
+            self.say.aside(&self.say.paint_err(Tone::Aside, words));
+        }
     }
 
     /// A token that is refused is dropped, unless it never opened anything: then buying another is no remedy.
@@ -191,7 +216,12 @@ impl Shop<'_> {
                 if let Some(cache) = self.cache.as_ref().filter(|_| kept) {
                     cache.change(|book| book.opened(&request.url.origin, scope, &request.url.path))?;
                 }
-                self.deliver(reply).await
+                let opened_nothing = !(200..400).contains(&reply.status);
+                let outcome = self.deliver(reply, Paid::Price { kept }).await;
+                if opened_nothing && !kept {
+                    self.say.aside(&lost(&authorization));
+                }
+                outcome
             }
             Collected::Later(status) => Err(self.not_delivered(
                 format!("paid, but the server cannot deliver now ({status})"),
@@ -253,7 +283,7 @@ impl Shop<'_> {
                 let reply = self.send(request, token.as_ref()).await?;
                 match (reply.status, token) {
                     (401 | 402, Some(token)) => self.refused(&token).map(|()| None),
-                    (_, token) => self.used(request, token.as_ref(), reply).await.map(Some),
+                    (_, token) => self.arrived(request, token.as_ref(), reply).await.map(Some),
                 }
             }
         }
@@ -308,8 +338,7 @@ impl Shop<'_> {
 
     /// Paid and not delivered. Where the token is not kept, it is printed: it is all that is left of the money.
     fn not_delivered(&self, what: String, kept: Option<&str>, authorization: &str) -> Fault {
-        let next =
-            kept.map_or_else(|| format!("Keep this, it was paid for:\nAuthorization: {authorization}"), str::to_owned);
+        let next = kept.map_or_else(|| lost(authorization), str::to_owned);
         Fault::new(Exit::Refused, what).next(next)
     }
 
@@ -342,6 +371,11 @@ enum Collected {
     Later(u16),
     /// Not at all; the status.
     Rejected(u16),
+}
+
+/// A credential that is kept nowhere and has opened nothing, for its owner alone.
+fn lost(authorization: &str) -> String {
+    format!("Keep this, it was paid for:\nAuthorization: {authorization}")
 }
 
 fn credential(sent: &Sent, preimage: &Preimage) -> String {

@@ -31,11 +31,13 @@ use crate::wallet::{Purse, usual_network};
 Examples:
   satstile pay https://example.com/articles/1 --wallet 'type=phoenixd;password=…'
   satstile pay http://localhost:8787/articles/1 --wallet dev
+  satstile pay http://localhost:8787/articles/1 --wallet \"$(cat ~/.cache/satstile/devnet/wallet)\"
   satstile pay https://example.com/api/ask --data '{\"q\":1}' --header 'Content-Type: application/json' --max-sats 50
   satstile pay https://example.com/big.iso --output big.iso --dry-run
 
 Wallets:
   type=lnd-rest;server=https://127.0.0.1:8080;macaroonfilepath=pay.macaroon;certfilepath=tls.cert
+  type=clnrest;server=https://127.0.0.1:3010;runefilepath=pay.rune;certfilepath=server.pem
   type=phoenixd;server=http://127.0.0.1:9740;password=…       (http-password, not the limited one)
   type=lnbits;server=https://lnbits.example;api-key=…         (the admin key)
   nostr+walletconnect://…                                     (from the wallet, with a small budget; or type=nwc;uri=…)
@@ -64,10 +66,10 @@ pub struct Args {
     /// Who pays: a connection string, or `dev`
     #[arg(short, long, env = "SATSTILE_WALLET", hide_env_values = true)]
     pub wallet: Option<String>,
-    /// The only network that is paid on [default: mainnet, with the dev wallet regtest]
+    /// The only network that is paid on [default: mainnet; regtest with the dev wallet, and for a URL on this machine]
     #[arg(long, env = "SATSTILE_NETWORK", value_parser = ["mainnet", "testnet", "signet", "regtest"])]
     pub network: Option<String>,
-    /// Uses no token that was kept, and keeps none
+    /// Uses no token that was kept, and keeps none: pays again
     #[arg(long)]
     pub no_cache: bool,
     /// Says what would be paid, and pays nothing
@@ -106,7 +108,7 @@ pub async fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
         purse: args.wallet.as_deref().filter(|_| !args.dry_run).map(Purse::open).transpose()?,
         limits: Limits {
             amount_max: sats(args.max_sats)?,
-            network: network.unwrap_or(usual_network(args.wallet.as_deref())),
+            network: network.unwrap_or(usual_network(args.wallet.as_deref(), &request.url)),
         },
         max_fee: args.max_fee_sats.map(sats).transpose()?,
         args,

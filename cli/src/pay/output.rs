@@ -12,15 +12,51 @@ use crate::http::Reply;
 use crate::say::{Tone, distance, printable};
 use crate::token::view::View;
 
+/// The advice to a buyer whose token was taken for an answer that is an error.
+const KEPT: &str = "The token is kept, and opens what else it is good for; the payment hash is your proof.";
+
+/// What an answer was paid with, by this call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paid {
+    /// Nothing: it is free, or was bought before.
+    Nothing,
+    /// Its price.
+    Price {
+        /// Whether the token is kept for another call.
+        kept: bool,
+    },
+}
+
+impl Paid {
+    /// How a call ends that got another answer than it asked for.
+    const fn exit(self) -> Exit {
+        match self {
+            Self::Nothing => Exit::NotGood,
+            Self::Price { .. } => Exit::Refused,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Price { .. } => "it is paid, and ",
+        }
+    }
+}
+
 impl Shop<'_> {
-    /// Hands the body on, whatever its status; one that is an error ends with 1.
-    pub(super) async fn deliver(&self, reply: Reply) -> Result<Exit, Fault> {
+    /// Hands the body on, whatever its status; one that is an error ends with 1, and with 5 once it was paid for.
+    pub(super) async fn deliver(&self, reply: Reply, paid: Paid) -> Result<Exit, Fault> {
         let status = reply.status;
         if self.args.output.is_some() && !(200..300).contains(&status) {
             // A file keeps what it held: an error page is not what was asked for.
             let body = reply.read().await.unwrap_or_default();
             let text = printable(&String::from_utf8_lossy(&body));
-            return Err(Fault::not_good(format!("the server answered {status}: {text}")));
+            let fault = Fault::new(paid.exit(), format!("{}the server answered {status}: {text}", paid.words()));
+            return Err(match paid {
+                Paid::Price { kept: true } => fault.next(KEPT),
+                _ => fault,
+            });
         }
         let idle = Duration::from_secs(self.args.timeout.max(1));
         match &self.args.output {
@@ -36,8 +72,12 @@ impl Shop<'_> {
         if (200..400).contains(&status) {
             return Ok(Exit::Ok);
         }
-        self.say.aside(&self.say.paint_err(Tone::Odd, &format!("the server answered {status}")));
-        Ok(Exit::NotGood)
+        let words = format!("{}the server answered {status}", paid.words());
+        self.say.aside(&self.say.paint_err(Tone::Odd, &words));
+        if paid == (Paid::Price { kept: true }) {
+            self.say.aside(&format!("  {KEPT}"));
+        }
+        Ok(paid.exit())
     }
 
     /// One line on stderr, after a payment.

@@ -18,7 +18,8 @@ const SECRETS: [&str; 7] =
 /// Checks a policy as the edge will, and shows what it sells
 ///
 /// Reads [vars.POLICY] of a wrangler.toml, and those of its environments; or a policy.toml, or the same as JSON. What
-/// stands here stands at the edge: both use the same code. Ends with 1 when the edge would shut.
+/// stands here stands at the edge: both use the same code. Names all faults that can be told from each other. Ends with 1
+/// when the edge would shut.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -68,10 +69,14 @@ pub fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
         match (&policy, say.json) {
             (Ok(policy), true) => documents.push(document(place, policy)),
             (Err(fault), true) => {
-                documents.push(json!({"place": place, "ok": false, "key": fault.key, "reason": fault.reason}));
+                let all = super::faults::all(value);
+                let all: Vec<Value> = all.iter().map(|f| json!({"key": f.key, "reason": f.reason})).collect();
+                documents.push(
+                    json!({"place": place, "ok": false, "key": fault.key, "reason": fault.reason, "faults": all}),
+                );
             }
             (Ok(policy), false) => show(place, policy, say),
-            (Err(fault), false) => complain(place, fault, say),
+            (Err(_), false) => complain(place, &super::faults::all(value), say),
         }
         remarks.extend(policy.iter().flat_map(|policy| advice(place, policy)));
     }
@@ -165,10 +170,12 @@ fn advice(place: &str, policy: &Policy) -> Vec<(bool, String)> {
     said
 }
 
-fn complain(place: &str, fault: &PolicyFault, say: &Say) {
-    let key =
-        if place.is_empty() || place == "policy.toml" { fault.key.clone() } else { format!("{place}.{}", fault.key) };
-    say.out(&format!("{}  {}: {}", say.paint(Tone::Bad, "FAIL"), say.paint(Tone::Head, &key), fault.reason));
+fn complain(place: &str, faults: &[PolicyFault], say: &Say) {
+    let place = if place.is_empty() || place == "policy.toml" { String::new() } else { format!("{place}.") };
+    for fault in faults {
+        let key = format!("{place}{}", fault.key);
+        say.out(&format!("{}  {}: {}", say.paint(Tone::Bad, "FAIL"), say.paint(Tone::Head, &key), fault.reason));
+    }
     say.out("      every paid route answers 503 until it is right; docs/policy.md lists the keys");
 }
 

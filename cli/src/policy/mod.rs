@@ -2,6 +2,7 @@
 
 mod aperture;
 mod check;
+mod faults;
 mod import;
 mod pattern;
 mod toml_text;

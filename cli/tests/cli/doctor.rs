@@ -60,14 +60,43 @@ fn what_answers_with_something_else_is_graded_too() {
         (Answer::new(402, "pay up"), "challenge.present fail"),
         (Answer::new(402, "").with("www-authenticate", "Bearer realm=\"x\""), "challenge.offer fail"),
         (Answer::new(402, "").with("www-authenticate", "L402 a=\"unclosed"), "challenge.grammar fail"),
-        (Answer::new(302, "").with("location", "/elsewhere"), "challenge.status fail"),
-        (Answer::new(429, ""), "challenge.status fail"),
-        (Answer::new(500, "oops"), "challenge.status fail"),
     ] {
         let server = Server::start(move |_| answer.clone());
         let (code, lines) = complaints(&server.url);
         assert_eq!(code, 1);
         assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
+    }
+}
+
+/// One fault, which says what the status means, and nothing about browsers that would buy what is not sold.
+#[test]
+fn what_is_not_sold_is_called_what_it_is_and_no_preflight_is_asked_for() {
+    let moved = |status| Answer::new(status, "").with("location", "/elsewhere");
+    for (answer, words) in [
+        (Answer::new(200, "goods"), "handed out without a payment"),
+        (moved(302), "a redirect to /elsewhere"),
+        (moved(308), "a redirect to /elsewhere"),
+        (Answer::new(304, ""), "to a question that named no version"),
+        (Answer::new(400, ""), "the server does not take this request"),
+        (Answer::new(401, "").with("www-authenticate", "Basic realm=\"x\""), "something else than a payment opens it"),
+        (Answer::new(403, ""), "something else than a payment opens it"),
+        (Answer::new(404, "gone"), "nothing is there, neither sold nor free"),
+        (Answer::new(405, "").with("allow", "POST"), "it is there, and takes POST"),
+        (Answer::new(421, ""), "does not answer to this host"),
+        (Answer::new(429, "").with("retry-after", "7"), "no invoice to be had now (Retry-After: 7)"),
+        (Answer::new(500, "oops"), "failed before it could name a price"),
+        (Answer::new(502, ""), "failed before it could name a price"),
+        (Answer::new(503, ""), "no invoice to be had now"),
+    ] {
+        let status = answer.status;
+        let server = Server::start(move |_| answer.clone());
+        let (code, lines) = complaints(&server.url);
+        assert_eq!((code, lines), (1, vec!["challenge.status fail".to_owned()]), "{status}");
+        let ending = Program::new().run(&["doctor", &server.url]);
+        assert!(ending.out.contains(words), "{status}: {ending:?}");
+        assert_eq!(ending.out.contains("free or unguarded"), status == 200, "{status}: {ending:?}");
+        assert!(!ending.out.contains("preflight"), "{status}: {ending:?}");
+        assert_eq!(server.count("OPTIONS", "/"), 0, "{status}");
     }
 }
 

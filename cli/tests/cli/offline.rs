@@ -152,6 +152,10 @@ fn a_policy_is_checked_as_the_edge_checks_it() {
         let ending = check(&broken);
         assert!(ending.code == 1 && ending.out.contains(words), "{words}: {ending:?}");
     }
+    let two = check(&GOOD.replace("price_msat = 21000", "price_msat = 0").replace("valid_s = 3600", "valid = 1"));
+    let named = ["services.api.price_msat: ", "services.api.valid: is not known", "services.api.valid_s: is missing"];
+    assert!(two.code == 1 && named.iter().all(|words| two.out.contains(words)), "{two:?}");
+    assert_eq!(two.out.matches("every paid route answers 503").count(), 1, "{two:?}");
     assert_eq!(check("name = \"satstile\"").code, 1);
     assert_eq!(check("version = ").code, 1);
     assert_eq!(program.run(&["policy", "check", "nowhere.toml"]).code, 2);

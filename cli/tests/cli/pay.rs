@@ -1,6 +1,6 @@
 //! Paying: once, the right thing, and never on a guess.
 
-use crate::http::Server;
+use crate::http::{Answer, Server};
 use crate::world::{Ending, Habit, Program, Purse, Seller, wallet};
 
 struct Cast {
@@ -144,10 +144,68 @@ fn a_busy_seller_is_asked_again_and_what_was_paid_is_kept() {
     assert_eq!((later.code, later.out.as_str(), cast.payments()), (0, "goods for GET", 1), "{later:?}");
 }
 
+/// Exit code 5: the money went, and what came is an error. An error that cost nothing stays 1.
+#[test]
+fn an_error_that_was_paid_for_ends_otherwise_than_one_that_was_not() {
+    let cast = cast(Habit::Empty, Purse::Pays);
+    let paid = cast.pay(&[]);
+    assert_eq!((paid.code, paid.out.as_str(), cast.payments()), (5, "no such article", 1), "{paid:?}");
+    assert!(paid.err.contains("it is paid, and the server answered 404"), "{paid:?}");
+    assert!(paid.err.contains("The token is kept") && !paid.err.contains("L402 AgE"), "{paid:?}");
+    // The same with a file, which stays as it was.
+    let other = self::cast(Habit::Empty, Purse::Pays);
+    let file = other.program.write("goods", "before");
+    let ending = other.pay(&["--output", &file]);
+    assert_eq!((ending.code, other.payments()), (5, 1), "{ending:?}");
+    assert!(ending.err.contains("it is paid, and the server answered 404: no such article"), "{ending:?}");
+    assert_eq!(other.program.read("goods").as_deref(), Some("before"));
+
+    let again = cast.pay(&[]);
+    assert_eq!((again.code, cast.payments()), (1, 1), "nothing is paid by this call: {again:?}");
+    assert!(!again.err.contains("it is paid"), "{again:?}");
+    let free = Server::start(|_| Answer::new(503, "away"));
+    let unpaid = cast.program.pay(&free.url, &cast.wallet, &[]);
+    assert_eq!((unpaid.code, cast.payments()), (1, 1), "{unpaid:?}");
+    assert!(!unpaid.err.contains("it is paid"), "{unpaid:?}");
+}
+
+#[test]
+fn a_token_of_an_earlier_day_says_when_it_was_bought_and_does_not_look_like_a_payment() {
+    let cast = cast(Habit::Good, Purse::Pays);
+    cast.pay(&[]);
+    let again = cast.pay(&[]);
+    assert!(again.err.starts_with("bought before, on 20"), "{again:?}");
+    assert!(again.err.contains("; nothing paid now (--no-cache pays again)"), "{again:?}");
+    assert!(!again.err.contains("paid 10 sats"), "{again:?}");
+    let anew = cast.pay(&["--no-cache"]);
+    assert!(anew.err.starts_with("paid 10 sats") && !anew.err.contains("bought before"), "{anew:?}");
+    assert_eq!(cast.payments(), 2);
+}
+
+/// A URL on this machine is regtest's, unless somebody says otherwise; C15 has no mainnet there.
+#[test]
+fn what_this_machine_sells_is_paid_on_regtest_without_a_word_and_never_on_mainnet() {
+    let pay = |habit, more: &[&str]| {
+        let cast = cast(habit, Purse::Pays);
+        let purse = format!("type=phoenixd;server={};password=x", cast.wallet.url);
+        let ending = cast.program.run(&[&["pay", &cast.seller.url(), "--wallet", &purse], more].concat());
+        (ending.code, cast.payments(), ending.err)
+    };
+    assert_eq!(pay(Habit::Good, &[]).0, 0);
+    let (code, payments, said) = pay(Habit::Mainnet, &[]);
+    assert_eq!((code, payments), (3, 0), "{said}");
+    assert!(said.contains("--network mainnet"), "{said}");
+    assert_eq!(pay(Habit::Mainnet, &["--network", "mainnet"]).0, 0);
+    let (code, payments, said) = pay(Habit::Good, &["--network", "mainnet"]);
+    assert_eq!((code, payments), (3, 0), "{said}");
+}
+
 #[test]
 fn without_a_cache_a_token_that_opened_nothing_is_printed_and_otherwise_never() {
-    let lost = cast(Habit::Busy, Purse::Pays).pay(&["--no-cache"]);
-    assert!(lost.err.contains("Authorization: L402 "), "{lost:?}");
+    for habit in [Habit::Busy, Habit::Empty] {
+        let lost = cast(habit, Purse::Pays).pay(&["--no-cache"]);
+        assert!(lost.code == 5 && lost.err.contains("Authorization: L402 "), "{lost:?}");
+    }
     for ending in [cast(Habit::Busy, Purse::Pays).pay(&[]), cast(Habit::Good, Purse::Pays).pay(&["--no-cache"])] {
         assert!(!ending.err.contains("L402 AgE"), "{ending:?}");
     }
@@ -193,6 +251,17 @@ fn a_payment_of_unknown_end_is_asked_after_and_never_made_again_t93() {
     // The wallet turns out to have paid: the token is made of what it tells now.
     let second = cast.pay(&[]);
     assert_eq!((second.code, second.out.as_str(), cast.payments()), (0, "goods for GET", 1), "{second:?}");
+    assert!(second.err.contains("the payment of an earlier call has arrived; nothing more is paid now"), "{second:?}");
+}
+
+/// Exit code 5 here, too: this call learns that the money went, and gets an error for it.
+#[test]
+fn an_earlier_payment_that_turns_out_to_have_bought_an_error_is_said_to_be_paid_t93() {
+    let cast = cast(Habit::Good, Purse::Breaks);
+    assert_eq!(cast.pay(&[]).code, 4);
+    cast.seller.becomes(Habit::Empty);
+    let second = cast.pay(&[]);
+    assert_eq!((second.code, cast.payments()), (5, 1), "{second:?}");
 }
 
 #[test]

@@ -102,6 +102,8 @@ pub enum Habit {
     Loops,
     /// Takes the money, and is busy then.
     Busy,
+    /// Takes the money, and has nothing there.
+    Empty,
     /// Its body breaks off.
     CutsOff,
     /// The body names another price than the invoice.
@@ -129,10 +131,11 @@ pub struct Seller {
     habit: Arc<AtomicU8>,
 }
 
-const HABITS: [Habit; 14] = [
+const HABITS: [Habit; 15] = [
     Habit::Good,
     Habit::Loops,
     Habit::Busy,
+    Habit::Empty,
     Habit::CutsOff,
     Habit::OtherPrice,
     Habit::Expired,
@@ -186,6 +189,7 @@ fn sell(request: &Request, habit: Habit, network: &Network) -> Answer {
             Ok(Some(Credential::L402(l402))) if l402.clone().verify(&keys()).is_ok() => match habit {
                 Habit::Loops => {}
                 Habit::Busy => return Answer::new(503, "busy"),
+                Habit::Empty => return Answer::new(404, "no such article"),
                 Habit::CutsOff => return Answer { cut_off: true, ..goods() },
                 _ => return goods(),
             },
