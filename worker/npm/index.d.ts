@@ -12,6 +12,8 @@ export interface Env {
   CHALLENGE_SECRET: string;
   /** `whsec_<base64>[,…]`: shared with the node webhook, for both directions. */
   RELAY_SECRETS?: string;
+  /** `whsec_<base64>[,…]`: for payments out; only with `payouts` in the policy. */
+  PAYOUT_SECRETS?: string;
   /** Ed25519, PKCS#8 in base64`[,…]`: receipts. */
   RECEIPT_KEY: string;
   /** `<base64>`: opens `/.well-known/satstile/audit`. */
