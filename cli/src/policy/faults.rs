@@ -57,7 +57,7 @@ fn mend_at(at: &mut Value, key: &str, parent: &str, count: usize) -> Option<()> 
     let table = at.as_object_mut()?;
     // A name of the operator's may have dots in it: the longest that is there is meant.
     let ends = key.char_indices().filter(|(_, c)| matches!(c, '.' | '[')).map(|(end, _)| end).chain([key.len()]);
-    let name = ends.filter_map(|end| key.get(..end)).filter(|name| table.contains_key(*name)).next_back();
+    let name = ends.filter_map(|end| key.get(..end)).rfind(|name| table.contains_key(*name));
     let Some(name) = name else {
         // It is missing.
         table.insert(key.to_owned(), stand_in(key, parent, count)?);
