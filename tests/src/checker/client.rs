@@ -44,7 +44,7 @@ impl Client<'_> {
     /// So many operations, counted in `progress`.
     pub fn work(&mut self, operations: u64, progress: &AtomicU64) {
         for _ in 0..operations {
-            match self.dice.from_to(0, 99) {
+            match self.dice.between(0, 99) {
                 0..70 => self.spend(),
                 70..80 => self.fill(),
                 80..83 => self.rotate(),
@@ -59,7 +59,7 @@ impl Client<'_> {
     fn spend(&mut self) {
         let Some(account) = self.account() else { return };
         let Some(cost_msat) = account.next_cost() else { return };
-        let act = match self.dice.from_to(0, 99) {
+        let act = match self.dice.between(0, 99) {
             0..66 => Act::Serve,
             66..80 => Act::Slow,
             80..86 => Act::Chunks,
@@ -79,7 +79,7 @@ impl Client<'_> {
 
     /// Orders a top-up, for a new balance or for one that is there; pays it; and claims it, or leaves that to the push.
     fn fill(&mut self) {
-        let sats = self.dice.from_to(40, 400);
+        let sats = self.dice.between(40, 400);
         let account = self.account().filter(|_| self.log.accounts().len() >= ACCOUNTS_MAX || self.dice.percent(80));
         let token = account.as_ref().map(|account| account.token());
         let order = self.call(TOPUP, token.as_deref(), &json!({ "amount_sats": sats }));

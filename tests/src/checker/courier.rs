@@ -44,7 +44,7 @@ impl Courier {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
-                let throw = dice.lock().unwrap_or_else(PoisonError::into_inner).from_to(0, 99);
+                let throw = dice.lock().unwrap_or_else(PoisonError::into_inner).between(0, 99);
                 let throw = if is_reliable.load(Ordering::SeqCst) { 99 } else { throw };
                 let carried = Arc::clone(&carried);
                 std::thread::spawn(move || carry(stream, worker, throw, &carried));

@@ -36,7 +36,7 @@ pub struct Done {
 pub fn run(bank: &mut Bank, log: &Log, settings: &Settings, number: u64, known: &mut Vec<Vec<Line>>) -> Done {
     let (edge, mut dice) = (bank.edge(), Dice::of(settings.seed, &[number]));
     let (progress, planned) = (AtomicU64::new(0), settings.clients * settings.operations);
-    let moment = planned * dice.from_to(20, 85) / 100;
+    let moment = planned * dice.between(20, 85) / 100;
     let (mut restart, killed_node) = (Duration::ZERO, dice.percent(40));
     bank.courier.is_reliable.store(false, Ordering::SeqCst);
     let Bank { workerd, node, paying, .. } = &mut *bank;
@@ -57,13 +57,13 @@ pub fn run(bank: &mut Bank, log: &Log, settings: &Settings, number: u64, known: 
             let _nobody_pays = paying.write().unwrap_or_else(PoisonError::into_inner);
             node.kill();
         }
-        std::thread::sleep(Duration::from_micros(dice.from_to(0, 20_000)));
+        std::thread::sleep(Duration::from_micros(dice.between(0, 20_000)));
         workerd.kill();
         lock(&log.kills).push(Instant::now());
-        std::thread::sleep(Duration::from_millis(dice.from_to(0, 150)));
+        std::thread::sleep(Duration::from_millis(dice.between(0, 150)));
         restart = bank::raise(workerd);
         if killed_node {
-            std::thread::sleep(Duration::from_millis(dice.from_to(0, 300)));
+            std::thread::sleep(Duration::from_millis(dice.between(0, 300)));
             node.restart();
         }
     });
