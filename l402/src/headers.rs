@@ -115,7 +115,7 @@ pub struct ResponseRules {
 }
 
 /// Browser scripts may read these (T46).
-pub const EXPOSED: &str = "WWW-Authenticate, Payment-Receipt, Satstile-Receipt, Satstile-Free-Remaining, Retry-After, Idempotent-Replayed, Satstile-Replay";
+pub const EXPOSED: &str = "WWW-Authenticate, Payment-Receipt, Satstile-Receipt, Satstile-Free-Remaining, Satstile-Balance-Msat, Retry-After, Idempotent-Replayed, Satstile-Replay";
 
 const DROPPED_ON_RETURN: &[&str] = &[
     "connection",
@@ -135,6 +135,7 @@ const DROPPED_ON_RETURN: &[&str] = &[
     "payment-receipt",
     "satstile-receipt",
     "satstile-free-remaining",
+    "satstile-balance-msat",
     "satstile-replay",
     "idempotent-replayed",
     "cf-cache-status",

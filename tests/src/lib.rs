@@ -17,6 +17,7 @@
 mod aperture;
 pub mod binaries;
 mod capnp;
+pub mod checker;
 mod devnet;
 pub mod http;
 mod lnbits;

@@ -126,6 +126,13 @@ impl Workerd {
         self.restart();
     }
 
+    /// Starts it again with other secrets, on the same storage and port.
+    pub fn restart_with_secrets(&mut self, secrets: Secrets) {
+        self.kill();
+        self.secrets = secrets;
+        self.restart();
+    }
+
     fn restart(&mut self) {
         self.past_log.extend(self.process.log());
         self.process = spawn(self.directory.path(), &self.wrangler, &self.secrets, self.port);

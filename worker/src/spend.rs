@@ -18,8 +18,8 @@ use crate::objects::account::{self, Answer, Left};
 use crate::objects::{ask, binding};
 use crate::{charge, crypto, log, verdict};
 
-/// A hold outlives the longest response by this much, in seconds.
-const HOLD_MARGIN_S: u32 = 60;
+/// A hold outlives the longest response by half as much again, in seconds, and by this much at most.
+const HOLD_MARGIN_MAX_S: u32 = 60;
 /// What is left, in msat, for the client to see.
 const BALANCE_FIELD: &str = "satstile-balance-msat";
 
@@ -33,7 +33,7 @@ pub async fn spend(gate: &Gate, spend: &Spend<'_>, request: &Request, env: &Env,
         id: hex::encode(crypto::random::<32>()?),
         ceiling_msat: spend.ceiling.0,
         estimate_msat: price.0,
-        ttl_s: longest.saturating_add(HOLD_MARGIN_S).min(satstile_ledger::hold::HOLD_TTL_MAX_S),
+        ttl_s: longest.saturating_add((longest / 2).min(HOLD_MARGIN_MAX_S)).min(satstile_ledger::hold::HOLD_TTL_MAX_S),
     };
     let account = spend.token.account.to_string();
     let held: Answer<Left> = ask(env, binding::ACCOUNTS, &account, "hold", &question).await?;

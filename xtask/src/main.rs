@@ -33,6 +33,7 @@ usage: cargo xtask COMMAND
   devnet up|down|…    a Lightning network on loopback, of btcd and two lnd; `cargo xtask devnet` says more
   test [LANE…]        set up, then checks and tests (or only the lanes named), with a summary;
                       --lightning: the lane that pays on such a network
+                      ledger [--rounds N] [--seed N]: the lane that kills the edge and checks its books
   interop [NAME…]     clients that others wrote pay at the worker (or only those named)
   ci                  the lanes a merge waits for, within one time budget
   setup               only set up: wasm target, tools from npm

@@ -24,6 +24,8 @@ struct Setup {
     toolchain: Toolchain,
     tools: Tools,
     install: bool,
+    /// `--rounds N` and `--seed N`, for the lane `ledger`.
+    ledger: Vec<String>,
 }
 
 struct Lane {
@@ -44,10 +46,10 @@ enum Outcome {
     },
 }
 
-/// Lanes that run when they are named only: they need Chromium or Go, which few machines have.
-const ON_REQUEST: [&str; 3] = ["browser", "dist", "lightning"];
+/// Lanes that run when they are named only: they need Chromium or Go, which few machines have; or minutes.
+const ON_REQUEST: [&str; 4] = ["browser", "ledger", "dist", "lightning"];
 
-const LANES: [Lane; 13] = [
+const LANES: [Lane; 14] = [
     Lane { name: "fmt", what: "the code is formatted", run: fmt },
     Lane { name: "clippy", what: "no lint complains", run: clippy },
     Lane { name: "clippy-wasm", what: "the same for worker and widget as wasm", run: clippy_wasm },
@@ -58,6 +60,7 @@ const LANES: [Lane; 13] = [
     Lane { name: "docs", what: "the book builds, and no page names what is not there", run: docs },
     Lane { name: "wrangler", what: "wrangler takes wrangler.toml and runs it", run: wrangler },
     Lane { name: "browser", what: "a person with Chromium and no JavaScript", run: browser },
+    Lane { name: "ledger", what: "no sat is lost, whoever is killed when", run: ledger },
     Lane { name: "dist", what: "strangers with the npm packages and nothing else", run: packages },
     Lane { name: "lightning", what: "real invoices, really paid: lnd, LNbits, aperture", run: lightning },
     Lane { name: "deny", what: "licences and advisories of what we depend on", run: deny },
@@ -80,7 +83,8 @@ pub fn table() -> String {
 /// `args` are lanes; none means all but those on request. Gives the names of those that were skipped.
 pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     let install = args.iter().any(|a| a == "--install");
-    let named: Vec<&str> = args.iter().map(String::as_str).filter(|a| *a != "--install").collect();
+    let (ledger, named) = ledger_options(args)?;
+    let named: Vec<&str> = named.into_iter().filter(|a| *a != "--install").collect();
     let named: Vec<&str> = named.into_iter().map(|a| if a == "--lightning" { "lightning" } else { a }).collect();
     if let Some(odd) = named.iter().find(|n| LANES.iter().all(|l| l.name != **n)) {
         bail!("no lane {odd}; there are {}", lanes());
@@ -99,7 +103,7 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
         repo::run(&mut repo::cargo(["build"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]))))
     })?;
 
-    let setup = Setup { toolchain, tools, install };
+    let setup = Setup { toolchain, tools, install, ledger };
     let (mut failed, mut skipped) = (Vec::new(), Vec::new());
     let mut summary = String::new();
     for lane in lanes {
@@ -210,6 +214,27 @@ fn browser(setup: &Setup) -> Result<Outcome> {
     passed(&mut ignored("chromium"))
 }
 
+/// Kills and compares, 20 rounds in about four minutes; `--rounds 200` is for the night.
+fn ledger(setup: &Setup) -> Result<Outcome> {
+    let mut command = repo::cargo(["run", "--package", "satstile-tests", "--bin", "ledger", "--"]);
+    passed(command.args(&setup.ledger))
+}
+
+/// What is for the lane `ledger`, and the rest.
+fn ledger_options(args: &[String]) -> Result<(Vec<String>, Vec<&str>)> {
+    let (mut options, mut rest, mut args) = (Vec::new(), Vec::new(), args.iter());
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--rounds" | "--seed" => {
+                let number = args.next().filter(|value| value.parse::<u64>().is_ok());
+                options.extend([arg.clone(), number.with_context(|| format!("{arg} wants a number"))?.clone()]);
+            }
+            _ => rest.push(arg.as_str()),
+        }
+    }
+    Ok((options, rest))
+}
+
 /// Builds what would be published, and lets strangers have it.
 fn packages(setup: &Setup) -> Result<Outcome> {
     if !chromium(setup)? {
@@ -277,4 +302,20 @@ fn deny(setup: &Setup) -> Result<Outcome> {
 /// As every CI system says of itself.
 fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|v| v != "false" && v != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_and_seed_are_for_the_ledger_and_want_numbers() {
+        let args = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let nightly = args("ledger --rounds 200 --install --seed 7");
+        let (options, rest) = ledger_options(&nightly).unwrap();
+        assert_eq!((options, rest), (args("--rounds 200 --seed 7"), vec!["ledger", "--install"]));
+        for odd in ["--rounds", "--rounds many", "--seed -1"] {
+            assert!(ledger_options(&args(odd)).is_err(), "{odd}");
+        }
+    }
 }

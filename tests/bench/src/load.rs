@@ -32,6 +32,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 const BURSTS: u32 = 5;
 const QUIET: Duration = Duration::from_secs(4);
 const TRICKLE: Duration = Duration::from_millis(5);
+/// How far apart connections begin among the credentials that are sent in turn.
+const STRIDE: usize = 7;
 
 /// When a connection stops asking.
 #[derive(Clone)]
@@ -89,10 +91,10 @@ pub async fn measure(scenario: &Scenario, connections: usize, each: Duration) ->
 /// A trickle of requests that nobody charges for: a proxy in use, and no more than that.
 async fn quiet(scenario: &Scenario) -> Result<()> {
     let end = Instant::now() + QUIET;
-    let free = Target::of(&Scenario { path: "/free/echo", status: 200, authorization: None, ..*scenario })?;
+    let free = Target::of(&Scenario { path: "/free/echo", status: 200, authorizations: Vec::new(), ..*scenario })?;
     let mut sender = connect(&free).await?;
     while Instant::now() < end {
-        one_request(&mut sender, &free).await?;
+        one_request(&mut sender, &free, 0).await?;
         tokio::time::sleep(TRICKLE).await;
         if sender.ready().await.is_err() {
             sender = connect(&free).await?;
@@ -104,8 +106,8 @@ async fn quiet(scenario: &Scenario) -> Result<()> {
 /// Latencies of every answer until the time is over, or the burst.
 async fn run(scenario: &Scenario, connections: usize, until: Until) -> Result<Vec<Duration>> {
     let mut running = JoinSet::new();
-    for _ in 0..connections {
-        running.spawn(one_connection(Target::of(scenario)?, until.clone()));
+    for connection in 0..connections {
+        running.spawn(one_connection(Target::of(scenario)?, connection, until.clone()));
     }
     let mut latencies = Vec::new();
     while let Some(finished) = running.join_next().await {
@@ -119,7 +121,7 @@ struct Target {
     address: SocketAddr,
     uri: Uri,
     host: HeaderValue,
-    authorization: Option<HeaderValue>,
+    authorizations: Vec<HeaderValue>,
     status: u16,
 }
 
@@ -129,30 +131,36 @@ impl Target {
             address: scenario.address,
             uri: Uri::from_static(scenario.path),
             host: HeaderValue::from_str(&scenario.address.to_string())?,
-            authorization: scenario.authorization.as_deref().map(HeaderValue::from_str).transpose()?,
+            authorizations: scenario
+                .authorizations
+                .iter()
+                .map(|a| HeaderValue::from_str(a))
+                .collect::<Result<_, _>>()?,
             status: scenario.status,
         })
     }
 
-    fn request(&self) -> Request<Empty<Bytes>> {
+    fn request(&self, turn: usize) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().insert(HOST, self.host.clone());
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = self.authorizations.get(turn % self.authorizations.len().max(1)) {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
         request
     }
 }
 
-async fn one_connection(target: Target, until: Until) -> Result<Vec<Duration>> {
-    let mut latencies = Vec::new();
+/// Each begins with a turn of its own, so that no two follow one another through the accounts.
+async fn one_connection(target: Target, first: usize, until: Until) -> Result<Vec<Duration>> {
+    let (mut latencies, mut turn) = (Vec::new(), first * STRIDE);
     let mut sender = connect(&target).await?;
     while until.goes_on() {
         let start = Instant::now();
-        let answered = timeout(REQUEST_LIMIT, one_request(&mut sender, &target)).await;
+        let answered = timeout(REQUEST_LIMIT, one_request(&mut sender, &target, turn)).await;
         answered.context("no answer in 10 s")??;
         latencies.push(start.elapsed());
+        turn += 1;
         if sender.ready().await.is_err() {
             sender = connect(&target).await?; // the proxy closes a connection now and then
         }
@@ -168,8 +176,8 @@ async fn connect(target: &Target) -> Result<SendRequest<Empty<Bytes>>> {
     Ok(sender)
 }
 
-async fn one_request(sender: &mut SendRequest<Empty<Bytes>>, target: &Target) -> Result<()> {
-    let response = sender.send_request(target.request()).await?;
+async fn one_request(sender: &mut SendRequest<Empty<Bytes>>, target: &Target, turn: usize) -> Result<()> {
+    let response = sender.send_request(target.request(turn)).await?;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await?.to_bytes();
     ensure!(status == target.status, "{status} instead of {}: {}", target.status, String::from_utf8_lossy(&body));

@@ -6,6 +6,7 @@
 
 mod bare;
 mod cpu;
+mod debits;
 mod load;
 mod peers;
 mod report;
@@ -48,7 +49,8 @@ fn main() -> Result<()> {
 
     // The load comes from one client: its invoice budgets would be what is measured.
     let budgets = json!({ "per_client_per_min": 10_000_000, "global_per_min": 10_000_000, "in_flight": 1024 });
-    let network = peers::Network::start(!args.no_peers);
+    let is_debits = args.only.as_deref() == Some(debits::ONLY);
+    let network = peers::Network::start(!args.no_peers && !is_debits);
     let options = StackOptions::policy(json!({ "budgets": &budgets }));
     let backends = network.devnet().map(|devnet| devnet.alice().connection()).unwrap_or_default();
     let stack = Stack::start(StackOptions { backends: backends.clone(), ..options });
@@ -56,12 +58,14 @@ fn main() -> Result<()> {
     let aperture = network.devnet().map(|devnet| Aperture::start(devnet, &stack.origin));
 
     let pooled =
-        StackOptions::policy(json!({ "budgets": budgets, "services": { "api": { "pool": scenario::BURST } } }));
+        StackOptions::policy(json!({ "budgets": &budgets, "services": { "api": { "pool": scenario::BURST } } }));
     let pooled = Stack::start(StackOptions { backends: backends.clone(), ..pooled });
+    let debits = debits::Debits::start(&budgets)?;
 
     let mut scenarios = scenario::satstile(&stack, network.devnet())?;
     scenarios.push(scenario::pool(&pooled));
     scenarios.insert(0, Scenario::bare_forward(&bare));
+    scenarios.extend(debits.scenarios());
     if let Some(aperture) = &aperture {
         scenarios.extend(scenario::aperture(aperture)?);
     }
@@ -87,6 +91,13 @@ fn main() -> Result<()> {
     let medians: Vec<(&str, Figures)> =
         scenarios.iter().zip(&figures).map(|(s, f)| (s.name, Figures::median(f))).collect();
     println!("\n{}", report::table(&medians));
+    if medians.iter().any(|(name, _)| name.contains(debits::ONLY)) {
+        let (median, p99) = debits.fsync()?;
+        let each = median.as_secs_f64();
+        let cores = std::thread::available_parallelism()?;
+        println!("disk: write and fsync of 4 kB, one after the other: {:.0} a second", 1.0 / each);
+        println!("      median {:.2} ms, p99 {:.2} ms; {cores} cores\n", each * 1e3, p99.as_secs_f64() * 1e3);
+    }
     println!("{}", report::aims(&medians));
     let over_time = |pick: fn(&Kept) -> u64| kept.iter().map(|k| pick(k).to_string()).collect::<Vec<_>>().join(" → ");
     println!("what the worker keeps, before and after each round (a 402 and a paid request store nothing):");

@@ -16,6 +16,8 @@ pub mod name {
     pub const CHALLENGE: &str = "satstile, new 402";
     pub const POOL: &str = "satstile, 200 new 402s, pool";
     pub const JUNK: &str = "satstile, junk credential";
+    pub const DEBITS_ONE: &str = "satstile, debits, one account";
+    pub const DEBITS_HUNDRED: &str = "satstile, debits, 100 accounts";
     pub const APERTURE_FREE: &str = "aperture, auth off";
     pub const APERTURE_PAID: &str = "aperture, L402 check";
     pub const APERTURE_CHALLENGE: &str = "aperture, new 402";
@@ -30,7 +32,8 @@ pub struct Scenario {
     /// The process whose CPU time counts.
     pub pid: u32,
     pub path: &'static str,
-    pub authorization: Option<String>,
+    /// Sent in turn; none at all when empty.
+    pub authorizations: Vec<String>,
     pub status: u16,
     /// So many requests at once and then a pause, instead of a steady load.
     pub burst: Option<usize>,
@@ -43,7 +46,15 @@ impl Scenario {
     /// A worker of one line that only forwards: what workerd itself costs.
     pub fn bare_forward(bare: &Bare) -> Self {
         let (address, pid) = (bare.address(), bare.pid());
-        Self { name: name::BARE, address, pid, path: "/free/echo", authorization: None, status: 200, burst: None }
+        Self {
+            name: name::BARE,
+            address,
+            pid,
+            path: "/free/echo",
+            authorizations: Vec::new(),
+            status: 200,
+            burst: None,
+        }
     }
 }
 
@@ -56,8 +67,10 @@ pub fn satstile(stack: &Stack, devnet: Option<&Devnet>) -> Result<Vec<Scenario>>
     let invoice = body["invoice"].as_str().context("the 402 has no invoice")?;
     let preimage = devnet.map_or_else(|| stack.node().pay(invoice), |devnet| devnet.pay(invoice));
     let (address, pid) = (stack.workerd.address(), stack.workerd.pid());
-    let one =
-        |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status, burst: None };
+    let one = |name, path, authorization: Option<String>, status| {
+        let authorizations = authorization.into_iter().collect();
+        Scenario { name, address, pid, path, authorizations, status, burst: None }
+    };
     Ok(vec![
         one(name::FREE, "/free/echo", None, 200),
         one(name::PAID, "/api/echo", Some(format!("L402 {macaroon}:{preimage}")), 200),
@@ -70,7 +83,7 @@ pub fn satstile(stack: &Stack, devnet: Option<&Devnet>) -> Result<Vec<Scenario>>
 pub fn pool(stack: &Stack) -> Scenario {
     let (address, pid) = (stack.workerd.address(), stack.workerd.pid());
     let burst = Some(BURST);
-    Scenario { name: name::POOL, address, pid, path: "/api/echo", authorization: None, status: 402, burst }
+    Scenario { name: name::POOL, address, pid, path: "/api/echo", authorizations: Vec::new(), status: 402, burst }
 }
 
 /// The same with aperture, which answers junk with a new invoice.
@@ -83,8 +96,10 @@ pub fn aperture(aperture: &Aperture<'_>) -> Result<Vec<Scenario>> {
     let macaroon = parameter("macaroon").context("aperture's challenge has no macaroon")?;
     let preimage = aperture.pay(parameter("invoice").context("aperture's challenge has no invoice")?);
     let (address, pid) = (aperture.address(), aperture.pid());
-    let one =
-        |name, path, authorization, status| Scenario { name, address, pid, path, authorization, status, burst: None };
+    let one = |name, path, authorization: Option<String>, status| {
+        let authorizations = authorization.into_iter().collect();
+        Scenario { name, address, pid, path, authorizations, status, burst: None }
+    };
     Ok(vec![
         one(name::APERTURE_FREE, "/free/echo", None, 200),
         one(name::APERTURE_PAID, "/api/echo", Some(format!("L402 {macaroon}:{preimage}")), 200),
