@@ -250,6 +250,8 @@ fn examine<'p>(
     // An `X-Token` beside a payment of our schemes says who pays, and the payment pays.
     if let (None, Some((unverified, prefix))) = (&credential, balance) {
         return Ok(match BalanceToken::verify(unverified, keys, prefix) {
+            // Nothing is charged in a dry run, a balance neither (C14).
+            Ok(_) if policy.mode == Mode::DryRun => Decision::Charge(quote(None)),
             Ok(token) => {
                 let ceiling = service.ceiling.unwrap_or(service.price);
                 Decision::Spend(Spend { token, ceiling, otherwise: Box::new(quote(Some(Denial::BalanceTooLow))) })

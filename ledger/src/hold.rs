@@ -12,8 +12,8 @@ use crate::id::Id;
 use crate::posting::{Move, Postings};
 use crate::refusal::Refusal;
 
-/// The longest life of a hold between two signs of life, in seconds.
-pub const HOLD_TTL_MAX_S: u32 = 3_600;
+/// The longest life of a hold between two signs of life, in seconds: a day, so that no answer outlives its hold.
+pub const HOLD_TTL_MAX_S: u32 = 86_400;
 
 /// Money reserved for one use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
