@@ -449,10 +449,14 @@ export class Account extends durable("Account") {
   async alarm() {
     try {
       if (!rust.is_configured()) rust.configure(this.env, policyFile, build, { exchange });
-      // One line for each payout that the node has not answered definitely.
+      // One line for each payout that the node has not answered definitely, and for each transfer that the other book has
+      // not. One that fails holds up no other, and its row asks again (T85).
       for (const order of words(await this.ask("alarm", ""), "\n")) {
-        const said = await run(() => rust.follow(order));
-        if (said) await this.ask("pay-answer", said);
+        try {
+          const said = await run(() => rust.follow(order, this.env));
+          const end = said?.indexOf("\n");
+          if (said) await this.ask(said.slice(0, end), said.slice(end + 1));
+        } catch { /* nothing is known */ }
       }
     } catch {
       await this.ctx.storage.setAlarm(Date.now() + 30_000);

@@ -14,11 +14,12 @@ use super::books::Books;
 const AUDITED_MAX: u32 = 100_000;
 
 /// Balance and history. What belongs to the operator in this book is not in it.
-pub fn of(book: &Book, history: &[Entry], can_withdraw: bool) -> String {
+pub fn of(account: &str, book: &Book, history: &[Entry], can_withdraw: bool) -> String {
     let available = book.balances.available();
     let reserved = Msat(book.balances.owned().0.saturating_sub(available.0));
     let lines: Vec<Value> = history.iter().map(line).collect();
     json!({
+        "account": account,
         "balance_sats": available.0 / 1_000,
         "balance_msat": available.0,
         "reserved_msat": reserved.0,

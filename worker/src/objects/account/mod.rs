@@ -9,12 +9,14 @@
 //! | [`uses`] | what a balance pays for |
 //! | [`tokens`] | who may do what |
 //! | [`payouts`] | what leaves over Lightning |
+//! | [`transfers`] | what goes to another balance here, and what comes from one |
 //! | [`refunds`] | a purchase that came to nothing |
 
 mod payouts;
 mod refunds;
 mod tokens;
 mod topups;
+mod transfers;
 mod uses;
 mod words;
 
@@ -23,6 +25,7 @@ use satstile_ledger::hold::Hold;
 use satstile_ledger::payout::Payout;
 use satstile_ledger::refund::Refund;
 use satstile_ledger::stored::Stored;
+use satstile_ledger::transfer::Outbound;
 use satstile_ledger::{Id, Refusal};
 use worker::{Date, Result, SqlStorage, Storage};
 
@@ -52,6 +55,9 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
         "pay-out" => run.act(payouts::pay_out),
         "pay-answer" => run.act(payouts::answer),
         "payout" => run.act(payouts::see),
+        "send" => run.act(transfers::send),
+        "receive" => run.act(transfers::receive),
+        "ack" => run.act(transfers::acknowledge),
         "promise" => run.act(refunds::promise),
         "refund" => run.act(refunds::see),
         "collect" => run.act(refunds::collect),
@@ -104,12 +110,13 @@ fn see_sheet(sql: &SqlStorage, asked: SeeSheet, now: UnixTime) -> Result<Answer<
     in_book(sql, now, |books, _| {
         let Some(scope) = tokens::find(sql, &asked.by)? else { return Ok(Err(tokens::unknown())) };
         let history = books.journal(asked.before.min(books.book.seq), asked.limit, true)?;
-        Ok(Ok(Sheet { json: sheet::of(&books.book, &history, scope == tokens::Scope::Whole) }))
+        let can_withdraw = scope == tokens::Scope::Whole;
+        Ok(Ok(Sheet { json: sheet::of(&asked.account, &books.book, &history, can_withdraw) }))
     })
 }
 
-/// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts without an answer. What is
-/// to be asked of the node, one line each. The next alarm is set with the transaction.
+/// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts and transfers without an
+/// answer. What is to be asked of the node (`pay …`) and carried to other books (`credit …`), one line each. The next alarm is set with the transaction.
 fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
     let Some(mut books) = Books::find(sql)? else { return Ok(String::new()) };
     let books = &mut books;
@@ -120,10 +127,12 @@ fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
         } else if kind == Refund::TABLE as i64 {
             refunds::lapse(books, id, now)?;
         } else if kind == Payout::TABLE as i64 {
-            orders.extend(payouts::follow(books, id, now)?);
+            orders.extend(payouts::follow(books, id, now)?.map(|order| format!("pay {}", Word::say(&order))));
+        } else if kind == Outbound::TABLE as i64 {
+            orders.extend(transfers::follow(books, id, now)?.map(|order| format!("credit {}", Word::say(&order))));
         }
     }
-    Ok(orders.iter().map(Word::say).collect::<Vec<_>>().join("\n"))
+    Ok(orders.join("\n"))
 }
 
 /// An operation on the book that is here; there is none in an object that nobody opened.
