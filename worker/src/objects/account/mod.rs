@@ -20,6 +20,8 @@ mod transfers;
 mod uses;
 mod words;
 
+use core::cell::Cell;
+
 use l402::{PaymentHash, UnixTime};
 use satstile_ledger::hold::Hold;
 use satstile_ledger::payout::Payout;
@@ -38,10 +40,13 @@ pub use words::*;
 /// How many due rows one alarm looks at.
 const BATCH: u32 = 50;
 
+/// Seconds between two alarms at least.
+const PAUSE_S: u64 = 5;
+
 /// One operation.
-pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String> {
+pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question: &str) -> Result<String> {
     let now = UnixTime(Date::now().as_millis() / 1_000);
-    let run = Run { storage, question, now };
+    let run = Run { storage, wakes_at_s, question, now };
     match operation {
         "open" => run.act(topups::open),
         "topup" => run.act(topups::see),
@@ -65,6 +70,7 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
         "audit" => run.act(|sql, (), now| in_book(sql, now, sheet::audit)),
         "thaw" => run.act(|sql, (), now| in_book(sql, now, |books, now| Ok(books.thaw(now)?.map_err(no)))),
         "alarm" => {
+            wakes_at_s.set(0);
             let mut orders = String::new();
             run.act(|sql, (), now| {
                 orders = alarm(sql, now)?;
@@ -79,6 +85,8 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
 /// One operation that was asked for.
 struct Run<'a> {
     storage: &'a Storage,
+    /// When the alarm rings, as far as this instance of the object has set it; 0 when it has not.
+    wakes_at_s: &'a Cell<u64>,
     question: &'a str,
     now: UnixTime,
 }
@@ -90,6 +98,7 @@ impl Run<'_> {
         operation: impl FnOnce(&SqlStorage, Q, UnixTime) -> Result<Answer<T>>,
     ) -> Result<String> {
         let question = Q::hear(self.question)?;
+        let mut wakes_at_s = None;
         let answer = transaction(self.storage, |sql| {
             let answer = operation(sql, question, self.now)?;
             if let Some(books) = Books::find(sql)?
@@ -97,11 +106,25 @@ impl Run<'_> {
             {
                 // Also where nothing new is due: an alarm that was lost is found by the next who comes (T85). A row that
                 // could not be brought on is looked at again, and not at once.
-                books::wake_at(self.storage, due.max(self.now.0 + 5))?;
+                let at_s = due.max(self.now.0 + PAUSE_S);
+                if !self.is_woken_by(at_s) {
+                    books::wake_at(self.storage, at_s)?;
+                    wakes_at_s = Some(at_s);
+                }
             }
             Ok(answer)
         })?;
+        if let Some(at_s) = wakes_at_s {
+            self.wakes_at_s.set(at_s);
+        }
         Ok(answer.say())
+    }
+
+    /// Whether the alarm rings by then as it is. Set anew by each who comes, it would never ring in a busy account. One
+    /// that is long past has been lost.
+    fn is_woken_by(&self, at_s: u64) -> bool {
+        let set = self.wakes_at_s.get();
+        set != 0 && set <= at_s && self.now.0 < set + 2 * PAUSE_S
     }
 }
 
