@@ -64,13 +64,13 @@ pub struct Credit {
 /// Why money goes from one book to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The owner sends it.
+    /// The owner sends it. Declined where there is no such account.
     Transfer,
     /// Revenue for a provider or the operator.
     Share,
     /// A task was confirmed; its escrow.
     Task(Id),
-    /// The owner pays an invoice that the receiver's top-up asked for. The only one that can be declined: the
+    /// The owner pays an invoice that the receiver's top-up asked for. Can be declined: the
     /// invoice may have been paid over Lightning meanwhile (T95).
     OwnInvoice(PaymentHash),
 }

@@ -93,6 +93,16 @@ pub fn receive(
     book.step(clock, Kind::Received, subject, Postings::of([(Move::Receive, amount)]), row, effect)
 }
 
+/// The answer of an object in which no book was ever opened: nobody is there, and a transfer opens no account.
+///
+/// It is final without a row that says so, for names of accounts are drawn at random and told to nobody before the book
+/// is open: whoever names one that is not open has not guessed one that will be. `None` for what an owner did not send:
+/// revenue waits for its account.
+#[must_use]
+pub fn nobody(credit: &Credit) -> Option<Ack> {
+    (credit.reason == Reason::Transfer).then_some(Ack { transfer: credit.transfer, by: credit.to, accepted: false })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

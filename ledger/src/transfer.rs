@@ -158,7 +158,8 @@ pub fn resend(book: &Book, row: &Outbound, clock: UnixTime) -> Option<(Outbound,
 
 /// The receiver answered. A second answer changes nothing.
 ///
-/// Only [`Reason::OwnInvoice`] can be declined; the owner then has the money back. It is recorded in a frozen book too.
+/// [`Reason::OwnInvoice`] can be declined, and [`Reason::Transfer`] to an account that does not exist; the owner then has
+/// the money back. It is recorded in a frozen book too.
 ///
 /// # Errors
 /// [`Refusal::WrongRow`] for an answer to something else; [`Refusal::Breach`] of I11 when an answer contradicts an
@@ -169,7 +170,7 @@ pub fn acknowledge(book: &Book, row: &Outbound, ack: &Ack, clock: UnixTime) -> R
     if (ack.transfer, ack.by, credit.from) != (credit.transfer, credit.to, book.id) {
         return Err(Refusal::WrongRow);
     }
-    let declinable = matches!(credit.reason, Reason::OwnInvoice(_));
+    let declinable = matches!(credit.reason, Reason::OwnInvoice(_) | Reason::Transfer);
     let (kind, state, postings) = match (row.state, ack.accepted) {
         (OutboundState::Delivered, true) | (OutboundState::Bounced, false) => return Ok(Step::Already),
         (OutboundState::Sent, true) => (Kind::Delivered, OutboundState::Delivered, Postings::NONE),
@@ -220,9 +221,21 @@ mod tests {
         assert_eq!(acknowledge(&back.book, &back.row, &ack(true), NOW), Err(Refusal::Breach(Invariant::I11)));
     }
 
+    /// T84: the address was wrong, and nobody has the money but who sent it.
     #[test]
-    fn a_plain_transfer_cannot_be_declined_nor_answered_by_a_third() {
+    fn a_transfer_to_nobody_comes_back() {
         let change = send(&book_with(100), None, id(1), BOB, Msat(60), NOW).unwrap().change().unwrap();
+        let nobody = crate::inbox::nobody(&change.row.credit).unwrap();
+        assert_eq!(nobody, ack(false));
+        let back = acknowledge(&change.book, &change.row, &nobody, NOW).unwrap().change().unwrap();
+        assert_eq!((back.book.balances.user, back.book.balances.in_transit), (100, 0));
+        assert_eq!(resend(&back.book, &back.row, NOW.plus(9)), None, "it is over");
+    }
+
+    #[test]
+    fn a_share_cannot_be_declined_and_no_third_answers() {
+        let change = share(&book_with_fees(100), None, id(1), BOB, Msat(60), NOW).unwrap().change().unwrap();
+        assert_eq!(crate::inbox::nobody(&change.row.credit), None, "it waits for its account");
         let declined = acknowledge(&change.book, &change.row, &ack(false), NOW);
         assert_eq!(declined, Err(Refusal::Breach(Invariant::I11)));
         for other in [Ack { by: ALICE, ..ack(true) }, Ack { transfer: id(2), ..ack(true) }] {

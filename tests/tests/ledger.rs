@@ -224,7 +224,7 @@ fn f20_a_retired_master_key_still_opens_its_balances() {
     assert_eq!(use_it(&stack, API, &new), 200);
     let rotated = http::post(&stack.url("/api/v1/token/rotate"), &[("authorization", &format!("Bearer {old}"))], b"{}");
     let rotated = rotated.json()["token"].as_str().unwrap().to_owned();
-    assert_eq!((use_it(&stack, API, &old), use_it(&stack, API, &rotated)), (401, 200));
+    assert_eq!((use_it(&stack, API, &rotated), use_it(&stack, API, &old)), (200, 401));
     with(&mut stack, second);
     assert_eq!(use_it(&stack, API, &old), 401, "nobody knows the key of this one any more");
     eventually("the charges", || (balance(&stack, &rotated) == (40_000, 0)).then_some(()));

@@ -153,7 +153,7 @@ fn ten_orders_at_once_never_pay_more_than_the_balance_and_one_key_pays_once() {
     assert!(answers.iter().all(|status| matches!(status, 200 | 409)), "{answers:?}");
     let first = ok(post(&stack, WITHDRAW, &token, Some("order-1"), &order));
     assert_eq!((&first["status"], sheet(&stack, &token)), (&json!("succeeded"), (60_000, 0)));
-    let other = invoice(stack.node(), 41, "other").0;
+    let other = invoice(stack.node(), 40, "other").0;
     assert_eq!(post(&stack, WITHDRAW, &token, Some("order-1"), &json!({"invoice": other})).status, 422);
     assert_eq!(post(&stack, WITHDRAW, &token, None, &order).status, 409, "the invoice is paid");
 
@@ -335,6 +335,13 @@ fn a_purchase_that_was_delivered_has_no_refund() {
     eventually("the delivery to be concluded", || (get_with(&stack, API, &ticket.l402()).status == 402).then_some(()));
     assert_eq!(ask(&ticket.l402()), 404);
     assert_eq!(ask(&format!("L402 {}:{}", ticket.offer.macaroon, "00".repeat(32))), 404);
+
+    // Nor is it a delegate's: only the buyer's own token tells of a refund.
+    let failed = buy(&stack, API);
+    assert_eq!(get_with(&stack, "/api/fault/status/503", &failed.l402()).status, 502);
+    let narrow = common::attenuate(&failed.offer.macaroon, &["api_valid_until=1"]);
+    assert_eq!(ask(&format!("L402 {narrow}:{}", failed.preimage)), 404);
+    assert_eq!(ask(&failed.l402()), 200);
     assert_eq!(
         http::get(
             &stack.url(&format!("/.well-known/satstile/refund/{}.{}", ticket.offer.payment_hash, "00".repeat(32))),

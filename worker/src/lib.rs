@@ -41,6 +41,7 @@ mod settle;
 mod spend;
 mod status;
 mod totals;
+mod transfers;
 mod verdict;
 mod wait;
 mod watch;
@@ -158,10 +159,16 @@ pub fn is_configured() -> bool {
     gate::current().is_some()
 }
 
-/// One line of what an account's alarm left to be asked of the node; the answer for its books, or nothing.
+/// One line of what an account's alarm left to be done elsewhere; for its books the operation that takes the answer, a
+/// line break and the answer, or nothing.
 #[wasm_bindgen]
-pub async fn follow(order: String) -> Option<String> {
-    payouts::follow(&order).await
+pub async fn follow(order: String, env: Env) -> Option<String> {
+    let (kind, order) = order.split_once(' ')?;
+    match kind {
+        "pay" => payouts::follow(order).await.map(|said| format!("pay-answer\n{said}")),
+        "credit" => transfers::follow(order, &env).await.map(|said| format!("ack\n{said}")),
+        _ => None,
+    }
 }
 
 /// Ends a claim: delivered, or free to be tried again. `answer` is what is to be kept of a delivery under its

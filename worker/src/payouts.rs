@@ -50,19 +50,19 @@ pub async fn withdraw(
         None => Id(crypto::random()?),
     };
     let digest = hex::encode(by.digest());
-    // The same key again: what became of the first. An address gives another invoice each time, so this comes first.
-    if key.is_some() {
-        let see = SeePayout { by: digest.clone(), id: hex::encode(id.0) };
-        let known: Answer<PayoutSeen> = ask(env, binding::ACCOUNTS, &account, "payout", &see).await?;
-        if let Ok(known) = known {
-            return same_order(body, &known).map_or_else(
-                || {
-                    let reason = "the Idempotency-Key was used for another payout".to_owned();
-                    Err(No { status: 422, reason }.into())
-                },
-                |()| shown(&hex::encode(id.0), &known),
-            );
+    // First whether this token may at all: nobody else's address is asked anything before (T97). And the same key again:
+    // what became of the first; an address gives another invoice each time.
+    let see = SeePayout { by: digest.clone(), id: hex::encode(id.0) };
+    let known: Answer<PayoutSeen> = ask(env, binding::ACCOUNTS, &account, "payout", &see).await?;
+    match known {
+        Ok(known) if is_same_order(body, &known) => return shown(&see.id, &known),
+        Ok(_) => {
+            let reason = "the Idempotency-Key was used for another payout".to_owned();
+            return Err(No { status: 422, reason }.into());
         }
+        // There is none under this id.
+        Err(no) if no.status == 409 => {}
+        Err(no) => return Err(no.into()),
     }
     let invoice = match (body.get("invoice").and_then(Value::as_str), body.get("address").and_then(Value::as_str)) {
         (Some(bolt11), None) => read(gate, bolt11)?,
@@ -119,13 +119,12 @@ fn shown(id: &str, seen: &PayoutSeen) -> Served<Response> {
     )?)
 }
 
-/// Whether a repeated request is about the same amount, as far as it says one.
-fn same_order(body: &Value, known: &PayoutSeen) -> Option<()> {
-    let asked = match body.get("invoice").and_then(Value::as_str) {
-        Some(bolt11) => Invoice::parse(bolt11).ok()?.amount?,
-        None => prepaid::amount(body).ok()?,
-    };
-    (asked.0 == known.amount_msat).then_some(())
+/// Whether a repeated request is about the same invoice, or for an address about the same amount.
+fn is_same_order(body: &Value, known: &PayoutSeen) -> bool {
+    match body.get("invoice").and_then(Value::as_str) {
+        Some(bolt11) => Invoice::parse(bolt11).is_ok_and(|invoice| invoice.payment_hash.to_string() == known.hash),
+        None => prepaid::amount(body).is_ok_and(|amount| amount.0 == known.amount_msat),
+    }
 }
 
 /// An invoice that may be paid. Its signature is checked by the node webhook, before anything is sent.

@@ -26,7 +26,7 @@ use crate::invoice::{self, Wanted};
 use crate::node::{self, NodeFault};
 use crate::objects::account::{self, Answer, No};
 use crate::objects::{Own, Owner, ask, binding};
-use crate::{budget, crypto, http, log, payouts};
+use crate::{budget, crypto, http, log, payouts, transfers};
 
 /// What a top-up's invoice is for. No service has this name.
 pub const TOPUP: &str = "_topup";
@@ -46,6 +46,7 @@ pub async fn serve(gate: &Gate, asked: &Asked, request: Request, env: &Env) -> R
         PrepaidRoute::Rotate => change(gate, module, asked, env, "rotate").await,
         PrepaidRoute::Revoke => revoke(gate, module, asked, request, env).await,
         PrepaidRoute::Withdraw => withdraw(gate, asked, request, env).await,
+        PrepaidRoute::Transfer => transfer(gate, asked, request, env).await,
         PrepaidRoute::Payout => payout(gate, asked, &request, env).await,
     };
     match response {
@@ -125,6 +126,7 @@ async fn top_up(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reque
         asked_msat: amount.0,
         secret: module.claim_secret.then(|| hex::encode(secret_digest(&secret).0)),
         reference: made.reference,
+        is_refill: bearer.is_some(),
     };
     // The hash first, then the books: an account that does not know its hash could never be credited.
     let own = Own { account: account.to_string() };
@@ -206,6 +208,7 @@ async fn balance(asked: &Asked, request: &Request, env: &Env) -> Served<Response
     let token = required(asked)?;
     let number = |name: &str| http::parameter(request, name).and_then(|value| value.parse().ok());
     let question = account::SeeSheet {
+        account: token.account.to_string(),
         by: hex::encode(token.digest()),
         before: number("before").unwrap_or(u64::MAX),
         limit: number("limit").map_or(20, |limit| u32::try_from(limit).unwrap_or(HISTORY_MAX).min(HISTORY_MAX)),
@@ -244,13 +247,22 @@ async fn revoke(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reque
 
 /// The balance pays an invoice or a Lightning address, where the policy has `payouts`.
 async fn withdraw(gate: &Gate, asked: &Asked, mut request: Request, env: &Env) -> Served<Response> {
-    let by = required(asked)?;
-    let key = match request.headers().get("idempotency-key")? {
-        Some(field) => Some(l402::idempotency::key(&field).map_err(Refusal::Malformed)?.to_owned()),
-        None => None,
-    };
+    let (by, key) = (required(asked)?, key(&request)?);
     let body = body(&mut request).await?;
     payouts::withdraw(gate, &by, (&body, key), env).await
+}
+
+/// The balance gives to another one here, where the policy has `transfers`.
+async fn transfer(gate: &Gate, asked: &Asked, mut request: Request, env: &Env) -> Served<Response> {
+    let (by, key) = (required(asked)?, key(&request)?);
+    let body = body(&mut request).await?;
+    transfers::transfer(gate, &by, (&body, key), env).await
+}
+
+/// The request's `Idempotency-Key`.
+fn key(request: &Request) -> Served<Option<String>> {
+    let Some(field) = request.headers().get("idempotency-key")? else { return Ok(None) };
+    Ok(Some(l402::idempotency::key(&field).map_err(Refusal::Malformed)?.to_owned()))
 }
 
 /// What became of a payout.
@@ -338,7 +350,8 @@ async fn in_account<T: crate::objects::words::Words>(
 
 /// The token, if its account still takes it.
 async fn known(token: BalanceToken, env: &Env) -> Served<BalanceToken> {
-    let question = account::SeeSheet { by: hex::encode(token.digest()), before: 0, limit: 0 };
+    let question =
+        account::SeeSheet { account: token.account.to_string(), by: hex::encode(token.digest()), before: 0, limit: 0 };
     in_account::<account::Sheet>(env, token.account, "sheet", &question).await?;
     Ok(token)
 }

@@ -25,7 +25,7 @@ use crate::gate::{Gate, Setup};
 use crate::objects::account::{Answer, Collect, PayoutSeen, Promise, RefundSeen, SeeRefund};
 use crate::objects::{Fail, Failed, Refundable, ask, binding};
 use crate::relay::Webhook;
-use crate::{client, gate, http, log, node, payouts, verdict};
+use crate::{client, gate, http, log, node, payouts, status, verdict};
 
 /// A wallet's invoice must be good for so long at least, in seconds.
 const EXPIRY_MIN_S: u64 = 60;
@@ -132,6 +132,10 @@ pub async fn again(gate: &Gate, place: &Place, request: &Request, env: &Env) -> 
     let Some((token, _)) = verified.as_ref().and_then(|verified| verified.sole()) else {
         return http::refuse(&Refusal::NotFound, false);
     };
+    // The buyer's own token alone: who was given a narrower one did not pay (C5).
+    if status::as_minted(gate, token).is_none() {
+        return http::refuse(&Refusal::NotFound, false);
+    }
     let (hash, service) = (token.identifier.payment_hash, l402::caveat::service_of(token.caveats()));
     let price = service.and_then(|service| gate.policy.service_named(service)).map(|service| service.price);
     let failed: Failed = ask(env, binding::PAYMENTS, &hash.to_string(), "failed", &()).await?;
@@ -271,7 +275,8 @@ async fn collect(desk: &Desk<'_>, env: &Env, hash: &PaymentHash, query: &str) ->
         id,
         hash: claim.payment_hash.to_string(),
         amount_msat: claim.amount.0,
-        fee_limit_msat: desk.payouts.fee_limit(claim.amount).0,
+        // The operator's money, and the payer may own the last hop: a tenth of the refund at most.
+        fee_limit_msat: desk.payouts.fee_limit(claim.amount).0.min(claim.amount.0 / 10),
         bolt11: claim.bolt11,
     };
     let book = hash.to_string();

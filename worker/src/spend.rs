@@ -27,7 +27,7 @@ const BALANCE_FIELD: &str = "satstile-balance-msat";
 pub async fn spend(gate: &Gate, spend: &Spend<'_>, request: &Request, env: &Env, ctx: &Context) -> Result<Admission> {
     let (quote, limits) = (&spend.otherwise, gate.policy.timeouts);
     let price = quote.service.price.min(spend.ceiling);
-    let longest = limits.first_byte_s.saturating_add(limits.total_s).saturating_add(limits.idle_s * 2);
+    let longest = limits.longest_s();
     let question = account::Reserve {
         token: hex::encode(spend.token.digest()),
         id: hex::encode(crypto::random::<32>()?),

@@ -133,6 +133,11 @@ impl Policy {
             return file.fault("services", "nothing is sold and nothing is free; add a service");
         }
         let (prepaid, payouts) = (Prepaid::of(&file)?, Payouts::of(&file)?);
+        let timeouts = timeouts(&file)?;
+        // What is reserved for an answer is reserved for a day at most: a longer answer would be free (T79).
+        if prepaid.is_some() && timeouts.longest_s() > 86_000 {
+            return file.fault("timeouts.total_s", "with `prepaid`, an answer may take 86,000 seconds in all");
+        }
         let refunds = Refunds::of(&file, payouts)?;
         if let Some(service) = services.iter().find(|service| service.refund && refunds.is_none()) {
             let key = format!("services.{}.refund", service.id);
@@ -154,7 +159,7 @@ impl Policy {
             invoice_expiry_s: file.number("invoice_expiry_s", 120, 86_400)?.unwrap_or(600),
             client_ip: client_ip(&file, network)?,
             budgets: budgets(&file)?,
-            timeouts: timeouts(&file)?,
+            timeouts,
             routes,
             services,
             prepaid,

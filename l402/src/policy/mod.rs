@@ -97,6 +97,14 @@ pub struct Timeouts {
     pub total_s: u32,
 }
 
+impl Timeouts {
+    /// The longest that an answer can take, in seconds.
+    #[must_use]
+    pub const fn longest_s(&self) -> u32 {
+        self.first_byte_s.saturating_add(self.total_s).saturating_add(self.idle_s.saturating_mul(2))
+    }
+}
+
 /// One thing that is sold: a price, and the grant that it buys.
 #[derive(Clone, Debug)]
 pub struct Service {

@@ -6,7 +6,7 @@ use super::table::Table;
 use crate::amount::Msat;
 use crate::path::Target;
 
-const PREPAID: [&str; 5] = ["path", "token_prefix", "topup_min_msat", "topup_max_msat", "claim_secret"];
+const PREPAID: [&str; 6] = ["path", "token_prefix", "topup_min_msat", "topup_max_msat", "claim_secret", "transfers"];
 
 /// How balances are sold.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Prepaid {
     pub topup_max: Msat,
     /// Whether a claim must bring the `claim_secret` of its top-up (C17): where others may see the preimage.
     pub claim_secret: bool,
+    /// Whether one balance can give to another.
+    pub transfers: bool,
 }
 
 /// What of the module a request asks for.
@@ -40,6 +42,8 @@ pub enum PrepaidRoute {
     Revoke,
     /// `POST withdraw`: the balance pays an invoice, or a Lightning address.
     Withdraw,
+    /// `POST transfer`: the balance gives to another one here.
+    Transfer,
     /// `GET withdraw/<id>`: what became of it.
     Payout,
 }
@@ -69,6 +73,7 @@ impl Prepaid {
             topup_min,
             topup_max,
             claim_secret: table.flag("claim_secret")?,
+            transfers: table.flag("transfers")?,
         }))
     }
 
@@ -82,6 +87,7 @@ impl Prepaid {
             "/token" => (PrepaidRoute::Token, "POST"),
             "/token/rotate" => (PrepaidRoute::Rotate, "POST"),
             "/token/revoke" => (PrepaidRoute::Revoke, "POST"),
+            "/transfer" => (PrepaidRoute::Transfer, "POST"),
             "/withdraw" => (PrepaidRoute::Withdraw, "POST"),
             path if path.strip_prefix("/withdraw/").is_some_and(is_id) => (PrepaidRoute::Payout, "GET"),
             _ => return None,

@@ -132,7 +132,7 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// A new token for the old. When the answer is lost, both may be good or dead; the claim secret then gets one back.
+    /// A new token for the old. When the answer is lost, the old one stays good.
     fn rotate(&mut self) {
         let Some(account) = self.account() else { return };
         let _changing = lock(&account.changing);

@@ -129,22 +129,9 @@ fn hold_a_token(client: &mut Client<'_>, account: &Account, deadline: Instant) -
         answer = works();
         answer
     });
+    // Where the answer of a rotation was lost, the old token is good: it ends with the first use of the new one.
     if answer == Some(false) {
-        // The answer of a rotation was lost, and the old token is dead: the claim secret gets one back.
-        let log = client.log;
-        let topup = lock(&log.topups).iter().find(|t| t.account == Some(account.number) && t.is_claimed).cloned();
-        let again = topup.and_then(|topup| {
-            let mut token = None;
-            in_time(deadline, || {
-                token = claim_again(edge, &topup).ok();
-                token.as_ref().map(|_| ())
-            });
-            token
-        });
-        match again {
-            Some(token) => *account.token.write().unwrap_or_else(PoisonError::into_inner) = token,
-            None => found.lost.push(format!("{}: no token opens it any more", account.id)),
-        }
+        found.lost.push(format!("{}: no token opens it any more", account.id));
     }
     let token = account.token();
     lock(&account.ended).retain(|ended| *ended != token);
@@ -153,12 +140,6 @@ fn hold_a_token(client: &mut Client<'_>, account: &Account, deadline: Instant) -
         found.lost.push(format!("{}: a token works that an acknowledged rotation ended", account.id));
     }
     found
-}
-
-fn claim_again(edge: &Edge, topup: &TopUp) -> Result<String, Heard> {
-    let body = serde_json::json!({"preimage": topup.preimage, "claim_secret": topup.secret});
-    let claimed = super::wire::json(edge.worker, "POST", client::CLAIM, None, Some(&body))?;
-    claimed["token"].as_str().map(str::to_owned).ok_or(Heard::Cut(200))
 }
 
 /// Holds the whole log against the books.

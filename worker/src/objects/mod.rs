@@ -77,9 +77,10 @@ async fn ask_text(env: &Env, binding: &str, name: &str, operation: &str, questio
 pub struct StoredObject {
     class: String,
     storage: Storage,
-    /// What lives as long as the object does: the bucket of a budget, the time of the last look.
+    /// What lives as long as the object does: the bucket of a budget, the time of the last look, that of the next alarm.
     memory: OnceCell<mint_budget::Bucket>,
     looked_ms: Cell<u64>,
+    wakes_at_s: Cell<u64>,
 }
 
 #[wasm_bindgen]
@@ -88,7 +89,7 @@ impl StoredObject {
     #[wasm_bindgen(constructor)]
     pub fn new(class: String, state: worker::worker_sys::DurableObjectState) -> Self {
         let storage = State::from(state).storage();
-        Self { class, storage, memory: OnceCell::new(), looked_ms: Cell::new(0) }
+        Self { class, storage, memory: OnceCell::new(), looked_ms: Cell::new(0), wakes_at_s: Cell::new(0) }
     }
 
     /// Does one operation; question and answer are [`Words`].
@@ -103,7 +104,7 @@ impl StoredObject {
                 Words::hear(question).and_then(|asked| failed::refundable(&self.storage, &asked)).map(|back| back.say())
             }
             "Allowance" => allowance::ask(&self.storage, operation, question),
-            "Account" => account::ask(&self.storage, operation, question),
+            "Account" => account::ask(&self.storage, &self.wakes_at_s, operation, question),
             "Totals" => totals::ask(&self.storage, operation, question),
             _ => Err("no such class".into()),
         };

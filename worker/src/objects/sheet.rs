@@ -14,11 +14,12 @@ use super::books::Books;
 const AUDITED_MAX: u32 = 100_000;
 
 /// Balance and history. What belongs to the operator in this book is not in it.
-pub fn of(book: &Book, history: &[Entry], can_withdraw: bool) -> String {
+pub fn of(account: &str, book: &Book, history: &[Entry], can_withdraw: bool) -> String {
     let available = book.balances.available();
     let reserved = Msat(book.balances.owned().0.saturating_sub(available.0));
     let lines: Vec<Value> = history.iter().map(line).collect();
     json!({
+        "account": account,
         "balance_sats": available.0 / 1_000,
         "balance_msat": available.0,
         "reserved_msat": reserved.0,
@@ -80,7 +81,13 @@ pub fn audit(books: &mut Books<'_>, now: UnixTime) -> Result<Answer<Sheet>> {
     let one = [rows];
     let snapshot = Snapshot { books: &one, now, settled: None, paid: None, served: None, is_quiet: false };
     let mut invariants = Map::new();
+    let is_whole = u64::try_from(entries.len()).is_ok_and(|lines| lines == book.seq);
     for invariant in Invariant::ALL {
+        // What needs the whole history is not judged by a part of it.
+        if !is_whole && !matches!(invariant, Invariant::I2 | Invariant::I6 | Invariant::I7 | Invariant::I11) {
+            invariants.insert(format!("I{}", invariant as u8), Value::Null);
+            continue;
+        }
         let breach = audit::holds(invariant, &snapshot).err();
         if let Some(breach) = &breach {
             books.freeze(breach.invariant, now)?;
@@ -94,7 +101,7 @@ pub fn audit(books: &mut Books<'_>, now: UnixTime) -> Result<Answer<Sheet>> {
         .collect();
     let json = json!({
         "book": hex::encode(book.id.0),
-        "holds": invariants.values().all(|holds| holds == &Value::Bool(true)),
+        "holds": invariants.values().all(|holds| holds != &Value::Bool(false)),
         "invariants": invariants,
         "frozen": books.book.frozen.map(|broken| broken as u8),
         "balances_msat": balances,

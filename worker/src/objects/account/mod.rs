@@ -9,20 +9,25 @@
 //! | [`uses`] | what a balance pays for |
 //! | [`tokens`] | who may do what |
 //! | [`payouts`] | what leaves over Lightning |
+//! | [`transfers`] | what goes to another balance here, and what comes from one |
 //! | [`refunds`] | a purchase that came to nothing |
 
 mod payouts;
 mod refunds;
 mod tokens;
 mod topups;
+mod transfers;
 mod uses;
 mod words;
+
+use core::cell::Cell;
 
 use l402::{PaymentHash, UnixTime};
 use satstile_ledger::hold::Hold;
 use satstile_ledger::payout::Payout;
 use satstile_ledger::refund::Refund;
 use satstile_ledger::stored::Stored;
+use satstile_ledger::transfer::Outbound;
 use satstile_ledger::{Id, Refusal};
 use worker::{Date, Result, SqlStorage, Storage};
 
@@ -35,13 +40,13 @@ pub use words::*;
 /// How many due rows one alarm looks at.
 const BATCH: u32 = 50;
 
+/// Seconds between two alarms at least.
+const PAUSE_S: u64 = 5;
+
 /// One operation.
-pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String> {
+pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question: &str) -> Result<String> {
     let now = UnixTime(Date::now().as_millis() / 1_000);
-    // Only the alarm puts itself off, for a row that could not be brought on. Where every operation did, a balance in
-    // constant use was never woken for what is overdue (T79, T85).
-    let soonest = if operation == "alarm" { now.0.saturating_add(5) } else { 0 };
-    let run = Run { storage, question, now, soonest };
+    let run = Run { storage, wakes_at_s, question, now };
     match operation {
         "open" => run.act(topups::open),
         "topup" => run.act(topups::see),
@@ -55,6 +60,9 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
         "pay-out" => run.act(payouts::pay_out),
         "pay-answer" => run.act(payouts::answer),
         "payout" => run.act(payouts::see),
+        "send" => run.act(transfers::send),
+        "receive" => run.act(transfers::receive),
+        "ack" => run.act(transfers::acknowledge),
         "promise" => run.act(refunds::promise),
         "refund" => run.act(refunds::see),
         "collect" => run.act(refunds::collect),
@@ -62,6 +70,7 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
         "audit" => run.act(|sql, (), now| in_book(sql, now, sheet::audit)),
         "thaw" => run.act(|sql, (), now| in_book(sql, now, |books, now| Ok(books.thaw(now)?.map_err(no)))),
         "alarm" => {
+            wakes_at_s.set(0);
             let mut orders = String::new();
             run.act(|sql, (), now| {
                 orders = alarm(sql, now)?;
@@ -76,10 +85,10 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
 /// One operation that was asked for.
 struct Run<'a> {
     storage: &'a Storage,
+    /// When the alarm rings, as far as this instance of the object has set it; 0 when it has not.
+    wakes_at_s: &'a Cell<u64>,
     question: &'a str,
     now: UnixTime,
-    /// No alarm before this, Unix seconds.
-    soonest: u64,
 }
 
 impl Run<'_> {
@@ -89,17 +98,33 @@ impl Run<'_> {
         operation: impl FnOnce(&SqlStorage, Q, UnixTime) -> Result<Answer<T>>,
     ) -> Result<String> {
         let question = Q::hear(self.question)?;
+        let mut wakes_at_s = None;
         let answer = transaction(self.storage, |sql| {
             let answer = operation(sql, question, self.now)?;
             if let Some(books) = Books::find(sql)?
                 && let Some(due) = books::next_due(books.sql)?
             {
-                // Also where nothing new is due: an alarm that was lost is found by the next who comes (T85).
-                books::wake_at(self.storage, due.max(self.soonest))?;
+                // Also where nothing new is due: an alarm that was lost is found by the next who comes (T85). A row that
+                // could not be brought on is looked at again, and not at once.
+                let at_s = due.max(self.now.0 + PAUSE_S);
+                if !self.is_woken_by(at_s) {
+                    books::wake_at(self.storage, at_s)?;
+                    wakes_at_s = Some(at_s);
+                }
             }
             Ok(answer)
         })?;
+        if let Some(at_s) = wakes_at_s {
+            self.wakes_at_s.set(at_s);
+        }
         Ok(answer.say())
+    }
+
+    /// Whether the alarm rings by then as it is. Set anew by each who comes, it would never ring in a busy account. One
+    /// that is long past has been lost.
+    fn is_woken_by(&self, at_s: u64) -> bool {
+        let set = self.wakes_at_s.get();
+        set != 0 && set <= at_s && self.now.0 < set + 2 * PAUSE_S
     }
 }
 
@@ -108,12 +133,13 @@ fn see_sheet(sql: &SqlStorage, asked: SeeSheet, now: UnixTime) -> Result<Answer<
     in_book(sql, now, |books, _| {
         let Some(scope) = tokens::find(sql, &asked.by)? else { return Ok(Err(tokens::unknown())) };
         let history = books.journal(asked.before.min(books.book.seq), asked.limit, true)?;
-        Ok(Ok(Sheet { json: sheet::of(&books.book, &history, scope == tokens::Scope::Whole) }))
+        let can_withdraw = scope == tokens::Scope::Whole;
+        Ok(Ok(Sheet { json: sheet::of(&asked.account, &books.book, &history, can_withdraw) }))
     })
 }
 
-/// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts without an answer. What is
-/// to be asked of the node, one line each. The next alarm is set with the transaction.
+/// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts and transfers without an
+/// answer. What is to be asked of the node (`pay …`) and carried to other books (`credit …`), one line each. The next alarm is set with the transaction.
 fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
     let Some(mut books) = Books::find(sql)? else { return Ok(String::new()) };
     let books = &mut books;
@@ -124,10 +150,12 @@ fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
         } else if kind == Refund::TABLE as i64 {
             refunds::lapse(books, id, now)?;
         } else if kind == Payout::TABLE as i64 {
-            orders.extend(payouts::follow(books, id, now)?);
+            orders.extend(payouts::follow(books, id, now)?.map(|order| format!("pay {}", Word::say(&order))));
+        } else if kind == Outbound::TABLE as i64 {
+            orders.extend(transfers::follow(books, id, now)?.map(|order| format!("credit {}", Word::say(&order))));
         }
     }
-    Ok(orders.iter().map(Word::say).collect::<Vec<_>>().join("\n"))
+    Ok(orders.join("\n"))
 }
 
 /// An operation on the book that is here; there is none in an object that nobody opened.

@@ -126,6 +126,7 @@ fn seen(books: &Books<'_>, id: Id, bolt11: &str) -> Result<Answer<PayoutSeen>> {
     Ok(Ok(PayoutSeen {
         state: state.to_owned(),
         amount_msat: row.amount.0,
+        hash: row.payment_hash.to_string(),
         fee_limit_msat: row.fee_limit.0,
         fee_msat,
         preimage,

@@ -20,7 +20,8 @@ pub enum Scope {
 
 /// The most tokens an account may have at a time.
 const TOKENS_MAX: i64 = 100;
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS token(digest BLOB PRIMARY KEY, scope INTEGER NOT NULL, made_at INTEGER NOT NULL) STRICT";
+const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS token(digest BLOB PRIMARY KEY, scope INTEGER NOT NULL, made_at INTEGER NOT NULL, \
+    ends BLOB) STRICT";
 
 /// Another token of this account, which can only spend.
 pub(super) fn add(sql: &SqlStorage, change: Change, now: UnixTime) -> Result<Answer<()>> {
@@ -36,12 +37,17 @@ pub(super) fn add(sql: &SqlStorage, change: Change, now: UnixTime) -> Result<Ans
     })
 }
 
-/// The new token for the old, with all that it could do.
+/// A new token in the place of the old, with all that it could do. The old one ends when the new one is used first: the
+/// answer that has it may be lost, and nobody is to be left without a token.
 pub(super) fn rotate(sql: &SqlStorage, change: Change, now: UnixTime) -> Result<Answer<()>> {
     in_book(sql, now, |_, now| {
         let Some(scope) = find(sql, &change.by)? else { return Ok(Err(unknown())) };
-        sql.exec("DELETE FROM token WHERE digest = ?", vec![digest(&change.by)?])?;
-        insert(sql, &change.about, scope, now).map(Ok)
+        // Of several that were asked for, the newest counts.
+        sql.exec("DELETE FROM token WHERE ends = ?", vec![digest(&change.by)?])?;
+        let values =
+            vec![digest(&change.about)?, rows::int(scope as i64)?, rows::int(as_i64(now.0))?, digest(&change.by)?];
+        sql.exec("INSERT OR IGNORE INTO token VALUES(?, ?, ?, ?)", values)?;
+        Ok(Ok(()))
     })
 }
 
@@ -63,9 +69,15 @@ pub(super) fn revoke(sql: &SqlStorage, change: Change, now: UnixTime) -> Result<
     })
 }
 
-/// What a token of this account may do; `None` for one that is not known here.
+/// What a token of this account may do; `None` for one that is not known here. Its first use ends the one before it.
 pub(super) fn find(sql: &SqlStorage, digest_hex: &str) -> Result<Option<Scope>> {
-    let row = rows::first_of(sql, "SELECT scope FROM token WHERE digest = ?", vec![digest(digest_hex)?])?;
+    let row = rows::first_of(sql, "SELECT scope, ends FROM token WHERE digest = ?", vec![digest(digest_hex)?])?;
+    if let Some(row) = &row
+        && !row.bytes(1).is_empty()
+    {
+        sql.exec("DELETE FROM token WHERE digest = ?", vec![blob(row.bytes(1))])?;
+        sql.exec("UPDATE token SET ends = NULL WHERE digest = ?", vec![digest(digest_hex)?])?;
+    }
     Ok(row.map(|row| if row.int(0) == Scope::Whole as i64 { Scope::Whole } else { Scope::Spend }))
 }
 
@@ -98,7 +110,7 @@ fn can_only_spend() -> No {
 
 fn insert(sql: &SqlStorage, digest_hex: &str, scope: Scope, now: UnixTime) -> Result<()> {
     let values = vec![digest(digest_hex)?, rows::int(scope as i64)?, rows::int(as_i64(now.0))?];
-    sql.exec("INSERT OR IGNORE INTO token VALUES(?, ?, ?)", values).map(|_| ())
+    sql.exec("INSERT OR IGNORE INTO token VALUES(?, ?, ?, NULL)", values).map(|_| ())
 }
 
 fn digest(hex: &str) -> Result<SqlStorageValue> {

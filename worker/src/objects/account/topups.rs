@@ -18,7 +18,8 @@ pub(super) fn open(sql: &SqlStorage, new: OpenTopUp, _: UnixTime) -> Result<Answ
     let secret = new.secret.as_deref().map(id).transpose()?;
     let before = books.row::<TopUp>(hash.into())?;
     match topup::open(&books.book, before.as_ref(), hash, Msat(new.asked_msat), secret) {
-        Ok(row) => books.put_noted(&row, &new.reference).map(Ok),
+        // A refill hands nothing out: its account has its tokens, and who ordered it may be able to spend and no more (T82).
+        Ok(row) => books.put_noted(&TopUp { claimed: row.claimed || new.is_refill, ..row }, &new.reference).map(Ok),
         Err(refusal) => Ok(Err(no(refusal))),
     }
 }
@@ -55,8 +56,10 @@ pub(super) fn claim(sql: &SqlStorage, claim: Claim, now: UnixTime) -> Result<Ans
             return Ok(Err(tokens::unknown()));
         }
         let row = books.row::<TopUp>(preimage.payment_hash().into())?;
-        // Whoever shows the same proof again is the same claimant, whose answer was lost on the way.
-        let again = claim.may_repeat && row.is_some_and(|row| row.claimed);
+        // Whoever shows the same proof again is the same claimant, whose answer was lost on the way; for as long as the token
+        // of that answer is one. What was rotated or revoked does not come back.
+        let is_first = row.is_some_and(|row| !row.claimed);
+        let again = claim.may_repeat && !is_first && tokens::find(sql, &claim.digest)?.is_some();
         let asked = topup::Claim {
             preimage,
             secret: claim.secret.as_deref().map(id).transpose()?.map(|secret| secret.0),
@@ -67,7 +70,7 @@ pub(super) fn claim(sql: &SqlStorage, claim: Claim, now: UnixTime) -> Result<Ans
             Err(refusal) => return refused(books, refusal, now),
         };
         books.put(&claimed)?;
-        if claim.bearer.is_none() {
+        if claim.bearer.is_none() && is_first {
             tokens::hand_out(sql, &claim.digest, now)?;
         }
         let credited_msat = claimed.credited.map_or(0, |credited| credited.0);

@@ -29,6 +29,8 @@ pub struct OpenTopUp {
     pub secret: Option<String>,
     /// What the node's side knows the invoice by, besides.
     pub reference: String,
+    /// Whether the account has its tokens already.
+    pub is_refill: bool,
 }
 
 /// `topup`: how does a top-up stand?
@@ -127,6 +129,8 @@ pub struct Change {
 /// `sheet`: balance and history.
 #[derive(Debug)]
 pub struct SeeSheet {
+    /// The account, for the sheet to name it.
+    pub account: String,
     /// The digest of the token that asks, hex.
     pub by: String,
     /// The newest line wanted.
@@ -207,6 +211,8 @@ pub struct PayoutSeen {
     pub state: String,
     /// What the recipient gets.
     pub amount_msat: u64,
+    /// The invoice's hash, hex.
+    pub hash: String,
     /// The most that routing may cost.
     pub fee_limit_msat: u64,
     /// What routing did cost.
@@ -217,6 +223,54 @@ pub struct PayoutSeen {
     pub available_msat: u64,
     /// What the node is to be told now, if anything.
     pub order: Option<Order>,
+}
+
+/// `send`: the owner gives to another account.
+#[derive(Debug)]
+pub struct Send {
+    /// The digest of the token that asks, hex.
+    pub by: String,
+    /// Names the transfer, hex.
+    pub id: String,
+    /// The account that gets it, hex.
+    pub to: String,
+    /// How much.
+    pub amount_msat: u64,
+}
+
+/// `receive`: money from another book; and what an alarm wants to be carried there.
+#[derive(Debug)]
+pub struct CreditOrder {
+    /// Names the transfer, hex.
+    pub id: String,
+    /// The sender's book, hex.
+    pub from: String,
+    /// The account that gets it, hex.
+    pub to: String,
+    /// How much.
+    pub amount_msat: u64,
+}
+
+/// The reply to `receive`, and with `ack` the way back.
+#[derive(Debug)]
+pub struct Acked {
+    /// Names the transfer, hex.
+    pub id: String,
+    /// The receiver's book, hex.
+    pub by: String,
+    /// Whether it has the money, and not the sender.
+    pub accepted: bool,
+}
+
+/// How a transfer stands.
+#[derive(Debug)]
+pub struct TransferSeen {
+    /// `pending`, `delivered` or `bounced`.
+    pub state: String,
+    /// What is left to be spent in the sender's book.
+    pub available_msat: u64,
+    /// What is to be carried to the receiver's book, while it is pending.
+    pub order: Option<CreditOrder>,
 }
 
 /// `promise`: give a purchase back.
@@ -273,23 +327,33 @@ words!(PayOut { by, id, hash, amount_msat, fee_limit_msat, bolt11 });
 words!(PayAnswer { id, state, preimage, fee_msat, store_since });
 words!(SeePayout { by, id });
 words!(Order { id, hash, amount_msat, fee_limit_msat, bolt11, is_send });
-words!(PayoutSeen { state, amount_msat, fee_limit_msat, fee_msat, preimage, available_msat, order });
+words!(PayoutSeen { state, amount_msat, hash, fee_limit_msat, fee_msat, preimage, available_msat, order });
 words!(Promise { hash, paid_msat, id, amount_msat, ttl_s });
 words!(SeeRefund { id });
 words!(RefundSeen { amount_msat, status, is_open, expires_at });
 words!(Collect { id, hash, amount_msat, fee_limit_msat, bolt11 });
 
-/// In the place of one word: its words, told apart by blanks, which none of them has.
-impl Word for Order {
-    fn say(&self) -> String {
-        Words::say(self).replace('\n', " ")
-    }
-    fn hear(text: &str) -> Option<Self> {
-        <Self as Words>::hear(&text.replace(' ', "\n")).ok()
-    }
-}
+words!(Send { by, id, to, amount_msat });
+words!(CreditOrder { id, from, to, amount_msat });
+words!(Acked { id, by, accepted });
+words!(TransferSeen { state, available_msat, order });
 
-words!(OpenTopUp { account, hash, asked_msat, secret, reference });
+/// In the place of one word: its words, told apart by blanks, which none of them has.
+macro_rules! in_one_line {
+    ($($type:ty),*) => {$(
+        impl Word for $type {
+            fn say(&self) -> String {
+                Words::say(self).replace('\n', " ")
+            }
+            fn hear(text: &str) -> Option<Self> {
+                <Self as Words>::hear(&text.replace(' ', "\n")).ok()
+            }
+        }
+    )*};
+}
+in_one_line!(Order, CreditOrder);
+
+words!(OpenTopUp { account, hash, asked_msat, secret, reference, is_refill });
 words!(SeeTopUp { hash });
 words!(TopUpSeen { asked_msat, is_credited, reference });
 words!(Credit { hash, paid_msat });
@@ -299,7 +363,7 @@ words!(Reserve { token, id, ceiling_msat, estimate_msat, ttl_s });
 words!(End { id, cost_msat, has_begun });
 words!(Left { available_msat });
 words!(Change { by, about });
-words!(SeeSheet { by, before, limit });
+words!(SeeSheet { account, by, before, limit });
 words!(Sheet { json });
 words!(No { status, reason });
 
