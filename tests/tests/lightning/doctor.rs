@@ -129,7 +129,7 @@ fn doctor_reads_aperture_and_what_it_says_is_so() {
     // Where nothing is sold, that is the report, and it ends with 1.
     let report = Report::of(&[&aperture.url("/free/echo")]);
     assert_eq!((report.code, report.not_good()), (Some(1), vec!["challenge.status"]), "{}", report.printed);
-    report.says("challenge.status", "fail", "200, not 402");
+    report.says("challenge.status", "fail", "handed out without a payment");
 }
 
 /// What the node itself says that its channels' other sides have.
@@ -167,7 +167,7 @@ fn doctor_finds_nothing_to_do_with_a_macaroon_for_invoices() {
     let report = Report::of(&["--node", &devnet.alice().connection()]);
     assert_eq!((report.code, report.not_good()), (Some(0), vec![]), "{}", report.printed);
     report.says("node.power", "ok", "refused what it does not need");
-    report.says("node.inbound", "info", "may not see the channels");
+    report.says("node.inbound", "info", "may not list the channels");
     // The nearest no: another certificate than the one that is pinned.
     let other = devnet.alice().connection().replace(&devnet.alice().thumbprint(), &devnet.bob().thumbprint());
     let report = Report::of(&["--node", &other]);
