@@ -133,17 +133,17 @@ impl Policy {
             return file.fault("services", "nothing is sold and nothing is free; add a service");
         }
         let (prepaid, payouts) = (Prepaid::of(&file)?, Payouts::of(&file)?);
-        let timeouts = timeouts(&file)?;
-        // What is reserved for an answer is reserved for a day at most: a longer answer would be free (T79).
-        if prepaid.is_some() && timeouts.longest_s() > 86_000 {
-            return file.fault("timeouts.total_s", "with `prepaid`, an answer may take 86,000 seconds in all");
-        }
         let refunds = Refunds::of(&file, payouts)?;
         if let Some(service) = services.iter().find(|service| service.refund && refunds.is_none()) {
             let key = format!("services.{}.refund", service.id);
             return Err(PolicyFault::at(key, "needs a table `refunds`"));
         }
         let routes = RouteTable::new(routes)?;
+        let timeouts = timeouts(&file)?;
+        // What is reserved for an answer is reserved for a day at most: a longer answer would be free (T79).
+        if prepaid.is_some() && timeouts.longest_s() > 86_000 {
+            return file.fault("timeouts.total_s", "with `prepaid`, an answer may take 86,000 seconds in all");
+        }
         // A prefix may stand above the module, which is named by its path; the very same path cannot have two owners (C11).
         let is_claimed = |route: &&Route| prepaid.as_ref().is_some_and(|own| own.route(&route.pattern).is_some());
         if let Some(route) = routes.iter().find(is_claimed) {
