@@ -29,15 +29,17 @@ Secrets are made once, in .dev.vars. What is sold is in wrangler.toml."
         "test" => {
             return Some(format!(
                 "\
-usage: cargo xtask test [LANE…] [--install] [--lightning]
+usage: cargo xtask test [LANE…] [--install] [--lightning] [--rounds N] [--seed N]
 
 Sets up what is missing, then runs checks and tests, lane by lane; a lane that fails does not stop the others.
 
 {}
-Without a LANE all run but those \"on request\", which need Chromium, or Go and half an hour the first time.
+Without a LANE all run but those \"on request\", which need Chromium, minutes, or Go and half an hour the first time.
 
   --install    also install what a lane lacks (apt as root, cargo install)
-  --lightning  the lane lightning",
+  --lightning  the lane lightning
+  --rounds N   of the lane ledger [default: 20]
+  --seed N     of the lane ledger, to repeat its plan",
                 test::table()
             ));
         }
@@ -52,8 +54,8 @@ that the machine lacks (Go, Python with venv) are skipped by name. docs/interop.
             "\
 usage: cargo xtask ci [--install]
 
-What a merge waits for, within 75 minutes on two cores: the lanes of `cargo xtask test`, then browser, dist, interop, deny
-and lightning. A lane for which no time is left is named, and fails the run.
+What a merge waits for, within 75 minutes on two cores: the lanes of `cargo xtask test`, then browser, ledger, dist,
+interop, deny and lightning. A lane for which no time is left is named, and fails the run.
 
   --install    also install what a lane lacks (apt as root, cargo install)"
         }
@@ -125,7 +127,7 @@ mod tests {
             assert!(page.lines().any(|line| line.trim_start().starts_with(lane)), "{lane}");
         }
         let on_request = page.lines().filter(|line| line.ends_with("(on request)")).count();
-        assert_eq!(on_request, 3, "{page}");
+        assert_eq!(on_request, 4, "{page}");
     }
 
     #[test]
