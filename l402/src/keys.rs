@@ -219,10 +219,10 @@ impl Keys {
     /// 32 bytes that only these keys give, for a top-up: `label` tells its claim secret from the secret of the token that
     /// a claim hands out. A claim that is repeated, with a proof that it is the same claimant, finds the same token,
     /// and nothing of it was stored. The key that mints today gives the first of them; those before a rotation follow.
-    pub fn topup_secrets(&self, label: &str, about: &[u8; 48]) -> impl Iterator<Item = [u8; 32]> {
+    pub fn topup_secrets(&self, label: &'static str, about: [u8; 48]) -> impl Iterator<Item = [u8; 32]> {
         self.masters.iter().filter_map(move |master| {
             let mut secret = [0; 32];
-            master.extracted.expand_multi_info(&[CLAIM_LABEL, label.as_bytes(), about], &mut secret).ok()?;
+            master.extracted.expand_multi_info(&[CLAIM_LABEL, label.as_bytes(), &about], &mut secret).ok()?;
             Some(secret)
         })
     }

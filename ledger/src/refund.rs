@@ -51,7 +51,7 @@ impl Failures {
 /// One withdraw link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Refund {
-    /// [`k1_digest`] of the link's secret.
+    /// A digest of the link's secret (`k1`), so that who reads the database cannot claim.
     pub id: Id,
     /// The purchase.
     pub sale: PaymentHash,
@@ -76,12 +76,6 @@ pub enum RefundState {
     Claimed,
     /// Not claimed in time. Final.
     Lapsed,
-}
-
-/// What is stored of a link's `k1`, so that who reads the database cannot claim.
-#[must_use]
-pub fn k1_digest(k1: &[u8; 32]) -> Id {
-    Id::derive("refund", &[k1])
 }
 
 /// Promises a refund of `amount` for `ttl_s` seconds. `existing` is the row under this id; the sale's row changes too.

@@ -31,9 +31,14 @@ pub fn bare(status: u16) -> Answer {
 
 /// JSON with the fields every answer of ours has.
 pub fn json(status: u16, body: &Value) -> Result<Response> {
+    json_text(status, body.to_string())
+}
+
+/// The same, of JSON that is written already.
+pub fn json_text(status: u16, body: String) -> Result<Response> {
     let mut answer = bare(status);
     answer.headers.push(("content-type", "application/json".to_owned()));
-    answer.body = body.to_string();
+    answer.body = body;
     response(&answer)
 }
 

@@ -13,7 +13,8 @@ use l402::problem::Refusal;
 use l402::relay::{PaymentId, PaymentLookup, PaymentSend, PaymentState, PaymentStatus, RelayCall};
 use l402::{Msat, PaymentHash};
 use satstile_ledger::Id;
-use satstile_lightning::lnurl::{Address, Guard, Loopback, Terms, pay};
+use satstile_lightning::lnurl::pay::{self, Payable};
+use satstile_lightning::lnurl::{Address, Guard, Loopback, Terms};
 use satstile_lightning::{HttpReply, HttpRequest};
 use serde_json::{Value, json};
 use worker::{Env, Response};
@@ -127,18 +128,13 @@ fn is_same_order(body: &Value, known: &PayoutSeen) -> bool {
     }
 }
 
-/// An invoice that may be paid. Its signature is checked by the node webhook, before anything is sent.
-pub struct Payable {
-    /// Lower case.
-    pub bolt11: String,
-    /// What it commits to.
-    pub payment_hash: PaymentHash,
-    /// What it asks, more than nothing.
-    pub amount: Msat,
+/// What an invoice must be to be paid from here. Its signature is checked by the node webhook, before anything is sent.
+pub fn terms(gate: &Gate) -> Terms {
+    Terms { network: gate.policy.network, min_expiry_s: EXPIRY_MIN_S, now: http::now() }
 }
 
 /// Reads an invoice that somebody wants to be paid.
-pub fn read(gate: &Gate, bolt11: &str) -> Served<Payable> {
+fn read(gate: &Gate, bolt11: &str) -> Served<Payable> {
     let invoice = Invoice::parse(bolt11).map_err(|fault| bad(format!("the invoice cannot be read: {fault}")))?;
     let Some(amount) = invoice.amount else { return Err(bad("the invoice must ask for an amount").into()) };
     let expected = Expected {
@@ -150,7 +146,12 @@ pub fn read(gate: &Gate, bolt11: &str) -> Served<Payable> {
         now: http::now(),
     };
     invoice.check(&expected).map_err(|fault| bad(format!("the invoice cannot be paid: {fault}")))?;
-    Ok(Payable { bolt11: bolt11.to_ascii_lowercase(), payment_hash: invoice.payment_hash, amount })
+    Ok(Payable {
+        bolt11: bolt11.to_ascii_lowercase(),
+        payment_hash: invoice.payment_hash,
+        amount,
+        expires_at: invoice.expires_at(),
+    })
 }
 
 /// An invoice of a Lightning address for exactly this amount (LUD-16, LUD-06, T96 – T98).
@@ -164,10 +165,8 @@ async fn of_address(gate: &Gate, address: &str, amount: Msat) -> Served<Payable>
     let service = address.url(&guard).map_err(|fault| no(&fault))?;
     let request = pay::PayRequest::read(&fetch(&pay::request(&service)).await?).map_err(|fault| no(&fault))?;
     let order = request.order(amount, "", &guard).map_err(|fault| no(&fault))?;
-    let terms = Terms { network: gate.policy.network, min_expiry_s: EXPIRY_MIN_S, now: http::now() };
     let reply = fetch(&order.request()).await?;
-    let payable = order.read(&reply, &terms).map_err(|fault| no(&fault))?;
-    Ok(Payable { bolt11: payable.bolt11, payment_hash: payable.payment_hash, amount: payable.amount })
+    Ok(order.read(&reply, &terms(gate)).map_err(|fault| no(&fault))?)
 }
 
 /// One question to somebody's service: no redirect, 64 KB, five seconds (T97).

@@ -119,7 +119,7 @@ async fn top_up(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reque
         Some(token) => token.account,
         None => AccountId(crypto::random()?),
     };
-    let secret = claim_secrets(gate, account, hash).next().ok_or(Refusal::NotReady)?;
+    let secret = secrets(gate, CLAIM_SECRET, account, hash).next().ok_or(Refusal::NotReady)?;
     let open = account::OpenTopUp {
         account: account.to_string(),
         hash: hash.to_string(),
@@ -171,8 +171,7 @@ async fn claim(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reques
         let reason = "the payment belongs to another account".to_owned();
         return Err(No { status: 403, reason }.into());
     }
-    let secrets = |label| gate.keys.topup_secrets(label, &about(account, hash)).collect::<Vec<_>>();
-    let may_repeat = secret.is_some_and(|given| secrets(CLAIM_SECRET).contains(&given));
+    let may_repeat = secret.is_some_and(|given| secrets(gate, CLAIM_SECRET, account, hash).any(|one| one == given));
     if secret.is_some() && !may_repeat {
         return Err(wrong_secret().into());
     }
@@ -180,7 +179,7 @@ async fn claim(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reques
         let reason = "the payment has not arrived yet; try again when the wallet says that it was paid".to_owned();
         return Err(No { status: 402, reason }.into());
     }
-    let derived = secrets("token").into_iter().next().ok_or(Refusal::NotReady)?;
+    let derived = secrets(gate, "token", account, hash).next().ok_or(Refusal::NotReady)?;
     let new = BalanceToken::new(account, derived);
     let question = account::Claim {
         preimage: preimage.expose_hex(),
@@ -214,7 +213,7 @@ async fn balance(asked: &Asked, request: &Request, env: &Env) -> Served<Response
         limit: number("limit").map_or(20, |limit| u32::try_from(limit).unwrap_or(HISTORY_MAX).min(HISTORY_MAX)),
     };
     let sheet: account::Sheet = in_account(env, token.account, "sheet", &question).await?;
-    Ok(raw(&sheet.json)?)
+    Ok(http::json_text(200, sheet.json)?)
 }
 
 /// `token`: one more that can only spend. `rotate`: a new one in the place of the one that asks.
@@ -285,7 +284,7 @@ pub async fn audit(env: &Env, name: &str, thaw: bool) -> Result<Response> {
     }
     let sheet: Answer<account::Sheet> = ask(env, binding::ACCOUNTS, name, "audit", &()).await?;
     match sheet {
-        Ok(sheet) => raw(&sheet.json),
+        Ok(sheet) => http::json_text(200, sheet.json),
         // The key was right: there is no such account.
         Err(no) if no.status == 401 => http::refuse(&Refusal::NotFound, false),
         Err(no) => refuse(&no),
@@ -313,8 +312,7 @@ pub async fn credit(gate: &Gate, env: &Env, hash: &PaymentHash) -> Result<bool> 
     if !is_settled {
         return Ok(false);
     }
-    // What the payer gave beyond that is the payer's (T66: the credit is what the invoice asked, the rest is a gift to
-    // nobody else).
+    // The node webhook says what the invoice asks (T66); a back end that is called from here, what it received for it.
     let paid = account::Credit { hash: hash.to_string(), paid_msat: status.amount_msat.unwrap_or(amount.0) };
     let credited: Answer<account::Left> = ask(env, binding::ACCOUNTS, &name, "credit", &paid).await?;
     match credited {
@@ -378,18 +376,13 @@ fn required(asked: &Asked) -> Served<BalanceToken> {
     })
 }
 
-fn claim_secrets(gate: &Gate, account: AccountId, hash: PaymentHash) -> impl Iterator<Item = [u8; 32]> {
-    let about = about(account, hash);
-    gate.keys.topup_secrets(CLAIM_SECRET, &about).collect::<Vec<_>>().into_iter()
-}
-
-/// What a top-up's secrets are derived from.
-fn about(account: AccountId, hash: PaymentHash) -> [u8; 48] {
+/// What only the operator's keys give for a top-up: of the key that mints today, then of those before a rotation.
+fn secrets(gate: &Gate, label: &'static str, account: AccountId, hash: PaymentHash) -> impl Iterator<Item = [u8; 32]> {
     let mut about = [0; 48];
     let (head, tail) = about.split_at_mut(16);
     head.copy_from_slice(&account.0);
     tail.copy_from_slice(&hash.0);
-    about
+    gate.keys.topup_secrets(label, about)
 }
 
 /// `amount_sats`, a whole number; as a text, too (T76).
@@ -449,11 +442,4 @@ fn refuse(no: &No) -> Result<Response> {
         response.headers().set("retry-after", "60")?;
     }
     Ok(response)
-}
-
-fn raw(json: &str) -> Result<Response> {
-    let mut answer = http::bare(200);
-    answer.headers.push(("content-type", "application/json".to_owned()));
-    answer.body = json.to_owned();
-    http::response(&answer)
 }

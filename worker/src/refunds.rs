@@ -10,14 +10,14 @@
 //! asks again gets the same link.
 
 use l402::credential::Credential;
-use l402::decide::{Place, Quote};
+use l402::decide::{OWN_PREFIX, Place, Quote};
 use l402::policy::{Payouts, Refunds};
 use l402::problem::{Refusal, problem};
 use l402::relay::InvoiceState;
 use l402::{Msat, PaymentHash};
 use satstile_lightning::Watched;
 use satstile_lightning::lnurl::withdraw::{K1, Link, Refusal as NoLink, UnverifiedClaim, service::ACCEPTED};
-use satstile_lightning::lnurl::{Loopback, Terms, Url, bech32};
+use satstile_lightning::lnurl::{Loopback, Url, bech32};
 use serde_json::json;
 use worker::{Env, Request, Response, Result};
 
@@ -26,9 +26,6 @@ use crate::objects::account::{Answer, Collect, PayoutSeen, Promise, RefundSeen, 
 use crate::objects::{Fail, Failed, Refundable, ask, binding};
 use crate::relay::Webhook;
 use crate::{client, gate, http, log, node, payouts, status, verdict};
-
-/// A wallet's invoice must be good for so long at least, in seconds.
-const EXPIRY_MIN_S: u64 = 60;
 
 /// What it takes to give something back.
 struct Desk<'g> {
@@ -133,14 +130,13 @@ pub async fn again(gate: &Gate, place: &Place, request: &Request, env: &Env) -> 
         return http::refuse(&Refusal::NotFound, false);
     };
     // The buyer's own token alone: who was given a narrower one did not pay (C5).
-    if status::as_minted(gate, token).is_none() {
+    let Some(minted) = status::as_minted(gate, token) else { return http::refuse(&Refusal::NotFound, false) };
+    let hash = token.identifier.payment_hash;
+    let failed: Failed = ask(env, binding::PAYMENTS, &hash.to_string(), "failed", &()).await?;
+    if failed.code.is_none() {
         return http::refuse(&Refusal::NotFound, false);
     }
-    let (hash, service) = (token.identifier.payment_hash, l402::caveat::service_of(token.caveats()));
-    let price = service.and_then(|service| gate.policy.service_named(service)).map(|service| service.price);
-    let failed: Failed = ask(env, binding::PAYMENTS, &hash.to_string(), "failed", &()).await?;
-    let (Some(_), Some(price)) = (failed.code, price) else { return http::refuse(&Refusal::NotFound, false) };
-    let told = promise(&desk, env, &hash, &failed.payer, price).await?;
+    let told = promise(&desk, env, &hash, &failed.payer, minted.service.price).await?;
     http::json(200, &json_of(&place.public_url, &hash.to_string(), &told))
 }
 
@@ -181,12 +177,17 @@ async fn promise(desk: &Desk<'_>, env: &Env, hash: &PaymentHash, payer: &str, pr
 fn secrets(gate: &Gate, hash: &PaymentHash) -> Vec<K1> {
     let mut about = [0; 48];
     about.split_at_mut(16).1.copy_from_slice(&hash.0);
-    gate.keys.topup_secrets("refund", &about).map(K1::new).collect()
+    gate.keys.topup_secrets("refund", about).map(K1::new).collect()
+}
+
+/// Where wallets bring their invoices for the refund of a purchase.
+fn url(public_url: &str, hash: &str) -> String {
+    format!("{public_url}{OWN_PREFIX}refund/{hash}")
 }
 
 fn json_of(public_url: &str, hash: &str, told: &Told) -> serde_json::Value {
-    let link =
-        Url::parse(&format!("{public_url}/.well-known/satstile/refund/{hash}.{}", told.k1.expose()), Loopback::Allowed);
+    let url = |secret: &str| format!("{}.{secret}", url(public_url, hash));
+    let link = Url::parse(&url(&told.k1.expose()), Loopback::Allowed);
     let lnurl = link.ok().and_then(|url| bech32::encode(&url).ok());
     json!({
         "charge_id": charge_id(&told.k1),
@@ -194,7 +195,7 @@ fn json_of(public_url: &str, hash: &str, told: &Told) -> serde_json::Value {
         "lnurl_withdraw": lnurl,
         "status": told.seen.status,
         "expires_at": l402::UnixTime(told.seen.expires_at).to_string(),
-        "status_url": format!("{public_url}/.well-known/satstile/refund/{hash}.{}", charge_id(&told.k1)),
+        "status_url": url(&charge_id(&told.k1)),
     })
 }
 
@@ -210,7 +211,7 @@ fn answer(failure: &Failure<'_>, refund: Option<serde_json::Value>) -> l402::pro
     let detail = match &refund {
         Some(_) => format!("{words} The payment goes back: claim the link with a wallet that takes LNURL-withdraw."),
         None => format!(
-            "{words} The payment goes back, and its link is not ready: ask for it with POST {}/.well-known/satstile/refund \
+            "{words} The payment goes back, and its link is not ready: ask for it with POST {}{OWN_PREFIX}refund \
              and the same Authorization.",
             failure.public_url
         ),
@@ -231,6 +232,8 @@ pub async fn link(gate: &Gate, place: &Place, name: &str, request: &Request, env
     let Some(desk) = Desk::open(gate) else { return http::refuse(&Refusal::NotFound, false) };
     let (hash, secret) = name.split_once('.').map_or((name, None), |(hash, secret)| (hash, Some(secret)));
     let Some(hash) = PaymentHash::from_hex(hash) else { return http::refuse(&Refusal::NotFound, false) };
+    // LUD-03 answers everything with 200 and JSON, and wallets in browsers exist.
+    let lnurl = |json: String| http::json_text(200, json);
     match secret {
         None => match collect(&desk, env, &hash, &http::query(request)).await {
             Ok(()) => lnurl(ACCEPTED.to_owned()),
@@ -248,8 +251,7 @@ pub async fn link(gate: &Gate, place: &Place, name: &str, request: &Request, env
             let Some(seen) = see(env, &hash, &charge_id(&k1)).await? else {
                 return lnurl(NoLink::Link.to_json());
             };
-            let callback =
-                Url::parse(&format!("{}/.well-known/satstile/refund/{hash}", place.public_url), Loopback::Allowed);
+            let callback = Url::parse(&url(&place.public_url, &hash.to_string()), Loopback::Allowed);
             let (Ok(callback), true) = (callback, seen.is_open) else { return lnurl(NoLink::Link.to_json()) };
             let amount = Msat(seen.amount_msat);
             let description = format!("Refund by {}", place.host);
@@ -268,8 +270,7 @@ async fn collect(desk: &Desk<'_>, env: &Env, hash: &PaymentHash, query: &str) ->
     let id = charge_id(&claim.unverified_k1);
     let seen = see(env, hash, &id).await.map_err(unknown)?.ok_or(NoLink::Link)?;
     let amount = Msat(seen.amount_msat);
-    let terms = Terms { network: desk.gate.policy.network, min_expiry_s: EXPIRY_MIN_S, now: http::now() };
-    let claim = claim.check(amount, amount, &terms)?;
+    let claim = claim.check(amount, amount, &payouts::terms(desk.gate))?;
     payouts::refuse_our_own(env, &claim.payment_hash).await.map_err(|_| NoLink::Invoice)?;
     let question = Collect {
         id,
@@ -298,12 +299,4 @@ async fn see(env: &Env, hash: &PaymentHash, id: &str) -> Result<Option<RefundSee
 /// Names a refund, for its payer and in the books: what they keep of the secret.
 fn charge_id(k1: &K1) -> String {
     hex::encode(k1.digest())
-}
-
-/// LUD-03 answers everything with 200 and JSON, and wallets in browsers exist.
-fn lnurl(json: String) -> Result<Response> {
-    let mut answer = http::bare(200);
-    answer.headers.push(("content-type", "application/json".to_owned()));
-    answer.body = json;
-    http::response(&answer)
 }

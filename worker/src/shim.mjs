@@ -222,8 +222,10 @@ const forward = async (request, verdict, env, ctx) => {
   let cost = "";
   const conclude = (delivered, kept) => {
     const once = () => run(() => rust.conclude(env, claim, delivered, kept, cost));
-    // An object that was busy or is being moved takes it a moment later; the first ending counts.
-    const done = claim && once().catch(() => pause(200).then(once)).catch(() => pause(2000).then(once));
+    // An object that was busy or is being moved takes it a moment later. Of a payment and of a hold the first ending
+    // counts; an allowance would be given back twice.
+    const again = (ms) => (error) => { if (claim.startsWith("allowance ")) throw error; return pause(ms).then(once); };
+    const done = claim && once().catch(again(200)).catch(again(2000));
     done?.then(concluded, concluded);
     return done;
   };

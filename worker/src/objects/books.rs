@@ -42,7 +42,7 @@ pub struct Books<'s> {
 impl<'s> Books<'s> {
     /// The book that is here; `None` in an object that has none. Writes nothing.
     pub fn find(sql: &'s SqlStorage) -> Result<Option<Self>> {
-        if rows::first(sql, "SELECT 1 FROM sqlite_master WHERE name = 'book'")?.is_none() {
+        if !rows::is_there(sql, "book")? {
             return Ok(None);
         }
         let Some(row) = rows::first(sql, BOOK)? else { return Ok(None) };
@@ -183,10 +183,13 @@ impl<'s> Books<'s> {
     }
 }
 
-/// The time at which the next row is due, if one is.
+/// The time at which the next row is due, if one is. Every operation asks: the first of an index, and not the book.
 pub fn next_due(sql: &SqlStorage) -> Result<Option<u64>> {
-    let row = rows::first(sql, "SELECT MIN(due), COUNT(due) FROM record WHERE due IS NOT NULL")?;
-    Ok(row.filter(|row| row.int(1) > 0).map(|row| row.int(0).unsigned_abs()))
+    if !rows::is_there(sql, "record")? {
+        return Ok(None);
+    }
+    let row = rows::first(sql, "SELECT due FROM record WHERE due IS NOT NULL ORDER BY due LIMIT 1")?;
+    Ok(row.map(|row| row.int(0).unsigned_abs()))
 }
 
 /// Wakes the object at this time. The platform keeps the write with those of the operation.

@@ -60,14 +60,11 @@ pub fn fail(storage: &Storage, fail: Fail) -> Result<()> {
 /// Reads, and writes nothing.
 pub fn failed(storage: &Storage) -> Result<Failed> {
     let sql = storage.sql();
-    if rows::first(&sql, "SELECT 1 FROM sqlite_master WHERE name = 'failed'")?.is_none() {
-        return Ok(Failed { code: None, payer: String::new() });
-    }
-    let row = rows::first(&sql, "SELECT code, payer FROM failed")?;
-    Ok(row.map_or(Failed { code: None, payer: String::new() }, |row| Failed {
-        code: Some(row.text(0)),
-        payer: row.text(1),
-    }))
+    let row = match rows::is_there(&sql, "failed")? {
+        true => rows::first(&sql, "SELECT code, payer FROM failed")?,
+        false => None,
+    };
+    Ok(Failed { code: row.as_ref().map(|row| row.text(0)), payer: row.map_or_else(String::new, |row| row.text(1)) })
 }
 
 /// Counts a payer's failure, and says what of the purchase goes back: all of it for the first two in 15 minutes, 2 sats

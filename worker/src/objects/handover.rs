@@ -5,7 +5,7 @@ use worker::{Date, Result, SqlStorage, Storage};
 
 use super::payment::keep;
 use super::rows;
-use super::schema::{create, is_there};
+use super::schema::create;
 use super::transaction::transaction;
 use super::words::words;
 
@@ -97,7 +97,7 @@ pub fn hand(storage: &Storage, hand: Hand) -> Result<Handed> {
 /// Uses a code up, or only tells what it opens.
 pub fn open(storage: &Storage, open: &Open) -> Result<Opened> {
     transaction(storage, |sql| {
-        if !is_there(sql, "link")? {
+        if !rows::is_there(sql, "link")? {
             return Ok(Opened::default());
         }
         end_old(sql, now())?;

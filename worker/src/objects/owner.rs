@@ -38,10 +38,7 @@ pub fn own(storage: &Storage, own: Own) -> Result<Owner> {
 /// Reads, and writes nothing: whoever guesses leaves no trace.
 pub fn owner(storage: &Storage) -> Result<Owner> {
     let sql = storage.sql();
-    match rows::first(&sql, "SELECT 1 FROM sqlite_master WHERE name = 'owner'")? {
-        Some(_) => read(&sql),
-        None => Ok(Owner { account: None }),
-    }
+    if rows::is_there(&sql, "owner")? { read(&sql) } else { Ok(Owner { account: None }) }
 }
 
 fn read(sql: &worker::SqlStorage) -> Result<Owner> {

@@ -7,7 +7,7 @@ use core::cell::Cell;
 
 use worker::{Date, Result, SqlStorage, Storage};
 
-use super::schema::{create, is_there};
+use super::schema::create;
 use super::transaction::transaction;
 use super::words::{Word, Words, one_word, words};
 use super::{claims, failed, forget_at, handover, owner, rows};
@@ -106,7 +106,7 @@ fn look(storage: &Storage, looked_ms: &Cell<u64>) -> Result<Ended> {
 
 /// The settlement, of an object that may have no tables yet.
 fn known(sql: &SqlStorage) -> Result<Option<Settlement>> {
-    match is_there(sql, "settlement")? {
+    match rows::is_there(sql, "settlement")? {
         true => settlement(sql),
         false => Ok(None),
     }

@@ -20,6 +20,11 @@ pub fn all_of(sql: &SqlStorage, query: &str, values: Vec<SqlStorageValue>) -> Re
     sql.exec(query, values)?.raw().map(|row| row.map(Row)).collect()
 }
 
+/// Whether an object has this table yet.
+pub fn is_there(sql: &SqlStorage, table: &str) -> Result<bool> {
+    Ok(first_of(sql, "SELECT 1 FROM sqlite_master WHERE name = ?", vec![table.into()])?.is_some())
+}
+
 /// A bound integer. Every bound number is a REAL to the platform, so columns are INTEGER and STRICT.
 pub fn int(value: i64) -> Result<SqlStorageValue> {
     SqlStorageValue::try_from_i64(value)

@@ -32,7 +32,7 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema(id INTEGER PRIMARY KEY
 
 /// Makes what is missing, from any earlier version on. Inside the transaction of whoever writes first.
 pub fn create(sql: &SqlStorage) -> Result<()> {
-    let found = match is_there(sql, "schema")? {
+    let found = match rows::is_there(sql, "schema")? {
         true => rows::first(sql, "SELECT version FROM schema")?.map_or(0, |row| row.int(0)),
         false => 0,
     };
@@ -49,9 +49,4 @@ pub fn create(sql: &SqlStorage) -> Result<()> {
 /// How many deliveries count against every cap, since nobody knows whose they were.
 pub fn counted_before(sql: &SqlStorage) -> Result<i64> {
     Ok(rows::first(sql, "SELECT before FROM schema")?.map_or(0, |row| row.int(0)))
-}
-
-/// Whether an object has this table yet.
-pub fn is_there(sql: &SqlStorage, table: &str) -> Result<bool> {
-    Ok(rows::first_of(sql, "SELECT 1 FROM sqlite_master WHERE name = ?", vec![table.into()])?.is_some())
 }

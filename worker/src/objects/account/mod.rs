@@ -101,9 +101,7 @@ impl Run<'_> {
         let mut wakes_at_s = None;
         let answer = transaction(self.storage, |sql| {
             let answer = operation(sql, question, self.now)?;
-            if let Some(books) = Books::find(sql)?
-                && let Some(due) = books::next_due(books.sql)?
-            {
+            if let Some(due) = books::next_due(sql)? {
                 // Also where nothing new is due: an alarm that was lost is found by the next who comes (T85). A row that
                 // could not be brought on is looked at again, and not at once.
                 let at_s = due.max(self.now.0 + PAUSE_S);
@@ -139,7 +137,8 @@ fn see_sheet(sql: &SqlStorage, asked: SeeSheet, now: UnixTime) -> Result<Answer<
 }
 
 /// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts and transfers without an
-/// answer. What is to be asked of the node (`pay …`) and carried to other books (`credit …`), one line each. The next alarm is set with the transaction.
+/// answer. What is to be asked of the node (`pay …`) and carried to other books (`credit …`), one line each. The next
+/// alarm is set with the transaction.
 fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
     let Some(mut books) = Books::find(sql)? else { return Ok(String::new()) };
     let books = &mut books;

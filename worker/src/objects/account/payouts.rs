@@ -2,7 +2,7 @@
 //!
 //! The invoice is noted beside the payout's row, for whoever has to send it again.
 
-use l402::{Msat, Preimage, UnixTime};
+use l402::{Msat, PaymentHash, Preimage, UnixTime};
 use satstile_ledger::payout::{self, Funds, NewPayout, NodeAnswer, Outcome, Payee, Payout, PayoutState};
 use satstile_ledger::refund::{self, Refund};
 use satstile_ledger::stored::Rows;
@@ -27,7 +27,7 @@ pub(super) fn pay_out(sql: &SqlStorage, asked: PayOut, now: UnixTime) -> Result<
         }
         let before = match books.row::<Payout>(new.id)? {
             Some(row) => Some(row),
-            None => in_use(books, &new)?,
+            None => in_use(books, &new.payment_hash)?,
         };
         match payout::create(&books.book, before.as_ref(), &new, Payee::Elsewhere, now) {
             Ok(step) => books.write_noted(step, &asked.bolt11)?,
@@ -110,9 +110,9 @@ pub(super) fn follow(books: &mut Books<'_>, id: Id, now: UnixTime) -> Result<Opt
     Ok(Some(order(&asked, &bolt11, false)))
 }
 
-/// Another payout for the same invoice that did not fail.
-pub(super) fn in_use(books: &Books<'_>, new: &NewPayout) -> Result<Option<Payout>> {
-    let same = |row: &Payout| row.payment_hash == new.payment_hash && row.state != PayoutState::Failed;
+/// A payout for this invoice that did not fail.
+pub(super) fn in_use(books: &Books<'_>, invoice: &PaymentHash) -> Result<Option<Payout>> {
+    let same = |row: &Payout| row.payment_hash == *invoice && row.state != PayoutState::Failed;
     Ok(books.all::<Payout>()?.into_iter().find(same))
 }
 

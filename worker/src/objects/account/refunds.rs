@@ -3,7 +3,6 @@
 //! The book of a purchase is opened when the first refund of it is promised: until then there is nothing to count.
 
 use l402::{Msat, UnixTime};
-use satstile_ledger::payout::NewPayout;
 use satstile_ledger::refund::{self, Refund, RefundState, Withdrawal};
 use satstile_ledger::sale::{self, Sale};
 use satstile_ledger::topup::Settlement;
@@ -49,7 +48,7 @@ pub(super) fn collect(sql: &SqlStorage, asked: Collect, now: UnixTime) -> Result
     let (amount, fee_limit) = (Msat(asked.amount_msat), Msat(asked.fee_limit_msat));
     in_book(sql, now, |books, now| {
         let Some(row) = books.row::<Refund>(id)? else { return Ok(Err(no(Refusal::UnknownPayment))) };
-        let in_use = payouts::in_use(books, &NewPayout { id, payment_hash, amount, fee_limit })?;
+        let in_use = payouts::in_use(books, &payment_hash)?;
         let withdrawal = Withdrawal { payment_hash, amount, fee_limit };
         match refund::claim(&books.book, &row, in_use.as_ref(), &withdrawal, now) {
             Ok(step) => books.write_noted(step, &asked.bolt11)?,
