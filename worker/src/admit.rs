@@ -125,8 +125,20 @@ pub struct Outcome<'a> {
     pub delivered: bool,
     /// What was delivered, where it is to be kept under its `Idempotency-Key`.
     pub answer: Option<&'a [u8]>,
-    /// What the origin says that it cost, in msat.
+    /// What the origin says that it cost, in msat, in the head of its answer.
     pub cost_msat: Option<u64>,
+    /// What it said last in the stream, as far as the client had that.
+    pub seen_msat: Option<u64>,
+}
+
+/// Writes down what an answer under way has cost so far; only a balance is charged by it.
+pub async fn progress(env: &Env, ticket: &str, seen_msat: Option<u64>) -> Result<()> {
+    match (Ticket::from_line(ticket), seen_msat) {
+        (Some(Ticket::Hold { account, id, .. }), Some(seen_msat)) => {
+            spend::progress(env, &account, id, seen_msat).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Ends what [`Ticket`] names. An attempt that failed may be tried again with the same payment (D8).

@@ -172,7 +172,7 @@ pub async fn follow(order: String, env: Env) -> Option<String> {
 }
 
 /// Ends a claim: delivered, or free to be tried again. `answer` is what is to be kept of a delivery under its
-/// `Idempotency-Key`.
+/// `Idempotency-Key`; `cost` what the origin said in its head, and `seen` in its stream, as far as the client had that.
 ///
 /// # Errors
 /// What the platform threw; the claim's lease ends it later.
@@ -183,10 +183,21 @@ pub async fn conclude(
     delivered: bool,
     answer: Option<Vec<u8>>,
     cost: String,
+    seen: f64,
 ) -> Result<(), JsValue> {
-    let outcome = admit::Outcome { delivered, answer: answer.as_deref(), cost_msat: cost.parse().ok() };
+    let (cost_msat, seen_msat) = (spend::cost_in_head(&cost), spend::cost_in_stream(seen));
+    let outcome = admit::Outcome { delivered, answer: answer.as_deref(), cost_msat, seen_msat };
     admit::conclude(&env, &claim, outcome).await.map_err(|error| {
         log::failed("conclude", &error.to_string());
         JsValue::from(error)
     })
+}
+
+/// Writes down what an answer that is under way has cost so far, as its stream said. What comes to nothing here is
+/// told by [`conclude`], or is not charged.
+#[wasm_bindgen]
+pub async fn progress(env: Env, claim: String, seen: f64) {
+    if let Err(error) = admit::progress(&env, &claim, spend::cost_in_stream(seen)).await {
+        log::failed("progress", &error.to_string());
+    }
 }

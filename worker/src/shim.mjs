@@ -174,13 +174,14 @@ const unpack = (kept) => {
   return new Response(body.length ? body : null, { status: +status, headers, encodeBody: "manual" });
 };
 
+const isEvents = (response) => /^text\/event-stream *(;|$)/i.test(response.headers.get("content-type"));
+
 // A response to be kept is read until it ends, or is too long to keep: then what was read goes before the rest.
 const gathered = async (up, rule) => {
   const pieces = [], until = Date.now() + rule.total_ms;
   const size = up.headers.get("content-length");
-  const endless = up.headers.get("content-type")?.startsWith("text/event-stream");
   if (!up.body) return { bytes: new Uint8Array(0) };
-  if (endless || (size !== null && +size > rule.small_bytes)) return { rest: up };
+  if (isEvents(up) || (size !== null && +size > rule.small_bytes)) return { rest: up };
   const reader = up.body.getReader();
   for (let read = 0; ;) {
     const piece = await within(Math.min(rule.idle_ms, until - Date.now()), reader.read());
@@ -195,6 +196,33 @@ const gathered = async (up, rule) => {
   };
   return { rest: { status: up.status, body: new ReadableStream({ pull, cancel: (why) => reader.cancel(why) }) } };
 };
+
+// An origin may say in its stream of events what that has cost so far, in comments: whole lines ": satstile-cost-msat=1234".
+// The most that was said in the bytes so far; -1 when nothing was. What they are worth is in `spend.rs`.
+const SAYS_COST = new TextEncoder().encode(": satstile-cost-msat=");
+const costs = () => {
+  const other = SAYS_COST.length + 1;
+  let at = 0, line = -1, most = -1;
+  return (bytes) => {
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i];
+      if (byte === 10 || byte === 13) {
+        if (line > most) most = line;
+        at = 0;
+        line = -1;
+      } else if (at < SAYS_COST.length) {
+        at = byte === SAYS_COST[at] ? at + 1 : other;
+      } else if (at !== other) {
+        if (byte >= 48 && byte <= 57) line = Math.max(line, 0) * 10 + byte - 48;
+        else { at = other; line = -1; }
+      }
+    }
+    return most;
+  };
+};
+
+// A stream's cost is written down after so many milliseconds, and not before: most streams are over by then.
+const PROGRESS_MS = 5000;
 
 // "F1", then "U" url, "-" request fields to drop, "=" to set, "+" response fields to set, "!" the claim, "K" to keep it,
 // "B" the terms on which a failed purchase is given back.
@@ -219,15 +247,24 @@ const forward = async (request, verdict, env, ctx) => {
   // From here on until it is concluded: a client that hangs up must not leave its claim open.
   let concluded;
   if (claim) ctx.waitUntil(new Promise((resolve) => { concluded = resolve; }));
-  let cost = "";
+  let cost = "", seen = -1;
   const conclude = (delivered, kept) => {
-    const once = () => run(() => rust.conclude(env, claim, delivered, kept, cost));
+    const once = () => run(() => rust.conclude(env, claim, delivered, kept, cost, seen));
     // An object that was busy or is being moved takes it a moment later. Of a payment and of a hold the first ending
     // counts; an allowance would be given back twice.
     const again = (ms) => (error) => { if (claim.startsWith("allowance ")) throw error; return pause(ms).then(once); };
     const done = claim && once().catch(again(200)).catch(again(2000));
     done?.then(concluded, concluded);
     return done;
+  };
+  // What the client has had of a stream that says what it costs.
+  let noted = -1, noteAt;
+  const note = (so_far) => {
+    seen = so_far;
+    if (seen === noted || Date.now() < (noteAt ??= Date.now() + PROGRESS_MS)) return;
+    noted = seen;
+    noteAt = Date.now() + PROGRESS_MS;
+    run(() => rust.progress(env, claim, seen)).catch(() => {});
   };
   const giveBack = async (kind) => {
     try { return respond(await run(() => rust.give_back(env, claim, kind, terms))); } finally { concluded(); }
@@ -281,7 +318,8 @@ const forward = async (request, verdict, env, ctx) => {
       return fault(error === LATE ? "timeout" : "failed");
     }
   } else if (claim) {
-    body = delivered(up, rule, request, conclude);
+    const tells = claim.startsWith("hold ") && isEvents(up) && !up.headers.get("content-encoding")?.replace(/^identity$/i, "");
+    body = delivered(up, rule, request, conclude, tells ? { read: costs(), note } : undefined);
   } else if (body && size !== null && +size <= rule.small_bytes) {
     // Whole or not at all; no timer outlives a stream that is handed on.
     try { body = await within(rule.idle_ms, up.arrayBuffer()); } catch (error) { return fault(error === LATE ? "timeout" : "failed"); }
@@ -345,7 +383,8 @@ const home = (location, origin) => {
 
 // A claimed delivery counts once it has reached the client: whole, or as far as the client wanted it. An
 // origin that fails, before or in the middle, has delivered nothing, and the same payment may try again.
-const delivered = (up, rule, request, conclude) => {
+// `meter`: of what the client has had, the costs are read on the way.
+const delivered = (up, rule, request, conclude, meter) => {
   const safe = request.method === "GET" || request.method === "HEAD";
   // A client that breaks its own upload off takes the origin's answer down with it, and looks like an origin that failed.
   const uploads = bodyOf(request) !== null;
@@ -370,11 +409,14 @@ const delivered = (up, rule, request, conclude) => {
       }
       try {
         if (piece.done) { await writer.close(); conclude(true); return; }
+        const cost = meter?.read(piece.value);
         await within(rule.idle_ms, writer.write(piece.value));
         sent += piece.value.byteLength;
+        meter?.note(cost);
       } catch (gone) {
-        // A reader who left has read what was sent; and an order that was carried out is a delivery unread.
-        conclude(sent > 0 || !safe);
+        // A reader who left has read what was sent; and an order that was carried out is a delivery unread, unless it
+        // was for the very stream.
+        conclude(sent > 0 || (!safe && !meter));
         return reader.cancel(gone).catch(() => {});
       }
     }

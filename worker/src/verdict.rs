@@ -77,6 +77,12 @@ pub fn forward_with(pass: &Pass, response: &[(&str, String)], claim: Option<&str
     text
 }
 
+/// The same, asked of the origin as it is.
+#[must_use]
+pub fn uncompressed(forward: String) -> String {
+    forward + "\n=accept-encoding:identity"
+}
+
 /// The same, to be kept for whoever sends the same request again.
 #[must_use]
 pub fn keeping(forward: String) -> String {

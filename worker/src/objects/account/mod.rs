@@ -53,6 +53,7 @@ pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question:
         "credit" => run.act(topups::credit),
         "claim" => run.act(topups::claim),
         "hold" => run.act(uses::reserve),
+        "progress" => run.act(uses::progress),
         "end" => run.act(uses::end),
         "token" => run.act(tokens::add),
         "rotate" => run.act(tokens::rotate),

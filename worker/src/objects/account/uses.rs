@@ -5,7 +5,7 @@ use satstile_ledger::hold::{self, Ending, Hold, NewHold};
 use satstile_ledger::{Id, Refusal};
 use worker::{Result, SqlStorage};
 
-use super::words::{End, Left, Reserve};
+use super::words::{End, Left, Reserve, Seen};
 use super::{Answer, id, in_book, left, no, refused, tokens};
 use crate::objects::books::Books;
 
@@ -23,6 +23,21 @@ pub(super) fn reserve(sql: &SqlStorage, asked: Reserve, now: UnixTime) -> Result
         let before = books.row::<Hold>(new.id)?;
         match hold::place(&books.book, before.as_ref(), &new, &mut [], now) {
             Ok(step) => books.write(step).map(|()| Ok(left(books))),
+            Err(refusal) => refused(books, refusal, now),
+        }
+    })
+}
+
+/// Notes what was seen of the cost. The hold outlives the longest answer as it is, and is not prolonged.
+pub(super) fn progress(sql: &SqlStorage, asked: Seen, now: UnixTime) -> Result<Answer<Left>> {
+    let id = id(&asked.id)?;
+    in_book(sql, now, |books, now| {
+        let Some(row) = books.row::<Hold>(id)? else { return Ok(Err(no(Refusal::WrongRow))) };
+        let seen = hold::Progress::Seen(Msat(asked.seen_msat).min(row.ceiling));
+        match hold::progress(&books.book, &row, seen, 0, now) {
+            Ok(row) => books.put(&row).map(|()| Ok(left(books))),
+            // It came late: the ending has more to say.
+            Err(Refusal::Ended) => Ok(Ok(left(books))),
             Err(refusal) => refused(books, refusal, now),
         }
     })

@@ -99,18 +99,27 @@ pub struct Reserve {
     pub ttl_s: u32,
 }
 
+/// `progress`: the use is under way.
+#[derive(Debug)]
+pub struct Seen {
+    /// Names the use, hex.
+    pub id: String,
+    /// What the origin says it has cost so far.
+    pub seen_msat: u64,
+}
+
 /// `end`: the use is over.
 #[derive(Debug)]
 pub struct End {
     /// Names the use, hex.
     pub id: String,
-    /// What the origin says it cost; `None` when it broke off.
+    /// What it cost; `None` when it came to nothing.
     pub cost_msat: Option<u64>,
     /// Whether the client had some of it.
     pub has_begun: bool,
 }
 
-/// The reply to `hold` and `end`.
+/// The reply to `hold`, `progress` and `end`.
 #[derive(Debug)]
 pub struct Left {
     /// What can be spent.
@@ -360,6 +369,7 @@ words!(Credit { hash, paid_msat });
 words!(Claim { preimage, secret, bearer, digest, may_repeat });
 words!(Claimed { available_msat, credited_msat });
 words!(Reserve { token, id, ceiling_msat, estimate_msat, ttl_s });
+words!(Seen { id, seen_msat });
 words!(End { id, cost_msat, has_begun });
 words!(Left { available_msat });
 words!(Change { by, about });
