@@ -176,7 +176,9 @@ impl fmt::Display for Denial {
             Self::SessionUnknown => "there is no such session",
             Self::SessionClosed => "the session is closed",
             Self::SessionTooLow => "what is left of the session does not cover it",
-            Self::BadReturnInvoice => "the return invoice must have no amount, be of this network, and outlive the session",
+            Self::BadReturnInvoice => {
+                "the return invoice must have no amount, be of this network, and outlive the session"
+            }
         })
     }
 }

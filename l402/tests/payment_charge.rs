@@ -204,8 +204,7 @@ fn a_request_that_contradicts_its_invoice_is_refused_even_under_our_mac() {
 fn the_digest_comes_back_to_be_checked() {
     let request = request();
     let digest = "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:";
-    let challenge =
-        PaymentChallenge::issue(&secret(0), &Offer { digest: Some(digest), ..offer(&request) }).unwrap();
+    let challenge = PaymentChallenge::issue(&secret(0), &Offer { digest: Some(digest), ..offer(&request) }).unwrap();
     let mut credential = credential(&challenge);
     credential["challenge"]["digest"] = digest.into();
     let header = format!("Payment {}", to_base64url(credential.to_string().as_bytes()));

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_session_is_for_those_who_name_it_before_a_charge() {
-        for header in ["lightning/session", "lightning/session;q=0.2, lightning/charge;q=0.1", "*/*, lightning/session"] {
+        for header in ["lightning/session", "lightning/session;q=0.2, lightning/charge;q=0.1", "*/*, lightning/session"]
+        {
             assert!(prefers_session(Some(header)), "{header}");
         }
         for header in [

@@ -67,9 +67,9 @@ impl fmt::Display for ChargeFault {
             Self::Unsupported => f.write_str("only method lightning with the intents charge and session is sold here"),
             Self::Expired => f.write_str("the Payment challenge has expired"),
             Self::InvalidPreimage => f.write_str("the preimage does not hash to the invoice's payment hash"),
-            Self::InvalidReturnInvoice => {
-                f.write_str("returnInvoice must be a BOLT11 invoice without an amount that outlives the session's idle time")
-            }
+            Self::InvalidReturnInvoice => f.write_str(
+                "returnInvoice must be a BOLT11 invoice without an amount that outlives the session's idle time",
+            ),
             Self::Unwritable(what) => write!(f, "a Payment challenge cannot carry this {what}"),
         }
     }

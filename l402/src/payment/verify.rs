@@ -43,7 +43,8 @@ impl UnverifiedCharge {
         self.echo.check(secrets, realm, CHARGE)?;
         let request = ChargeRequest::decode(&self.echo.request)?;
         let opaque = self.echo.opaque()?;
-        let token_id = opaque.token.as_deref().and_then(PaymentHash::from_hex).ok_or(ChargeFault::Malformed("opaque.token"))?.0;
+        let token_id =
+            opaque.token.as_deref().and_then(PaymentHash::from_hex).ok_or(ChargeFault::Malformed("opaque.token"))?.0;
         let invoice = Invoice::parse(&request.invoice).map_err(|_| ChargeFault::Malformed("request.invoice"))?;
         // (2) Time: neither the challenge nor its invoice has run out.
         let expires_at = self.echo.expires()?.min(invoice.expires_at());

@@ -32,7 +32,8 @@ impl Sessions {
             };
         };
         if payouts.is_none() {
-            return file.fault("sessions", "needs a table `payouts`: what is left of a session goes back over Lightning");
+            return file
+                .fault("sessions", "needs a table `payouts`: what is left of a session goes back over Lightning");
         }
         let idle_s = table.number("idle_s", 60, 86_400)?.unwrap_or(300);
         let sessions = Self {
@@ -80,7 +81,8 @@ mod tests {
         let policy = with(&json!({"payouts": {}, "sessions": {}}), 1_500, true).unwrap();
         let sessions = policy.sessions.unwrap();
         assert_eq!((sessions.deposit(&policy.services[0]), sessions.idle_s), (Msat(40_000), 300));
-        let policy = with(&json!({"payouts": {}, "sessions": {"deposit_units": 3, "idle_s": 60}}), 1_000, true).unwrap();
+        let policy =
+            with(&json!({"payouts": {}, "sessions": {"deposit_units": 3, "idle_s": 60}}), 1_000, true).unwrap();
         assert_eq!(policy.sessions.unwrap().deposit(&policy.services[0]), Msat(3_000));
     }
 
@@ -98,6 +100,9 @@ mod tests {
         let all = json!({"payouts": {}, "sessions": {"deposit_units": 1_000_000}});
         assert_eq!(with(&all, 2_000_000, true).unwrap_err(), "services.api.session");
         assert!(with(&all, 1_000_000, true).is_ok());
-        assert_eq!(with(&json!({"payouts": {}, "sessions": {"idle_s": 59}}), 1_000, true).unwrap_err(), "sessions.idle_s");
+        assert_eq!(
+            with(&json!({"payouts": {}, "sessions": {"idle_s": 59}}), 1_000, true).unwrap_err(),
+            "sessions.idle_s"
+        );
     }
 }

@@ -116,10 +116,12 @@ fn without_the_proof_there_is_nothing() {
     ] {
         assert_eq!(verify(payload.clone(), 0), Err(ChargeFault::InvalidPreimage), "{payload}");
     }
-    for payload in [json!({"action": "bearer", "preimage": preimage(1)}), json!({"action": "close", "sessionId": "ab"})] {
+    for payload in [json!({"action": "bearer", "preimage": preimage(1)}), json!({"action": "close", "sessionId": "ab"})]
+    {
         assert_eq!(verify(payload, 0), Err(ChargeFault::Malformed("payload.sessionId")));
     }
-    for payload in [json!({"action": "voucher", "preimage": preimage(1)}), json!({"preimage": preimage(1)}), json!({})] {
+    for payload in [json!({"action": "voucher", "preimage": preimage(1)}), json!({"preimage": preimage(1)}), json!({})]
+    {
         assert_eq!(verify(payload, 0), Err(ChargeFault::Unsupported));
     }
 }
@@ -165,7 +167,8 @@ fn a_return_invoice_names_no_amount_is_of_this_network_and_outlives_the_session(
     assert_eq!(read, Err(ChargeFault::InvalidReturnInvoice));
     // An hour of life, less the idle time and a minute; the challenge would be over by then.
     let close = |after_s| {
-        let payload = json!({"action": "close", "sessionId": named(), "preimage": preimage(1), "returnInvoice": DONATION});
+        let payload =
+            json!({"action": "close", "sessionId": named(), "preimage": preimage(1), "returnInvoice": DONATION});
         verify(payload, after_s).map(|_| ())
     };
     assert_eq!((close(3_540), close(3_541)), (Ok(()), Err(ChargeFault::InvalidReturnInvoice)));
