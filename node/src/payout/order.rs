@@ -52,8 +52,8 @@ pub(super) fn refusal(order: &PaymentSend, terms: &Terms<'_>) -> Option<&'static
     .find_map(|(why, holds)| (!holds).then_some(why))
 }
 
-/// Whether an invoice asks for what is ordered, or leaves it open, as the return invoice of a session does. Whether it does
-/// is for the one to say who tells the node an amount then: more than it can count is "none" to this reader (T57).
+/// Whether an invoice asks for what is ordered, or leaves it open, as the return invoice of a session does. That it leaves
+/// it open is said by the code that tells the node an amount then: this reader says "none" of more than it can count (T57).
 fn is_for(invoice: &Bolt11Invoice, order: &PaymentSend) -> bool {
     invoice.amount_milli_satoshis() == Some(order.amount_msat) || wallet::names_no_amount(&order.bolt11)
 }
