@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use common::bank::{TOPUP, account_of, balance, funded, ok, post, post_once, sound, text};
 use common::server::{self, Server};
+use common::wallet::{invoice, is_paid};
 use common::{API, Offer, at_once, buy, eventually, get_with, plenty, seen, within};
-use l402::encoding::to_base64;
 use satstile_lightning::lnurl::{Loopback, bech32};
-use satstile_tests::raw::Response;
-use satstile_tests::{Node, Stack, StackOptions, http};
+use satstile_tests::{Stack, StackOptions, http};
 use serde_json::{Value, json};
 
 const WITHDRAW: &str = "/api/v1/withdraw";
@@ -22,29 +21,6 @@ fn bank() -> Stack {
 
 fn open(policy: Value) -> Stack {
     Stack::start(StackOptions { payouts: true, ..plenty(policy) })
-}
-
-/// The wallet of somebody outside, as phoenixd speaks.
-fn wallet(node: &Node, method: &str, path: &str, form: &str) -> Response {
-    let password = to_base64(format!(":{}", node.wallet_password()).as_bytes());
-    let fields = [
-        ("authorization", format!("Basic {password}")),
-        ("content-type", "application/x-www-form-urlencoded".to_owned()),
-    ];
-    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    http::send(method, &format!("http://{}{path}", node.wallet_address()), &fields, form.as_bytes())
-}
-
-/// An invoice of that wallet; its description says how paying it goes.
-#[track_caller]
-fn invoice(node: &Node, sats: u64, description: &str) -> (String, String) {
-    let made = ok(wallet(node, "POST", "/createinvoice", &format!("amountSat={sats}&description={description}")));
-    (made["serialized"].as_str().unwrap().to_owned(), made["paymentHash"].as_str().unwrap().to_owned())
-}
-
-#[track_caller]
-fn is_paid(node: &Node, hash: &str) -> bool {
-    ok(wallet(node, "GET", &format!("/payments/incoming/{hash}"), ""))["isPaid"] == true
 }
 
 /// T94: amount and fee limit are reserved, the recipient has the amount, and what routing did not cost comes back.

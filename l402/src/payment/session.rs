@@ -158,7 +158,8 @@ pub enum SessionAction {
     Close {
         /// Of which session.
         session: PaymentHash,
-        /// Another invoice, for a refund that could not be sent to the first. An extension of ours.
+        /// Another invoice, for a refund that could not be sent to the first. An extension of ours, believed only with the
+        /// challenge of the session's own deposit.
         return_invoice: Option<ReturnInvoice>,
     },
 }
@@ -236,9 +237,14 @@ impl UnverifiedSession {
             "bearer" => SessionAction::Bearer(self.borne()?),
             "topUp" => SessionAction::TopUp { session: self.named()?, deposit: self.deposit(&request, now)? },
             "close" => {
-                let read = |text: &String| ReturnInvoice::read(text, network, now.plus(RETURN_MARGIN_S));
+                let session = self.borne()?;
+                let read = |text: &String| match request.payment_hash == session {
+                    true => ReturnInvoice::read(text, network, now.plus(RETURN_MARGIN_S)),
+                    // All who forwarded the deposit have its preimage, and none of them this very challenge.
+                    false => Err(ChargeFault::InvalidReturnInvoice),
+                };
                 let return_invoice = self.return_invoice.as_ref().map(read).transpose()?;
-                SessionAction::Close { session: self.borne()?, return_invoice }
+                SessionAction::Close { session, return_invoice }
             }
             _ => return Err(ChargeFault::Unsupported),
         };

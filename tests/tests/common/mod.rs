@@ -1,11 +1,12 @@
 //! What the stories share: a stack that is lent out in turns, an offer and its purchase, a log to wait for, balances
-//! ([`bank`]), and servers of a story's own ([`server`], [`fake_node`]).
+//! ([`bank`]), somebody's [`wallet`], and servers of a story's own ([`server`], [`fake_node`]).
 
 #![allow(dead_code)] // each story takes what it needs
 
 pub mod bank;
 pub mod fake_node;
 pub mod server;
+pub mod wallet;
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

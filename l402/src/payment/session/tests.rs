@@ -175,6 +175,16 @@ fn a_return_invoice_names_no_amount_is_of_this_network_and_outlives_the_session(
     assert!(verify(open(&DONATION.to_ascii_uppercase()), 0).is_ok());
 }
 
+/// Who has forwarded the deposit has its preimage, too, and can ask for a challenge like anybody.
+#[test]
+fn only_who_has_the_deposits_challenge_names_another_return_invoice() {
+    let other = proof(2).payment_hash().to_string();
+    let mut payload = json!({"action": "close", "sessionId": other, "preimage": preimage(2)});
+    assert!(verify(payload.clone(), 0).is_ok());
+    payload["returnInvoice"] = DONATION.into();
+    assert_eq!(verify(payload, 0), Err(ChargeFault::InvalidReturnInvoice));
+}
+
 /// T120.
 #[test]
 fn a_session_does_not_print_its_preimage() {

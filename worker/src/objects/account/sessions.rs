@@ -4,7 +4,7 @@
 use l402::policy::Payouts;
 use l402::{Msat, Preimage, UnixTime};
 use satstile_ledger::hold::{self, Ending, Hold, NewHold};
-use satstile_ledger::payout::Payout;
+use satstile_ledger::payout::{Payout, PayoutState};
 use satstile_ledger::session::{self, Closer, RefundStatus, Session, SessionState};
 use satstile_ledger::topup::{self, Settlement, TopUp};
 use satstile_ledger::{BookId, Id, Refusal};
@@ -164,7 +164,8 @@ pub(super) fn close(sql: &SqlStorage, asked: CloseSession, now: UnixTime) -> Res
             (SessionState::Closed { payout: Some(payout), .. }, Some((invoice, bolt11))) => {
                 let (failed, invoice) = (books.row::<Payout>(payout)?, hash(invoice)?);
                 let in_use = payouts::in_use(books, &invoice)?;
-                if failed.as_ref().is_none_or(|row| row.payment_hash == invoice) || in_use.is_some() {
+                let may_retry = |row: &Payout| row.state == PayoutState::Failed && row.payment_hash != invoice;
+                if !failed.as_ref().is_some_and(may_retry) || in_use.is_some() {
                     return seen(books, key);
                 }
                 let limit = fee_limit(&asked, books.book.balances.available());

@@ -1,0 +1,570 @@
+//! Sessions: a deposit that is used up by the unit, and what is left goes back (draft-lightning-session-00, T66, T83, T94).
+
+mod common;
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use common::bank::{ok, sound};
+use common::server::{self, Server};
+use common::wallet::{is_paid, open_invoice, received};
+use common::{API, at_once, eventually, plenty, seen, within};
+use l402::encoding::{base64url, to_base64url};
+use l402::{Preimage, auth_param};
+use satstile_tests::raw::{Connection, Response};
+use satstile_tests::{Stack, StackOptions, http};
+use serde_json::{Value, json};
+
+/// What a unit of `api` costs, and what a deposit is for, in sats.
+const UNIT: u64 = 10;
+const DEPOSIT: u64 = 200;
+
+fn desk(mut policy: Value) -> Stack {
+    policy["payouts"] = json!({});
+    if policy["sessions"].is_null() {
+        policy["sessions"] = json!({});
+    }
+    policy["services"]["api"]["session"] = true.into();
+    Stack::start(StackOptions { payouts: true, ..plenty(policy) })
+}
+
+/// In front of an origin of the story's own.
+fn desk_before(origin: &Server) -> Stack {
+    desk(json!({"origin": origin.url()}))
+}
+
+/// A 402 with a deposit, and what its challenge says.
+struct Deposit {
+    challenge: Value,
+    invoice: String,
+    hash: String,
+}
+
+impl Deposit {
+    /// What a client is offered that prefers sessions.
+    #[track_caller]
+    fn asked(stack: &Stack, path: &str) -> Self {
+        Self::read(&http::get(&stack.url(path), &[("accept-payment", "lightning/session")]))
+    }
+
+    #[track_caller]
+    fn read(response: &Response) -> Self {
+        assert_eq!(response.status, 402, "{}", response.text());
+        let header = response.header("www-authenticate").unwrap();
+        let all = auth_param::parse(header).unwrap();
+        let [one] = all.as_slice() else { panic!("one challenge, and not {header}") };
+        let mut challenge = json!({});
+        for name in ["id", "realm", "method", "intent", "request", "expires", "opaque"] {
+            challenge[name] = one.param(name).unwrap_or_else(|| panic!("no {name}")).into();
+        }
+        assert_eq!((one.param("method"), one.param("intent")), (Some("lightning"), Some("session")));
+        let request = request_of(&challenge);
+        let text = |key: &str| request[key].as_str().unwrap().to_owned();
+        Self { invoice: text("depositInvoice"), hash: text("paymentHash"), challenge }
+    }
+
+    /// A credential with this payload.
+    fn with(&self, payload: &Value) -> String {
+        let credential = json!({"challenge": self.challenge, "payload": payload});
+        format!("Payment {}", to_base64url(credential.to_string().as_bytes()))
+    }
+}
+
+fn request_of(challenge: &Value) -> Value {
+    serde_json::from_slice(&base64url(challenge["request"].as_str().unwrap()).unwrap()).unwrap()
+}
+
+/// Who has paid a deposit: its proof, and the invoice that brings back what is left.
+struct Bearer {
+    deposit: Deposit,
+    preimage: String,
+    back: (String, String),
+}
+
+impl Bearer {
+    /// Pays; the description of the return invoice says how paying that one goes.
+    #[track_caller]
+    fn paying(stack: &Stack, path: &str, back: &str) -> Self {
+        let deposit = Deposit::asked(stack, path);
+        let preimage = stack.node().pay(&deposit.invoice);
+        Self { deposit, preimage, back: open_invoice(stack.node(), back) }
+    }
+
+    /// The same, and opens the session with a request for the path.
+    #[track_caller]
+    fn with_session(stack: &Stack, path: &str, back: &str) -> Self {
+        let bearer = Self::paying(stack, path, back);
+        let opened = call(stack, path, &bearer.open());
+        assert_eq!(opened.status, 200, "{}", opened.text());
+        bearer
+    }
+
+    fn id(&self) -> &str {
+        &self.deposit.hash
+    }
+
+    fn open(&self) -> String {
+        self.deposit.with(&json!({"action": "open", "preimage": self.preimage, "returnInvoice": self.back.0}))
+    }
+
+    fn bearer(&self) -> String {
+        self.deposit.with(&json!({"action": "bearer", "sessionId": self.id(), "preimage": self.preimage}))
+    }
+
+    fn close(&self) -> String {
+        self.deposit.with(&json!({"action": "close", "sessionId": self.id(), "preimage": self.preimage}))
+    }
+
+    /// Closes it again, with another invoice for what could not be sent to the first.
+    fn close_to(&self, deposit: &Deposit, invoice: &str) -> String {
+        let payload =
+            json!({"action": "close", "sessionId": self.id(), "preimage": self.preimage, "returnInvoice": invoice});
+        deposit.with(&payload)
+    }
+
+    /// Another deposit, paid, for this session.
+    #[track_caller]
+    fn top_up(&self, stack: &Stack, path: &str) -> String {
+        let deposit = Deposit::asked(stack, path);
+        let preimage = stack.node().pay(&deposit.invoice);
+        deposit.with(&json!({"action": "topUp", "sessionId": self.id(), "topUpPreimage": preimage}))
+    }
+}
+
+fn call(stack: &Stack, path: &str, credential: &str) -> Response {
+    http::get(&stack.url(path), &[("authorization", credential)])
+}
+
+/// A 402 with another deposit, and this problem type.
+#[track_caller]
+fn refused(response: &Response, problem: &str) {
+    assert_eq!(response.status, 402, "{}", response.text());
+    let kind = response.json()["type"].as_str().unwrap().to_owned();
+    assert_eq!(kind.rsplit('/').next(), Some(problem), "{}", response.text());
+    Deposit::read(response);
+}
+
+/// What of the book of a session is still in use, and what it has earned, in msat; its invariants hold.
+#[track_caller]
+fn book(stack: &Stack, session: &str) -> (u64, u64) {
+    let balances = &sound(stack, session)["balances_msat"];
+    let of = |class: &str| balances[class].as_u64().unwrap();
+    (of("user") + of("hold") + of("payout"), of("fees"))
+}
+
+/// What is left of it once every use has ended, in sats.
+#[track_caller]
+fn left(stack: &Stack, session: &str) -> u64 {
+    eventually("the end of every hold", || {
+        let balances = &sound(stack, session)["balances_msat"];
+        (balances["hold"] == 0).then(|| balances["user"].as_u64().unwrap() / 1_000)
+    })
+}
+
+#[track_caller]
+fn receipt(response: &Response) -> Value {
+    let value = response.header("payment-receipt").unwrap_or_else(|| panic!("no receipt: {}", response.text()));
+    serde_json::from_slice(&base64url(value).unwrap()).unwrap()
+}
+
+#[test]
+fn a_deposit_is_used_by_the_request_and_the_rest_goes_back() {
+    let stack = desk(json!({}));
+    let bearer = Bearer::paying(&stack, API, "back");
+    let asked = request_of(&bearer.deposit.challenge);
+    assert_eq!((&asked["amount"], &asked["depositAmount"]), (&json!("10"), &json!("200")), "{asked}");
+    assert_eq!((&asked["idleTimeout"], &asked["currency"]), (&json!("300"), &json!("sat")));
+    let opened = call(&stack, API, &bearer.open());
+    assert_eq!(opened.status, 200, "{}", opened.text());
+    assert_eq!((&receipt(&opened)["reference"], &receipt(&opened)["status"]), (&json!(bearer.id()), &json!("success")));
+    for _ in 0..3 {
+        assert_eq!(call(&stack, API, &bearer.bearer()).status, 200);
+    }
+    assert_eq!(seen(&stack).len(), 4);
+    assert_eq!(left(&stack, bearer.id()), DEPOSIT - 4 * UNIT);
+    let closed = call(&stack, API, &bearer.close());
+    let expected = json!({"status": "closed", "refundSats": 160, "refundStatus": "succeeded"});
+    assert_eq!(ok(closed), expected);
+    assert_eq!(received(stack.node(), &bearer.back.1), 160);
+    // Asked again, it is told again, and nothing is paid twice.
+    let again = call(&stack, API, &bearer.close());
+    assert_eq!((&receipt(&again)["refundSats"], &receipt(&again)["refundStatus"]), (&json!(160), &json!("succeeded")));
+    assert_eq!(received(stack.node(), &bearer.back.1), 160);
+    refused(&call(&stack, API, &bearer.bearer()), "session-closed");
+    assert_eq!(seen(&stack).len(), 4, "the origin heard of nothing else");
+    assert_eq!(book(&stack, bearer.id()).0, 0);
+}
+
+/// T83: a deposit opens one session, once, however often and however fast it is shown.
+#[test]
+fn ten_openings_of_one_deposit_are_one_session() {
+    let stack = desk(json!({}));
+    let bearer = Bearer::paying(&stack, API, "back");
+    let answers = at_once(10, |_| call(&stack, API, &bearer.open()).status);
+    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+    assert_eq!(left(&stack, bearer.id()), DEPOSIT - 10 * UNIT, "each was a use, and one deposit came in");
+    // And it is no money elsewhere: neither another session's deposit nor a charge.
+    let other = Bearer::with_session(&stack, API, "other");
+    let stolen =
+        bearer.deposit.with(&json!({"action": "topUp", "sessionId": other.id(), "topUpPreimage": bearer.preimage}));
+    refused(&call(&stack, API, &stolen), "unknown-challenge");
+    assert_eq!(left(&stack, other.id()), DEPOSIT - UNIT);
+}
+
+/// T71.
+#[test]
+fn uses_at_once_never_cost_more_than_there_is() {
+    let stack = desk(json!({"sessions": {"deposit_units": 5}}));
+    let bearer = Bearer::with_session(&stack, API, "back");
+    let answers = at_once(40, |_| call(&stack, API, &bearer.bearer()).status);
+    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 4, "{answers:?}");
+    assert!(answers.iter().all(|status| matches!(status, 200 | 402)));
+    refused(&call(&stack, API, &bearer.bearer()), "insufficient-balance");
+    assert_eq!(left(&stack, bearer.id()), 0);
+    // There is nothing to send, and nothing is.
+    let closed = ok(call(&stack, API, &bearer.close()));
+    assert_eq!((&closed["refundSats"], &closed["refundStatus"]), (&json!(0), &json!("skipped")));
+    assert!(!is_paid(stack.node(), &bearer.back.1));
+}
+
+#[test]
+fn another_deposit_goes_into_the_same_session_once() {
+    let stack = desk(json!({"sessions": {"deposit_units": 2}}));
+    let bearer = Bearer::with_session(&stack, API, "back");
+    assert_eq!(call(&stack, API, &bearer.bearer()).status, 200);
+    refused(&call(&stack, API, &bearer.bearer()), "insufficient-balance");
+    let top_up = bearer.top_up(&stack, API);
+    let answers = at_once(5, |_| call(&stack, API, &top_up));
+    for answer in answers {
+        assert_eq!(ok(answer), json!({"status": "ok"}));
+    }
+    assert_eq!(left(&stack, bearer.id()), 2 * UNIT);
+    assert_eq!(seen(&stack).len(), 2, "a top-up is no request");
+    assert_eq!(call(&stack, API, &bearer.bearer()).status, 200);
+    // The proof of the session is none of a deposit.
+    let unpaid = Deposit::asked(&stack, API);
+    let forged = unpaid.with(&json!({"action": "topUp", "sessionId": bearer.id(), "topUpPreimage": bearer.preimage}));
+    refused(&call(&stack, API, &forged), "invalid-preimage");
+    assert_eq!(left(&stack, bearer.id()), UNIT);
+}
+
+/// A deposit that came too late for its session opens another one: nobody loses it.
+#[test]
+fn a_deposit_for_a_session_that_was_closed_opens_another() {
+    let stack = desk(json!({}));
+    let bearer = Bearer::with_session(&stack, API, "back");
+    let deposit = Deposit::asked(&stack, API);
+    let preimage = stack.node().pay(&deposit.invoice);
+    assert_eq!(ok(call(&stack, API, &bearer.close()))["refundStatus"], "succeeded");
+    let top_up = deposit.with(&json!({"action": "topUp", "sessionId": bearer.id(), "topUpPreimage": preimage}));
+    refused(&call(&stack, API, &top_up), "session-closed");
+    let back = open_invoice(stack.node(), "late");
+    let open = deposit.with(&json!({"action": "open", "preimage": preimage, "returnInvoice": back.0}));
+    assert_eq!(call(&stack, API, &open).status, 200);
+    assert_eq!(left(&stack, &deposit.hash), DEPOSIT - UNIT);
+    assert_eq!(book(&stack, bearer.id()).0, 0);
+}
+
+/// T66, C7: the node's word that it was paid, and a return invoice that can be used, or there is no session.
+#[test]
+fn what_is_no_deposit_opens_nothing() {
+    let stack = desk(json!({}));
+    let unpaid = Deposit::asked(&stack, API);
+    let back = open_invoice(stack.node(), "back");
+    let guess = "11".repeat(32);
+    let open = |preimage: &str, back: &str| {
+        unpaid.with(&json!({"action": "open", "preimage": preimage, "returnInvoice": back}))
+    };
+    refused(&call(&stack, API, &open(&guess, &back.0)), "invalid-preimage");
+    let paid = stack.node().pay(&unpaid.invoice);
+    let with_amount = common::wallet::invoice(stack.node(), 5, "five").0;
+    for wrong in [with_amount.as_str(), "lnbcrt1junk", ""] {
+        refused(&call(&stack, API, &open(&paid, wrong)), "invalid-return-invoice");
+    }
+    let nobody = unpaid.with(&json!({"action": "bearer", "sessionId": unpaid.hash, "preimage": paid}));
+    refused(&call(&stack, API, &nobody), "session-not-found");
+    // A challenge that somebody changed is a forgery, and costs no invoice (C1).
+    let mut changed =
+        Deposit { challenge: unpaid.challenge.clone(), invoice: String::new(), hash: unpaid.hash.clone() };
+    changed.challenge["expires"] = "2038-01-01T00:00:00Z".into();
+    let forged = changed.with(&json!({"action": "open", "preimage": paid, "returnInvoice": back.0}));
+    assert_eq!(call(&stack, API, &forged).status, 401);
+    assert_eq!(seen(&stack), [""; 0]);
+    // And the right one is still good.
+    assert_eq!(call(&stack, API, &open(&paid, &back.0)).status, 200);
+}
+
+/// T81: what the origin failed costs nothing.
+#[test]
+fn an_origin_that_fails_gives_the_unit_back() {
+    let origin = Server::start(|heard, stream| match heard.target.as_str() {
+        "/api/fine" => server::reply(stream, 200, &[], b"fine"),
+        _ => server::reply(stream, 500, &[], b"broken"),
+    });
+    let stack = desk_before(&origin);
+    let bearer = Bearer::paying(&stack, API, "back");
+    assert_eq!(call(&stack, "/api/broken", &bearer.open()).status, 500);
+    assert_eq!(left(&stack, bearer.id()), DEPOSIT);
+    assert_eq!(call(&stack, "/api/fine", &bearer.bearer()).status, 200);
+    assert_eq!(left(&stack, bearer.id()), DEPOSIT - UNIT);
+}
+
+/// T93: the money stays in the session's book until the node has said no definitely; then another invoice takes it.
+#[test]
+fn a_refund_that_failed_goes_to_another_invoice_of_who_paid() {
+    let stack = desk(json!({}));
+    let bearer = Bearer::with_session(&stack, API, "fail");
+    let closed = ok(call(&stack, API, &bearer.close()));
+    assert_eq!((&closed["refundSats"], &closed["refundStatus"]), (&json!(190), &json!("failed")));
+    assert_eq!(left(&stack, bearer.id()), 190);
+    let (bolt11, hash) = open_invoice(stack.node(), "better");
+    // Others on the route have seen the preimage, but never the challenge that the deposit was paid for.
+    let stranger = Deposit::asked(&stack, API);
+    refused(&call(&stack, API, &bearer.close_to(&stranger, &bolt11)), "invalid-return-invoice");
+    assert!(!is_paid(stack.node(), &hash));
+    let closed = ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &bolt11)));
+    assert_eq!(closed["refundStatus"], "succeeded", "{closed}");
+    let sent = closed["refundSats"].as_u64().unwrap();
+    assert!((170..=190).contains(&sent), "less what routing may cost: {sent}");
+    assert_eq!(received(stack.node(), &hash), sent);
+    // A third invoice finds it done.
+    let (third, unpaid) = open_invoice(stack.node(), "third");
+    assert_eq!(ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &third))), closed);
+    assert!(!is_paid(stack.node(), &unpaid));
+    sound(&stack, bearer.id());
+}
+
+#[test]
+fn a_refund_under_way_is_pending_and_not_sent_twice() {
+    let stack = desk(json!({}));
+    let bearer = Bearer::with_session(&stack, API, "late");
+    let answers = at_once(5, |_| ok(call(&stack, API, &bearer.close())));
+    assert!(answers.iter().all(|closed| closed["refundSats"] == 190), "{answers:?}");
+    let done = within(Duration::from_secs(30), "the end of the refund", || {
+        let closed = ok(call(&stack, API, &bearer.close()));
+        (closed["refundStatus"] != "pending").then_some(closed)
+    });
+    assert_eq!(done["refundStatus"], "succeeded");
+    assert_eq!(received(stack.node(), &bearer.back.1), 190);
+    assert_eq!(book(&stack, bearer.id()).0, 0);
+}
+
+/// Nobody says close: after the idle time, here the shortest there is, the alarm does.
+#[test]
+fn a_session_that_nobody_uses_is_closed_and_its_rest_goes_back() {
+    let mut stack = desk(json!({"sessions": {"idle_s": 60}}));
+    let bearer = Bearer::with_session(&stack, API, "back");
+    let before = call(&stack, API, &bearer.bearer());
+    assert_eq!(before.status, 200);
+    // What was acknowledged survives, and so does the alarm.
+    stack.workerd.crash_restart();
+    std::thread::sleep(Duration::from_secs(50));
+    assert!(!is_paid(stack.node(), &bearer.back.1), "not before its time");
+    within(Duration::from_secs(60), "the refund of an idle session", || {
+        is_paid(stack.node(), &bearer.back.1).then_some(())
+    });
+    assert_eq!(received(stack.node(), &bearer.back.1), DEPOSIT - 2 * UNIT);
+    refused(&call(&stack, API, &bearer.bearer()), "session-closed");
+    within(Duration::from_secs(30), "the end of the payout", || (book(&stack, bearer.id()).0 == 0).then_some(()));
+}
+
+/// F14: killed in the middle of a close, the money is in the book or on its way, once.
+#[test]
+fn a_killed_worker_pays_no_refund_twice_and_loses_none() {
+    let mut stack = desk(json!({}));
+    for round in 0..3 {
+        let bearer = Bearer::with_session(&stack, API, "back");
+        let address = stack.workerd.address();
+        let mut client = Connection::open(address).unwrap();
+        let head = format!("GET {API} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", bearer.close());
+        client.send(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(round * 4));
+        stack.workerd.crash_restart();
+        let closed = within(Duration::from_secs(60), "the end of the refund", || {
+            let closed = ok(call(&stack, API, &bearer.close()));
+            (closed["refundStatus"] == "succeeded").then_some(closed)
+        });
+        assert_eq!(closed["refundSats"], 190);
+        assert_eq!(received(stack.node(), &bearer.back.1), 190);
+        assert_eq!(book(&stack, bearer.id()).0, 0);
+    }
+}
+
+/// An endless answer's head.
+fn stream_of_events(stream: &mut TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+}
+
+fn chunk(stream: &mut TcpStream, text: &str) -> io::Result<()> {
+    stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
+}
+
+/// The events of an answer: their names, and their data.
+fn events(text: &str) -> Vec<(String, String)> {
+    let field = |event: &str, name: &str| {
+        event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
+    };
+    text.split("\n\n").filter(|event| !event.is_empty()).map(|e| (field(e, "event:"), field(e, "data:"))).collect()
+}
+
+fn data(event: &(String, String)) -> Value {
+    serde_json::from_str(&event.1).unwrap_or_else(|_| panic!("{event:?}"))
+}
+
+/// T80: each event with data is a unit, comments and the last word are none; the bytes are the origin's.
+#[test]
+fn a_stream_is_paid_by_the_event_and_ends_with_a_receipt() {
+    let origin = Server::start(|heard, stream| {
+        if heard.target == "/api/echo" {
+            return server::reply(stream, 200, &[], b"");
+        }
+        stream_of_events(stream)?;
+        for piece in
+            ["data: one\n", "\n: a comment\n\nda", "ta: two\ndata: lines\r\n\r\nevent: x\ndata: 3\n\n", "id: 4\n\n"]
+        {
+            chunk(stream, piece)?;
+        }
+        chunk(stream, "data: [DONE]\n\n")?;
+        stream.write_all(b"0\r\n\r\n")
+    });
+    let stack = desk_before(&origin);
+    let bearer = Bearer::with_session(&stack, API, "back");
+    let before = left(&stack, bearer.id());
+    let answer = call(&stack, "/api/stream", &bearer.bearer());
+    assert_eq!(answer.status, 200);
+    let text = answer.text();
+    let goods = "data: one\n\n: a comment\n\ndata: two\ndata: lines\r\n\r\nevent: x\ndata: 3\n\nid: 4\n\n";
+    assert!(text.starts_with(goods) && text.ends_with("data: [DONE]\n\n"), "{text:?}");
+    let told = events(text.strip_prefix(goods).unwrap());
+    let [receipt, done] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((receipt.0.as_str(), done.1.as_str()), ("payment-receipt", "[DONE]"));
+    let receipt = data(receipt);
+    assert_eq!(
+        (&receipt["units"], &receipt["spent"], &receipt["reference"]),
+        (&json!(3), &json!(30), &json!(bearer.id()))
+    );
+    assert_eq!(before - left(&stack, bearer.id()), 3 * UNIT);
+}
+
+/// The answer waits for another deposit, and goes on where it stopped; the origin is asked once.
+#[test]
+fn a_stream_that_uses_the_deposit_up_waits_for_the_next() {
+    let origin = Server::start(|_, stream| {
+        stream_of_events(stream)?;
+        for number in 0..8 {
+            chunk(stream, &format!("data: {number}\n\n"))?;
+        }
+        stream.write_all(b"0\r\n\r\n")
+    });
+    let stack = desk(json!({"origin": origin.url(), "sessions": {"deposit_units": 5}}));
+    let bearer = Bearer::paying(&stack, API, "back");
+    let mut client = Connection::open(stack.workerd.address()).unwrap();
+    client.extend(Duration::from_secs(30));
+    client
+        .send(format!("GET {API} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", bearer.open()).as_bytes())
+        .unwrap();
+    assert_eq!(client.head(true).unwrap().status, 200);
+    let mut text = String::new();
+    let mut read_until = |needle: &str| {
+        while !text.contains(needle) {
+            let part = client.part().unwrap().unwrap_or_else(|| panic!("{needle:?} did not come: {text:?}"));
+            text.push_str(&String::from_utf8_lossy(&part));
+        }
+        text.clone()
+    };
+    let so_far = events(&read_until("payment-need-topup"));
+    assert_eq!(so_far.len(), 6, "five units, and the word that more is needed: {so_far:?}");
+    let need = eventually("the whole event", || {
+        let text = read_until("balanceRequired\":10}");
+        events(&text).into_iter().find(|event| event.0 == "payment-need-topup")
+    });
+    assert_eq!(data(&need), json!({"sessionId": bearer.id(), "balanceSpent": 50, "balanceRequired": 10}));
+    assert_eq!(ok(call(&stack, API, &bearer.top_up(&stack, API))), json!({"status": "ok"}));
+    let all = events(&read_until("payment-receipt"));
+    let goods: Vec<_> = all.iter().filter(|event| event.0.is_empty()).map(|event| event.1.as_str()).collect();
+    assert_eq!(goods, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    assert_eq!(left(&stack, bearer.id()), 2 * UNIT);
+    assert_eq!(origin.heard().len(), 1);
+}
+
+/// T80, F13: who leaves pays for what it has had.
+#[test]
+fn a_client_that_leaves_a_stream_pays_for_what_was_sent() {
+    let origin = Server::start(|_, stream| {
+        stream_of_events(stream)?;
+        for number in 0..1_000 {
+            chunk(stream, &format!("data: {number}\n\n"))?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    });
+    let stack = desk_before(&origin);
+    let bearer = Bearer::paying(&stack, API, "back");
+    let mut client = Connection::open(stack.workerd.address()).unwrap();
+    client
+        .send(format!("GET {API} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", bearer.open()).as_bytes())
+        .unwrap();
+    assert_eq!(client.head(true).unwrap().status, 200);
+    let mut text = String::new();
+    while !text.contains("data: 2\n") {
+        text.push_str(&String::from_utf8_lossy(&client.part().unwrap().unwrap()));
+    }
+    drop(client);
+    let spent = (DEPOSIT - left(&stack, bearer.id())) / UNIT;
+    assert!((3..=8).contains(&spent), "three were read, and some more may have been on their way: {spent}");
+    // The session is free again.
+    assert_eq!(ok(call(&stack, API, &bearer.close()))["refundStatus"], "succeeded");
+}
+
+/// A session is for those who ask for one, where it is sold; whoever is in a session is not closed over its head.
+#[test]
+fn a_session_is_offered_to_who_prefers_it_and_where_it_is_sold() {
+    let origin = Server::start(|heard, stream| {
+        if heard.target == "/api/slow" {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        server::reply(stream, 200, &[], b"")
+    });
+    let stack = desk_before(&origin);
+    for header in ["lightning/charge", "lightning/charge, lightning/session", "lightning/*", "*/*"] {
+        let offered = http::get(&stack.url(API), &[("accept-payment", header)]);
+        assert_eq!(offered.status, 402);
+        assert!(!offered.header("www-authenticate").unwrap().contains("session"), "{header}");
+    }
+    let elsewhere = http::get(&stack.url("/dear/1"), &[("accept-payment", "lightning/session")]);
+    assert!(elsewhere.header("www-authenticate").unwrap().contains("intent=\"charge\""), "`dear` is not sold by it");
+    let bearer = Bearer::with_session(&stack, API, "back");
+    // Nor does one service's challenge open another: the deposit's unit is not its price.
+    assert_eq!(call(&stack, "/dear/1", &bearer.bearer()).status, 402);
+    assert_eq!(left(&stack, bearer.id()), DEPOSIT - UNIT);
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| call(&stack, "/api/slow", &bearer.bearer()).status);
+        eventually("the slow request", || origin.heard().iter().any(|heard| heard.target == "/api/slow").then_some(()));
+        let busy = call(&stack, API, &bearer.close());
+        assert_eq!((busy.status, busy.header("retry-after")), (409, Some("1")));
+        assert_eq!(slow.join().unwrap(), 200);
+    });
+    assert!(!is_paid(stack.node(), &bearer.back.1));
+    assert_eq!(left(&stack, bearer.id()), DEPOSIT - 2 * UNIT);
+    assert_eq!(ok(call(&stack, API, &bearer.close()))["refundSats"], DEPOSIT - 2 * UNIT);
+}
+
+/// Without the module a preference for sessions is none, and a session's credential opens nothing.
+#[test]
+fn without_the_module_there_are_no_sessions() {
+    let stack = Stack::start(plenty(json!({})));
+    let offered = http::get(&stack.url(API), &[("accept-payment", "lightning/session")]);
+    assert!(offered.header("www-authenticate").unwrap().contains("intent=\"charge\""));
+    let preimage = Preimage::new([7; 32]);
+    let deposit = Deposit {
+        challenge: json!({"id": "x", "realm": "localhost", "method": "lightning", "intent": "session", "request": "e30"}),
+        invoice: String::new(),
+        hash: preimage.payment_hash().to_string(),
+    };
+    let forged =
+        deposit.with(&json!({"action": "bearer", "sessionId": deposit.hash, "preimage": preimage.expose_hex()}));
+    assert_eq!(call(&stack, API, &forged).status, 401);
+    assert_eq!(seen(&stack), [""; 0]);
+}
