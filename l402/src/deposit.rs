@@ -12,8 +12,8 @@ use crate::policy::{Service, Sessions};
 use crate::problem::{Answer, payment_type, problem};
 use crate::route::Route;
 
-/// How long after its invoice a challenge ends: whoever paid in the last second has an hour to open the session with it.
-const OPEN_MARGIN_S: u64 = 3_600;
+/// How long after its invoice a challenge ends: whoever paid in the last second has a day to open the session with it.
+const OPEN_MARGIN_S: u64 = 86_400;
 
 /// The 402 (C3), of the session intent alone: a client that asked for it is not sold something else by mistake.
 ///
