@@ -167,6 +167,8 @@ pub async fn follow(order: String, env: Env) -> Option<String> {
     match kind {
         "pay" => payouts::follow(order).await.map(|said| format!("pay-answer\n{said}")),
         "credit" => transfers::follow(order, &env).await.map(|said| format!("ack\n{said}")),
+        "look" => prepaid::look(order).await,
+        "let-go" => prepaid::let_go(order, &env).await.map(|said| format!("let-go\n{said}")),
         _ => None,
     }
 }

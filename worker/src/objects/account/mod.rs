@@ -28,6 +28,7 @@ use satstile_ledger::payout::Payout;
 use satstile_ledger::refund::Refund;
 use satstile_ledger::stored::Stored;
 use satstile_ledger::transfer::Outbound;
+use satstile_ledger::unpaid::Unpaid;
 use satstile_ledger::{Id, Refusal};
 use worker::{Date, Result, SqlStorage, Storage};
 
@@ -52,6 +53,16 @@ pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question:
         "topup" => run.act(topups::see),
         "credit" => run.act(topups::credit),
         "claim" => run.act(topups::claim),
+        "forget" => run.act(topups::forget),
+        "let-go" => {
+            if topups::is_last(&storage.sql(), question)? {
+                // The platform's alarm goes with the rest, and whoever opens the account anew sets its own.
+                wakes_at_s.set(0);
+                super::forget_all(storage)?;
+                return Ok(Answer::Ok(()).say());
+            }
+            run.act(topups::let_go)
+        }
         "hold" => run.act(uses::reserve),
         "end" => run.act(uses::end),
         "token" => run.act(tokens::add),
@@ -137,8 +148,8 @@ fn see_sheet(sql: &SqlStorage, asked: SeeSheet, now: UnixTime) -> Result<Answer<
 }
 
 /// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts and transfers without an
-/// answer. What is to be asked of the node (`pay …`) and carried to other books (`credit …`), one line each. The next
-/// alarm is set with the transaction.
+/// answer, top-ups that nobody paid. What is to be asked of the node (`pay …`, `look …`), carried to other books
+/// (`credit …`) and ended elsewhere (`let-go …`), one line each. The next alarm is set with the transaction.
 fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
     let Some(mut books) = Books::find(sql)? else { return Ok(String::new()) };
     let books = &mut books;
@@ -152,6 +163,8 @@ fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
             orders.extend(payouts::follow(books, id, now)?.map(|order| format!("pay {}", Word::say(&order))));
         } else if kind == Outbound::TABLE as i64 {
             orders.extend(transfers::follow(books, id, now)?.map(|order| format!("credit {}", Word::say(&order))));
+        } else if kind == Unpaid::TABLE as i64 {
+            orders.extend(topups::follow(books, id, now)?);
         }
     }
     Ok(orders.join("\n"))
