@@ -76,6 +76,7 @@
 //! | in how many ways does it say no? | [`refusal`] |
 //! | does a token's parent's cap hold? | [`caps`] |
 //! | was this request here before? | [`key`] |
+//! | when is a top-up forgotten that nobody paid? | [`unpaid`] |
 //! | is the history what it was? | [`journal`] |
 //! | do the books add up? | [`audit`], [`invariant`] |
 //! | how does a row look on disk? | [`stored`] |
@@ -138,6 +139,7 @@ pub mod stored;
 mod testing;
 pub mod topup;
 pub mod transfer;
+pub mod unpaid;
 
 pub use account::{Balances, Class};
 pub use amount::{ACCOUNT_MAX, BALANCE_MAX};

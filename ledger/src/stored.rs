@@ -46,6 +46,8 @@ pub enum Table {
     Escrows = 10,
     /// [`crate::session::Session`]
     Sessions = 11,
+    /// [`crate::unpaid::Unpaid`]
+    Unpaid = 12,
 }
 
 /// A row of a book.

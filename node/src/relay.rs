@@ -232,16 +232,21 @@ impl Relay {
         let unknown =
             InvoiceStatus { status: InvoiceState::NotFound, amount_msat: None, preimage: None, settled_at: None };
         let Some(invoice) = found else { return ok(&unknown) };
-        let remote = self.maker.remote(&invoice.backend).filter(|_| invoice.settled_at.is_none());
-        let Some(remote) = remote else { return ok(&invoice.status(now)) };
+        // Our own clock decides for the dev node alone, whose preimages are here: it takes no payment after it. Of another
+        // node's invoice "expired" is the node's to say, for a payment may be under way in it (T65); without an answer, or
+        // with a back end that is configured no more, nobody knows.
+        if invoice.settled_at.is_some() || invoice.preimage.is_some() {
+            return ok(&invoice.status(now));
+        }
         let amount_msat = Some(invoice.amount.0);
         let unpaid = |status| ok(&InvoiceStatus { status, amount_msat, ..unknown.clone() });
+        let Some(remote) = self.maker.remote(&invoice.backend) else { return unpaid(InvoiceState::Pending) };
         match self.looks.look(remote, &invoice).await {
             Ok(Status::Settled { preimage, at, .. }) => {
                 let settled_at = Some(at.unwrap_or(now));
                 ok(&InvoiceStatus { status: InvoiceState::Settled, amount_msat, preimage, settled_at })
             }
-            Ok(Status::Pending) => unpaid(invoice.state(now)),
+            Ok(Status::Pending) => unpaid(InvoiceState::Pending),
             Ok(Status::Expired) => unpaid(InvoiceState::Expired),
             Ok(Status::Canceled) => unpaid(InvoiceState::Canceled),
             Ok(Status::NotFound) => unpaid(InvoiceState::NotFound),

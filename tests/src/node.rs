@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -80,6 +81,11 @@ impl Node {
     /// Where the wallet listens.
     pub fn wallet_address(&self) -> SocketAddr {
         loopback(self.wallet_port)
+    }
+
+    /// What it remembers, in SQLite; nobody else writes there while it runs.
+    pub fn database(&self) -> PathBuf {
+        self.state.path().join("node.sqlite")
     }
 
     /// The process, for `/proc`; `None` while it is stopped.

@@ -171,6 +171,8 @@ pub async fn follow(order: String, env: Env) -> Option<String> {
         "pay" => payouts::follow(order).await.map(|said| format!("pay-answer\n{said}")),
         "close" => Some(sessions::close_idle(order)),
         "credit" => transfers::follow(order, &env).await.map(|said| format!("ack\n{said}")),
+        "look" => prepaid::look(order).await,
+        "let-go" => prepaid::let_go(order, &env).await.map(|said| format!("let-go\n{said}")),
         _ => None,
     }
 }

@@ -21,10 +21,11 @@ use satstile_lightning::Watched;
 use serde_json::{Value, json};
 use worker::{Env, Request, Response, Result};
 
-use crate::gate::Gate;
+use crate::gate::{self, Gate, Setup};
 use crate::invoice::{self, Wanted};
 use crate::node::{self, NodeFault};
 use crate::objects::account::{self, Answer, No};
+use crate::objects::words::{Word, Words};
 use crate::objects::{Own, Owner, ask, binding};
 use crate::{budget, crypto, http, log, payouts, transfers};
 
@@ -126,6 +127,7 @@ async fn top_up(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reque
         asked_msat: amount.0,
         secret: module.claim_secret.then(|| hex::encode(secret_digest(&secret).0)),
         reference: made.reference,
+        ends_at: made.invoice.expires_at().0,
         is_refill: bearer.is_some(),
     };
     // The hash first, then the books: an account that does not know its hash could never be credited.
@@ -175,9 +177,14 @@ async fn claim(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reques
     if secret.is_some() && !may_repeat {
         return Err(wrong_secret().into());
     }
-    if !credit(gate, env, &hash).await? {
-        let reason = "the payment has not arrived yet; try again when the wallet says that it was paid".to_owned();
-        return Err(No { status: 402, reason }.into());
+    match arrived(gate, env, &hash).await? {
+        Arrival::Credited => {}
+        Arrival::NotYet => {
+            let reason = "the payment has not arrived yet; try again when the wallet says that it was paid".to_owned();
+            return Err(No { status: 402, reason }.into());
+        }
+        // Nobody paid it in time, and it was forgotten.
+        Arrival::Unknown => return Err(unknown_payment().into()),
     }
     let derived = secrets(gate, "token", account, hash).next().ok_or(Refusal::NotReady)?;
     let new = BalanceToken::new(account, derived);
@@ -296,33 +303,104 @@ pub async fn audit(env: &Env, name: &str, thaw: bool) -> Result<Response> {
 /// # Errors
 /// The platform's; then nobody knows, and it is asked again.
 pub async fn credit(gate: &Gate, env: &Env, hash: &PaymentHash) -> Result<bool> {
-    let Some(account) = account_of(env, hash).await? else { return Ok(false) };
+    Ok(matches!(arrived(gate, env, hash).await?, Arrival::Credited))
+}
+
+/// How a top-up stands.
+enum Arrival {
+    /// It is in the balance.
+    Credited,
+    /// The node does not say that it was settled, or the books do not take it now.
+    NotYet,
+    /// No account knows the hash; one that forgot it may still be named by it.
+    Unknown,
+}
+
+async fn arrived(gate: &Gate, env: &Env, hash: &PaymentHash) -> Result<Arrival> {
+    let Some(account) = account_of(env, hash).await? else { return Ok(Arrival::Unknown) };
     let name = account.to_string();
     let see = account::SeeTopUp { hash: hash.to_string() };
     let seen: Answer<account::TopUpSeen> = ask(env, binding::ACCOUNTS, &name, "topup", &see).await?;
-    let Ok(seen) = seen else { return Ok(false) };
+    let Ok(seen) = seen else { return Ok(Arrival::Unknown) };
     if seen.is_credited {
-        return Ok(true);
+        return Ok(Arrival::Credited);
     }
-    let amount = Msat(seen.asked_msat);
-    let watched = Watched { payment_hash: *hash, amount, reference: &seen.reference };
-    let Some(status) = node::look_up(gate, &watched).await else { return Ok(false) };
-    // The node's state, never a preimage; and less than was asked is not settled (T66).
-    let is_settled = status.status == InvoiceState::Settled && status.amount_msat.is_some_and(|paid| paid >= amount.0);
-    if !is_settled {
-        return Ok(false);
-    }
-    // The node webhook says what the invoice asks (T66); a back end that is called from here, what it received for it.
-    let paid = account::Credit { hash: hash.to_string(), paid_msat: status.amount_msat.unwrap_or(amount.0) };
+    let watched = Watched { payment_hash: *hash, amount: Msat(seen.asked_msat), reference: &seen.reference };
+    let Stand::Paid(paid) = stand(gate, &watched).await else { return Ok(Arrival::NotYet) };
     let credited: Answer<account::Left> = ask(env, binding::ACCOUNTS, &name, "credit", &paid).await?;
     match credited {
         Ok(_) => {
             log::event("credited", json!({"account": name, "amount_msat": paid.paid_msat, "payment": hash.short()}));
-            Ok(true)
+            Ok(Arrival::Credited)
         }
         Err(no) => {
             log::warn("credit", &no.reason);
-            Ok(false)
+            Ok(Arrival::NotYet)
+        }
+    }
+}
+
+/// What the node says of a top-up's invoice.
+enum Stand {
+    /// It was settled.
+    Paid(account::Credit),
+    /// It was not paid, and cannot be any more.
+    Over,
+    /// Anything else, silence included.
+    Unsure,
+}
+
+/// Asks the node.
+///
+/// A top-up is forgotten where the node's own books say that it is over, and nowhere else:
+///
+/// | the node says | | |
+/// | --- | --- | --- |
+/// | `canceled` | over | LND's last state, in which it takes no payment; a provider that withdrew the invoice |
+/// | `expired` | over | Core Lightning, phoenixd and the providers refuse what comes later. The webhook passes on the back end's word; only for the dev node its own clock decides, and there it decides about payments, too |
+/// | `not_found` | kept | also a node whose books were lost or replaced (F17), after somebody paid: so it is no "no" |
+/// | `pending` | kept | also an invoice that is over by its time, and holds a payment that may still be settled (T20, T65) |
+/// | `settled` for less | kept | not settled (T66), and a person may want to see it |
+/// | nothing | kept | |
+async fn stand(gate: &Gate, watched: &Watched<'_>) -> Stand {
+    let Some(status) = node::look_up(gate, watched).await else { return Stand::Unsure };
+    match (status.status, status.amount_msat) {
+        // The node's state, never a preimage; and less than was asked is not settled (T66). The node webhook says what the
+        // invoice asks; a back end that is called from here, what it received for it.
+        (InvoiceState::Settled, Some(paid)) if paid >= watched.amount.0 => {
+            Stand::Paid(account::Credit { hash: watched.payment_hash.to_string(), paid_msat: paid })
+        }
+        (InvoiceState::Expired | InvoiceState::Canceled, _) => Stand::Over,
+        (InvoiceState::Settled | InvoiceState::Pending | InvoiceState::NotFound, _) => Stand::Unsure,
+    }
+}
+
+/// A top-up that was never credited and whose time is over, out of the alarm of its books: what becomes of it there.
+pub async fn look(line: &str) -> Option<String> {
+    let look = <account::Look as Word>::hear(line)?;
+    let setup = gate::current()?;
+    let Setup::Ready(gate) = &*setup else { return None };
+    let payment_hash = PaymentHash::from_hex(&look.hash)?;
+    let reference = String::from_utf8(hex::decode(&look.reference).ok()?).ok()?;
+    let watched = Watched { payment_hash, amount: Msat(look.asked_msat), reference: &reference };
+    match stand(gate, &watched).await {
+        Stand::Paid(paid) => {
+            log::event("credited late", json!({"amount_msat": paid.paid_msat, "payment": payment_hash.short()}));
+            Some(format!("credit\n{}", Words::say(&paid)))
+        }
+        Stand::Over => Some(format!("forget\n{}", Words::say(&account::SeeTopUp { hash: look.hash }))),
+        Stand::Unsure => None,
+    }
+}
+
+/// A hash that its account has forgotten names it no more; the answer in the words of `let-go`, or nothing.
+pub async fn let_go(line: &str, env: &Env) -> Option<String> {
+    let account::LetGo { hash, account } = <account::LetGo as Word>::hear(line)?;
+    match ask::<()>(env, binding::PAYMENTS, &hash, "disown", &Own { account, instead_of: None }).await {
+        Ok(()) => Some(Words::say(&account::SeeTopUp { hash })),
+        Err(error) => {
+            log::failed("let-go", &error.to_string());
+            None
         }
     }
 }
@@ -336,12 +414,7 @@ async fn account_of(env: &Env, hash: &PaymentHash) -> Result<Option<AccountId>> 
 }
 
 /// An operation in an account's books.
-async fn in_account<T: crate::objects::words::Words>(
-    env: &Env,
-    account: AccountId,
-    operation: &str,
-    question: &impl crate::objects::words::Words,
-) -> Served<T> {
+async fn in_account<T: Words>(env: &Env, account: AccountId, operation: &str, question: &impl Words) -> Served<T> {
     let answer: Answer<T> = ask(env, binding::ACCOUNTS, &account.to_string(), operation, question).await?;
     Ok(answer?)
 }

@@ -500,8 +500,9 @@ export class Account extends durable("Account") {
   async alarm() {
     try {
       if (!rust.is_configured()) rust.configure(this.env, policyFile, build, { exchange });
-      // One line for each payout that the node has not answered definitely, and for each transfer that the other book has
-      // not. One that fails holds up no other, and its row asks again (T85).
+      // One line for each payout that the node has not answered definitely, for each transfer that the other book has not,
+      // for each session that nobody uses and for each top-up that nobody paid. One that fails holds up no other, and its
+      // row asks again (T85).
       for (let order of words(await this.ask("alarm", ""), "\n")) {
         try {
           // What an answer leaves to be done is another line: an order that was lost is sent again.

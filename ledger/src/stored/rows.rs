@@ -21,6 +21,7 @@ use crate::session::{Session, SessionState};
 use crate::spend::{Use, UseState};
 use crate::topup::TopUp;
 use crate::transfer::{Outbound, OutboundState};
+use crate::unpaid::Unpaid;
 
 macro_rules! variants {
     ($($type:ident { $($code:literal = $variant:ident $(($value:ident))? $({ $($field:ident),* })?),* $(,)? })*) => {$(
@@ -86,6 +87,7 @@ fields! {
     Refund { id, sale, amount, expires_at, state, failures }
     Escrow { id, contractor, amount, fee, deadline, at_deadline, state, version }
     Session { id, return_invoice, idle_s, idle_at, state }
+    Unpaid { payment_hash, ends_at, next_at }
     Balances { user, hold, escrow, fees, node, in_transit, refund, payout }
     Entry { book, seq, previous, at, kind, subject, postings, after }
 }
@@ -127,6 +129,7 @@ stored! {
     Refund in Refunds by |row| row.id, due |row| (row.state == RefundState::Pending).then_some(row.expires_at);
     Escrow in Escrows by |row| row.id, due |row| (row.state == EscrowState::Locked).then_some(row.deadline);
     Session in Sessions by |row| row.id.into(), due |row| (row.state == SessionState::Open).then_some(row.idle_at);
+    Unpaid in Unpaid by |row| row.payment_hash.into(), due |row| Some(row.next_at);
 }
 
 impl Field for Kind {

@@ -14,6 +14,7 @@ use crate::spend::{Use, UseState};
 use crate::testing::{ALICE, BOB, NOW, hash, id, preimage};
 use crate::topup::TopUp;
 use crate::transfer::{Outbound, OutboundState};
+use crate::unpaid::watch;
 use crate::{Cap, Entry};
 use core::fmt::Debug;
 use l402::Msat;
@@ -109,6 +110,7 @@ fn every_row_in_every_state_comes_back_as_it_was_and_nothing_else_does() {
     keeps(&session, true);
     let closed = SessionState::Closed { refund_sats: 4, payout: Some(id(7)) };
     keeps(&Session { state: closed, ..session }, false);
+    keeps(&watch(hash(1), NOW), true);
 }
 
 #[test]

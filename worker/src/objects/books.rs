@@ -115,6 +115,19 @@ impl<'s> Books<'s> {
         outcome
     }
 
+    /// Ends a row. Nothing else of the book changes, so only what moved no money may end.
+    pub fn end<R: Stored>(&self, key: Id) -> Result<()> {
+        let values = vec![rows::int(R::TABLE as i64)?, blob(&key.0)];
+        self.sql.exec("DELETE FROM record WHERE kind = ? AND id = ?", values).map(|_| ())
+    }
+
+    /// Whether this row is all that there is: no history, and no other row.
+    pub fn has_only<R: Stored>(&self, key: Id) -> Result<bool> {
+        let is_new = self.book == Book::open(self.book.id);
+        let count = rows::first(self.sql, "SELECT COUNT(*) FROM record")?.map_or(0, |row| row.int(0));
+        Ok(is_new && count == 1 && self.noted::<R>(key)?.is_some())
+    }
+
     /// Writes what a command returned: the book, the line of the journal, the rows. Nothing when it had been written before.
     pub fn write<R: Rows>(&mut self, step: Step<R>) -> Result<()> {
         self.write_noted(step, "")

@@ -119,3 +119,11 @@ fn forget_at(storage: &Storage, at_s: u64) -> Result<()> {
     let set = storage.as_raw().set_alarm(at, JsValue::UNDEFINED.into());
     set.map(|_| ()).map_err(worker::Error::from)
 }
+
+/// Forgets everything now, its alarm with it. The platform does so at once and keeps it like any write; there is nothing
+/// to wait for.
+fn forget_all(storage: &Storage) -> Result<()> {
+    let raw = storage.as_raw();
+    let _: Promise = raw.delete_alarm(JsValue::UNDEFINED.into()).map_err(worker::Error::from)?;
+    raw.delete_all().map(|_| ()).map_err(worker::Error::from)
+}

@@ -1,12 +1,13 @@
 //! Which account a payment hash fills, for ever (T83). In the object of that hash, so that no two accounts can have it.
+//! Only where nobody ever paid, and the account has forgotten the hash, it fills none again.
 
 use worker::{Result, Storage};
 
-use super::rows;
 use super::transaction::transaction;
 use super::words::words;
+use super::{forget_all, rows};
 
-/// `own`: this account, and no other.
+/// `own`: this account, and no other. `disown`: this account no more.
 #[derive(Debug)]
 pub struct Own {
     /// Hex.
@@ -44,6 +45,20 @@ pub fn own(storage: &Storage, own: Own) -> Result<Owner> {
 pub fn owner(storage: &Storage) -> Result<Owner> {
     let sql = storage.sql();
     if rows::is_there(&sql, "owner")? { read(&sql) } else { Ok(Owner { account: None }) }
+}
+
+/// Ends what names this account; what names another one stays. With it the whole object, where nothing else is in it.
+pub fn disown(storage: &Storage, own: &Own) -> Result<()> {
+    if owner(storage)?.account.as_ref() != Some(&own.account) {
+        return Ok(());
+    }
+    let sql = storage.sql();
+    const OTHERS: &str =
+        "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name <> 'owner' AND name NOT GLOB '_cf_*'";
+    match rows::first(&sql, OTHERS)?.is_some_and(|others| others.int(0) == 0) {
+        true => forget_all(storage),
+        false => transaction(storage, |sql| sql.exec("DELETE FROM owner", None).map(|_| ())),
+    }
 }
 
 fn read(sql: &worker::SqlStorage) -> Result<Owner> {

@@ -85,6 +85,7 @@ pub fn ask(storage: &Storage, looked_ms: &Cell<u64>, operation: &str, question: 
         "failed" => Ok(failed::failed(storage)?.say()),
         "own" => Ok(owner::own(storage, Words::hear(question)?)?.say()),
         "owner" => Ok(owner::owner(storage)?.say()),
+        "disown" => Ok(owner::disown(storage, &Words::hear(question)?)?.say()),
         "hand" => Ok(handover::hand(storage, Words::hear(question)?)?.say()),
         "open" => Ok(handover::open(storage, &Words::hear(question)?)?.say()),
         _ => Err("no such operation".into()),

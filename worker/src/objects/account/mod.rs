@@ -31,6 +31,7 @@ use satstile_ledger::refund::Refund;
 use satstile_ledger::session::Session;
 use satstile_ledger::stored::Stored;
 use satstile_ledger::transfer::Outbound;
+use satstile_ledger::unpaid::Unpaid;
 use satstile_ledger::{Id, Refusal};
 use worker::{Date, Result, SqlStorage, Storage};
 
@@ -55,6 +56,16 @@ pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question:
         "topup" => run.act(topups::see),
         "credit" => run.act(topups::credit),
         "claim" => run.act(topups::claim),
+        "forget" => run.act(topups::forget),
+        "let-go" => {
+            if topups::is_last(&storage.sql(), question)? {
+                // The platform's alarm goes with the rest, and whoever opens the account anew sets its own.
+                wakes_at_s.set(0);
+                super::forget_all(storage)?;
+                return Ok(Answer::Ok(()).say());
+            }
+            run.act(topups::let_go)
+        }
         "hold" => run.act(uses::reserve),
         "progress" => run.act(uses::progress),
         "end" => run.act(uses::end),
@@ -147,8 +158,9 @@ fn see_sheet(sql: &SqlStorage, asked: SeeSheet, now: UnixTime) -> Result<Answer<
 }
 
 /// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts and transfers without an
-/// answer, sessions that nobody uses. What is to be asked of the node (`pay …`), carried to other books (`credit …`) and
-/// closed on terms that are not here (`close …`), one line each. The next alarm is set with the transaction.
+/// answer, sessions that nobody uses, top-ups that nobody paid. What is to be asked of the node (`pay …`, `look …`), carried
+/// to other books (`credit …`), closed on terms that are not here (`close …`) and ended elsewhere (`let-go …`), one line
+/// each. The next alarm is set with the transaction.
 fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
     let Some(mut books) = Books::find(sql)? else { return Ok(String::new()) };
     let books = &mut books;
@@ -164,6 +176,8 @@ fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
             orders.extend(sessions::follow(books, id, now)?.map(|session| format!("close {session}")));
         } else if kind == Outbound::TABLE as i64 {
             orders.extend(transfers::follow(books, id, now)?.map(|order| format!("credit {}", Word::say(&order))));
+        } else if kind == Unpaid::TABLE as i64 {
+            orders.extend(topups::follow(books, id, now)?);
         }
     }
     Ok(orders.join("\n"))

@@ -29,7 +29,7 @@ pub(super) fn add(sql: &SqlStorage, change: Change, now: UnixTime) -> Result<Ans
         if let Err(no) = may_withdraw(sql, &change.by)? {
             return Ok(Err(no));
         }
-        if rows::first(sql, "SELECT COUNT(*) FROM token")?.is_none_or(|count| count.int(0) >= TOKENS_MAX) {
+        if count(sql)? >= TOKENS_MAX {
             let reason = format!("an account has at most {TOKENS_MAX} tokens; revoke one first");
             return Ok(Err(No { status: 409, reason }));
         }
@@ -93,6 +93,12 @@ pub(super) fn may_withdraw(sql: &SqlStorage, digest_hex: &str) -> Result<Answer<
         Some(Scope::Spend) => Err(can_only_spend()),
         None => Err(unknown()),
     })
+}
+
+/// How many the account has.
+pub(super) fn count(sql: &SqlStorage) -> Result<i64> {
+    let count = rows::first(sql, "SELECT COUNT(*) FROM token")?;
+    count.map(|count| count.int(0)).ok_or_else(|| "a count without a number".into())
 }
 
 pub(super) fn create(sql: &SqlStorage) -> Result<()> {

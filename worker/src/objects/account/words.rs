@@ -29,11 +29,14 @@ pub struct OpenTopUp {
     pub secret: Option<String>,
     /// What the node's side knows the invoice by, besides.
     pub reference: String,
+    /// When the invoice is over, Unix seconds: unpaid, it is forgotten some time later.
+    pub ends_at: u64,
     /// Whether the account has its tokens already.
     pub is_refill: bool,
 }
 
-/// `topup`: how does a top-up stand?
+/// `topup`: how does a top-up stand? `forget`: the node says definitely that nobody paid it. `let-go`: its hash names no
+/// account any more.
 #[derive(Debug)]
 pub struct SeeTopUp {
     /// The invoice's hash, hex.
@@ -49,6 +52,26 @@ pub struct TopUpSeen {
     pub is_credited: bool,
     /// See [`OpenTopUp::reference`].
     pub reference: String,
+}
+
+/// What an alarm wants to know of the node: what became of an invoice whose time is over?
+#[derive(Debug)]
+pub struct Look {
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// What it asks.
+    pub asked_msat: u64,
+    /// See [`OpenTopUp::reference`]; hex, for it is any text.
+    pub reference: String,
+}
+
+/// What an alarm wants to end elsewhere: that a forgotten hash fills this account.
+#[derive(Debug)]
+pub struct LetGo {
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// The account.
+    pub account: String,
 }
 
 /// `credit`: the node says that the invoice was settled; it was asked.
@@ -457,10 +480,12 @@ macro_rules! in_one_line {
         }
     )*};
 }
-in_one_line!(Order, CreditOrder);
+in_one_line!(Order, CreditOrder, Look, LetGo);
 
-words!(OpenTopUp { account, hash, asked_msat, secret, reference, is_refill });
+words!(OpenTopUp { account, hash, asked_msat, secret, reference, ends_at, is_refill });
 words!(SeeTopUp { hash });
+words!(Look { hash, asked_msat, reference });
+words!(LetGo { hash, account });
 words!(TopUpSeen { asked_msat, is_credited, reference });
 words!(Credit { hash, paid_msat });
 words!(Claim { preimage, secret, bearer, digest, may_repeat });
