@@ -272,7 +272,9 @@ pub fn grant(grant: &Grant, world: &World<'_>) -> Findings {
             Heard::Cut(_) | Heard::Nothing => unsure += usize::from(seen > 0),
         }
         // 409: the answer was not written down yet, or never, because the worker died.
-        if let Some(odd) = tried.again.iter().find(|again| matches!(again, Heard::Whole(status) if !matches!(status, 200 | 409 | 503))) {
+        if let Some(odd) =
+            tried.again.iter().find(|again| matches!(again, Heard::Whole(status) if !matches!(status, 200 | 409 | 503)))
+        {
             found.lost.push(format!("{}; and again under its key {odd:?}", told()));
         }
     }
@@ -293,4 +295,4 @@ pub fn grant(grant: &Grant, world: &World<'_>) -> Findings {
 
 #[cfg(test)]
 #[path = "compare_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -40,7 +40,9 @@ impl<'a> Subjects<'a> {
     /// What nobody's log explains.
     fn rest(self, id: &str, found: &mut Findings) {
         for line in self.0.into_values().flatten() {
-            found.wrong.push(format!("{id}: line {} is {} of {}, which nobody ordered", line.seq, line.kind, line.subject));
+            found
+                .wrong
+                .push(format!("{id}: line {} is {} of {}, which nobody ordered", line.seq, line.kind, line.subject));
         }
     }
 }
@@ -183,7 +185,9 @@ pub fn bills(orders: &[Payout], grants: &[Grant], received: &dyn Fn(&str) -> boo
         let told = || format!("grant {}: its refund of {} msat", grant.name, grant.refund.promised_msat());
         let paid: Vec<_> = grant.refund.claims.iter().filter(|bill| received(&bill.hash)).collect();
         match (grant.refund.is_claimed, paid.as_slice()) {
-            (true, [one]) => found.must(one.msat == grant.refund.promised_msat(), || format!("{} paid {}", told(), one.msat)),
+            (true, [one]) => {
+                found.must(one.msat == grant.refund.promised_msat(), || format!("{} paid {}", told(), one.msat))
+            }
             (false, []) => {}
             (true, []) => found.lost.push(format!("{} is called claimed, and no wallet has it", told())),
             (false, [_]) => found.wrong.push(format!("{} was paid, and is not called claimed", told())),
@@ -228,9 +232,14 @@ pub fn refund(grant: &Grant, found: &mut Findings) {
     };
     found.must(super::compare::is_sound(audit), || format!("{}: {audit}", told()));
     let kept = i64::try_from(grant.msat.saturating_sub(promised)).unwrap_or(i64::MAX);
-    let expected = [("fees", kept), ("node", -kept), ("user", 0), ("hold", 0), ("refund", 0), ("payout", 0), ("in_transit", 0)];
+    let expected =
+        [("fees", kept), ("node", -kept), ("user", 0), ("hold", 0), ("refund", 0), ("payout", 0), ("in_transit", 0)];
     for (name, msat) in expected {
         let booked = audit["balances_msat"][name].as_i64();
         found.must(booked == Some(msat), || format!("{}: {name} is {booked:?} msat, and should be {msat}", told()));
     }
 }
+
+#[cfg(test)]
+#[path = "conserve_tests.rs"]
+mod tests;

@@ -277,7 +277,10 @@ pub fn last_grants(bank: &Bank, log: &Log) -> Findings {
     // What was delivered now has no refund, and what has one was not delivered.
     found.add(returns::finish(&edge, log, Instant::now() + REST));
     audit_refunds(&edge, log);
-    lock(&log.grants).iter().filter(|grant| grant.path == REFUNDED).for_each(|grant| found.add(compare::grant(grant, &world)));
+    lock(&log.grants)
+        .iter()
+        .filter(|grant| grant.path == REFUNDED)
+        .for_each(|grant| found.add(compare::grant(grant, &world)));
     found
 }
 
