@@ -258,7 +258,8 @@ pub fn grant(grant: &Grant, world: &World<'_>) -> Findings {
     for tried in &grant.tries {
         let (seen, heard) = ((world.seen)(&tried.tag), tried.heard);
         let told = || format!("delivery {}, heard {heard:?}, at the origin {seen} times", tried.tag);
-        if seen > 1 {
+        // As for a use: who hangs up without a word may be asked again by the runtime.
+        if seen > 1 && tried.act != Act::HangUp {
             found.doubled.push(told());
         }
         match heard {

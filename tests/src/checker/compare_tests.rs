@@ -200,7 +200,13 @@ fn a_gap_and_a_balance_that_does_not_go_on_are_found() {
 
 /// Two deliveries for 3 sats, and what was heard of each presentation.
 pub fn tries(heard: &[Heard]) -> Grant {
-    let tries = heard.iter().map(|heard| Try { tag: "t".to_owned(), heard: *heard, again: vec![], at: Instant::now() });
+    let tries = heard.iter().map(|heard| Try {
+        tag: "t".to_owned(),
+        act: Act::Serve,
+        heard: *heard,
+        again: vec![],
+        at: Instant::now(),
+    });
     Grant {
         name: "g".to_owned(),
         path: "/counted/it",
@@ -248,6 +254,11 @@ fn a_key_that_delivers_twice_or_forgets_its_answer_is_found() {
     }
     let twice = judged(&bought, 2, false);
     assert_eq!(twice[0], "doubled: delivery t, heard Whole(200), at the origin 2 times");
+    // Unless it hung up: the runtime may ask again, and nothing was delivered.
+    let mut hung_up = tries(&[Heard::Whole(502), Heard::Whole(200), Heard::Whole(200)]);
+    assert_eq!(judged(&hung_up, 2, false).len(), 3);
+    hung_up.tries.iter_mut().for_each(|tried| tried.act = Act::HangUp);
+    assert_eq!(judged(&hung_up, 2, false), [""; 0]);
     bought.tries[0].again = vec![Heard::Whole(402)];
     let forgotten = "lost: delivery t, heard Whole(200), at the origin 1 times; and again under its key Whole(402)";
     assert_eq!(judged(&bought, 1, false), [forgotten]);

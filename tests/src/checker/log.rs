@@ -119,6 +119,8 @@ pub struct Grant {
 pub struct Try {
     /// The same at the origin.
     pub tag: String,
+    /// What the origin was told to do.
+    pub act: Act,
     /// What came back; the best of it, where it was presented again under its `Idempotency-Key`.
     pub heard: Heard,
     /// What came back when it was presented again after a whole 200.

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use super::Settings;
 use super::bank::{self, Bank, Edge, REFUNDED, hold_ttl_s};
 use super::books::{self, Books, Line};
-use super::client::{self, Client, How};
+use super::client::Client;
 use super::compare::{self, Findings, Logged, World};
 use super::conserve;
 use super::dice::Dice;
 use super::log::{Account, Grant, Log, TopUp, lock};
 use super::meter::Act;
 use super::orders::{Payout, Transfer};
+use super::purchases::{How, present};
 use super::wire::Heard;
 use super::{moves, returns};
 
@@ -107,7 +108,7 @@ fn rest(edge: &Edge, log: &Log, number: u64) -> Findings {
     }
     for grant in lock(&log.grants).iter_mut().filter(|grant| !grant.is_over) {
         for _ in 0..=grant.uses {
-            let (next, _) = client::present(edge, log, grant, grant.tries.len(), How::of(Act::Serve));
+            let (next, _) = present(edge, log, grant, grant.tries.len(), How::of(Act::Serve));
             let heard = next.heard;
             grant.tries.push(next);
             grant.is_over = heard == Heard::Whole(402);
@@ -260,7 +261,7 @@ pub fn last_grants(bank: &Bank, log: &Log) -> Findings {
     let world = World { seen: &seen, died: &died, hold_ttl_s: hold_ttl_s() };
     for grant in lock(&log.grants).iter_mut().filter(|grant| !grant.is_over) {
         let over = in_time(deadline, || {
-            let (next, _) = client::present(&edge, log, grant, grant.tries.len(), How::of(Act::Serve));
+            let (next, _) = present(&edge, log, grant, grant.tries.len(), How::of(Act::Serve));
             grant.is_over = next.heard == Heard::Whole(402);
             let waits = next.heard == Heard::Whole(409);
             grant.tries.push(next);
