@@ -7,6 +7,7 @@
 #   devnet.sh env           print the env vars again
 #   devnet.sh down [--wipe] stop what `up` started (and delete the data directory)
 #   devnet.sh mine N        mine N blocks
+#   devnet.sh carol         start a third node behind bob, who takes a fee for what he passes on: a channel bob→carol
 #   devnet.sh invoice SATS [MEMO]   new invoice on alice: "<bolt11> <payment hash hex>"
 #   devnet.sh pay BOLT11    pay it from bob: "<preimage hex>"
 #   devnet.sh connect       bake a macaroon for invoices only and write alice's connection string for satstile-node
@@ -18,7 +19,7 @@
 #   SATSTILE_CACHE    what outlives a checkout  (default ~/.cache/satstile)
 #   DEVNET_DIR        data directory            (default $SATSTILE_CACHE/devnet)
 #   DEVNET_BIN        where btcd and lnd are    (default $SATSTILE_CACHE/peers/bin, see build.sh)
-#   DEVNET_PORT_BASE  first port; uses +0..+1 btcd, +10..+12 alice, +20..+22 bob (default 21000)
+#   DEVNET_PORT_BASE  first port; uses +0..+1 btcd, +10..+12 alice, +13..+15 carol, +20..+22 bob (default 21000)
 #   DEVNET_CHAN_SATS  channel size              (default 10000000)
 #   DEVNET_PUSH_SATS  alice's side of it        (default 1000000)
 #   DEVNET_TIMEOUT    seconds for each wait     (default 120)
@@ -35,9 +36,9 @@ PUSH=${DEVNET_PUSH_SATS:-1000000}
 TMO=${DEVNET_TIMEOUT:-120}
 
 P_BTCD=$((BASE)) P_BTCD_RPC=$((BASE + 1))
-declare -A P2P=([alice]=$((BASE + 10)) [bob]=$((BASE + 20)))
-declare -A RPC=([alice]=$((BASE + 11)) [bob]=$((BASE + 21)))
-declare -A REST=([alice]=$((BASE + 12)) [bob]=$((BASE + 22)))
+declare -A P2P=([alice]=$((BASE + 10)) [carol]=$((BASE + 13)) [bob]=$((BASE + 20)))
+declare -A RPC=([alice]=$((BASE + 11)) [carol]=$((BASE + 14)) [bob]=$((BASE + 21)))
+declare -A REST=([alice]=$((BASE + 12)) [carol]=$((BASE + 15)) [bob]=$((BASE + 22)))
 # Nobody's key: btcd wants some address at its start, before bob has one. Never mined to.
 THROWAWAY=bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202
 
@@ -224,6 +225,25 @@ synced_or_nudge() { # a new block helps an lnd that missed one
   return 1
 }
 funds_or_chan() { has_chan || has_funds; }
+carol() { # whoever is paid there is paid through bob
+  . "$D/rpc.creds"
+  umask 077
+  alive carol || start_lnd carol
+  wait_for "carol's RPC" "$TMO" rpc_up carol
+  mine 1
+  nudge_at=$((SECONDS + 10))
+  for n in carol bob; do wait_for "$n to sync" "$TMO" synced_or_nudge $n; done
+  local b c; b=$(pubkey bob) c=$(pubkey carol)
+  has_peer "$c" >/dev/null 2>&1 || rest bob /v1/peers "{\"addr\":{\"pubkey\":\"$c\",\"host\":\"127.0.0.1:${P2P[carol]}\"},\"perm\":true}" >/dev/null || true
+  wait_for "bob to be connected to carol" "$TMO" has_peer "$c"
+  if ! chan_active bob "$c" >/dev/null 2>&1; then
+    rest bob /v1/channels "{\"node_pubkey_string\":\"$c\",\"local_funding_amount\":\"$PUSH\",\"sat_per_vbyte\":\"5\",\"min_confs\":1}" >"$D/open-carol.json" || die "openchannel failed"
+    wait_for "the funding transaction" "$TMO" funding_seen
+    mine 6
+  fi
+  wait_for "bob's channel to carol to be active" "$TMO" chan_active bob "$c"
+  wait_for "carol's channel to be active" "$TMO" chan_active carol "$b"
+}
 new_invoice() { # sats memo -> "bolt11 hash-hex"
   rest alice /v1/invoices "$(jq -cn --arg v "$1" --arg m "$2" '{value:$v,memo:$m}')" |
     jq -r '.payment_request + " " + .r_hash' | { read -r pr h; echo "$pr $(base64 -d <<<"$h" | od -An -v -tx1 | tr -d ' \n')"; }
@@ -256,8 +276,8 @@ elapsed() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN{printf "%.1f", b-a}'; }
 down() {
   [[ -d $D ]] || return 0
   # lnd first, both at once, then the chain
-  local n; for n in bob alice; do alive $n && kill -TERM "$(pid_of $n)" 2>/dev/null || true; done
-  stop bob; stop alice; stop btcd
+  local n; for n in bob alice carol; do alive $n && kill -TERM "$(pid_of $n)" 2>/dev/null || true; done
+  stop bob; stop alice; stop carol; stop btcd
   if [[ ${1:-} == --wipe ]]; then
     [[ -f $D/rpc.creds ]] || die "$D does not look like a devnet directory, not deleting it"
     rm -rf -- "$D"
@@ -282,9 +302,10 @@ case ${1:-} in
   status) status ;;
   env) print_env ;;
   mine) . "$D/rpc.creds"; mine "${2:?blocks}" ;;
+  carol) carol ;;
   invoice) new_invoice "${2:?sats}" "${3:-}" ;;
   pay) pay_invoice "${2:?bolt11}" ;;
   connect) connect ;;
   wallet) wallet ;;
-  *) sed -n '2,26p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
+  *) sed -n '2,27p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
 esac

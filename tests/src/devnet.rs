@@ -15,8 +15,8 @@ use crate::binaries::{self, private_directory};
 use crate::lnd::Lnd;
 use crate::loopback;
 
-/// From the port base: btcd, alice, bob.
-const PORTS: [u16; 8] = [0, 1, 10, 11, 12, 20, 21, 22];
+/// From the port base: btcd, alice, carol, bob.
+const PORTS: [u16; 11] = [0, 1, 10, 11, 12, 13, 14, 15, 20, 21, 22];
 const PORTS_BETWEEN: u16 = 32;
 /// Below the ports that the kernel gives away by itself.
 const FIRST_BASE: u16 = 12_000;
@@ -28,6 +28,7 @@ const FEATURES: [u32; 3] = [9, 14, 17];
 pub struct Devnet {
     alice: Lnd,
     bob: Lnd,
+    carol: OnceLock<Lnd>,
     base: u16,
     /// Runs `devnet.sh down --wipe` when our end of its stdin closes.
     end: Child,
@@ -72,7 +73,8 @@ impl Devnet {
             .expect("cannot start bash");
         // Before the network is up: what fails half-way is tidied up, too.
         let node = |name: &str, rest: u16| Lnd::new(base + rest, directory.path().join(name));
-        let devnet = Self { alice: node("alice", 12), bob: node("bob", 22), base, end, directory };
+        let devnet =
+            Self { alice: node("alice", 12), bob: node("bob", 22), carol: OnceLock::new(), base, end, directory };
         let status = script.arg("up").stdout(Stdio::null()).status().expect("cannot run bash");
         assert!(status.success(), "the network did not come up; it said why above");
         devnet
@@ -86,6 +88,16 @@ impl Devnet {
     /// Pays.
     pub fn bob(&self) -> &Lnd {
         &self.bob
+    }
+
+    /// Is paid through bob, who takes a fee for it; started by the first who asks, in about 10 s.
+    pub fn carol(&self) -> &Lnd {
+        self.carol.get_or_init(|| {
+            let mut command = script(self.directory.path(), self.base);
+            let status = command.arg("carol").stdout(Stdio::null()).status().expect("cannot run bash");
+            assert!(status.success(), "carol did not come up; it said why above");
+            Lnd::new(self.base + 15, self.directory.path().join("carol"))
+        })
     }
 
     /// Where its data is, for scripts that work on it.
@@ -213,7 +225,7 @@ fn free_base() -> u16 {
     getrandom::fill(&mut random).expect("the system has randomness");
     let first = u16::from_le_bytes(random) % BASES;
     let mut bases = (0..BASES).map(|n| FIRST_BASE + (first + n) % BASES * PORTS_BETWEEN);
-    bases.find(is_free).expect("no eight free ports in a row of 600")
+    bases.find(is_free).expect("no eleven free ports in a row of 600")
 }
 
 fn text(value: &Value) -> String {

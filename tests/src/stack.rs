@@ -18,15 +18,25 @@ pub struct StackOptions {
     /// For a real browser: the edge's name is `localhost`, because Chromium keeps `Secure` cookies of plain http for no
     /// other; the origin's pages know the dev wallet, which takes their payments; and a friend has a blog.
     pub pages: bool,
-    /// The node webhook pays out, and the worker may ask it to; by the dev node, unless `backends` names others.
+    /// The node webhook pays out, and the worker may ask it to; by the dev node, unless `payout_backend` names another.
     pub payouts: bool,
+    /// Who pays out, as a connection string; empty for the dev node.
+    pub payout_backend: String,
     /// What the node webhook asks for invoices, a connection string a line; the dev node when empty.
     pub backends: String,
 }
 
 impl Default for StackOptions {
     fn default() -> Self {
-        Self { policy: json!({}), vars: json!({}), node: true, pages: false, payouts: false, backends: String::new() }
+        Self {
+            policy: json!({}),
+            vars: json!({}),
+            node: true,
+            pages: false,
+            payouts: false,
+            payout_backend: String::new(),
+            backends: String::new(),
+        }
     }
 }
 
@@ -51,8 +61,15 @@ pub struct Stack {
 impl Stack {
     /// Starts all three with secrets of their own.
     pub fn start(options: StackOptions) -> Self {
-        let StackOptions { policy: policy_patch, vars: vars_patch, node: with_node, pages, payouts, backends } =
-            options;
+        let StackOptions {
+            policy: policy_patch,
+            vars: vars_patch,
+            node: with_node,
+            pages,
+            payouts,
+            payout_backend,
+            backends,
+        } = options;
         let (secrets, port) = (Secrets::random(), free_port());
         let address = format!("http://{}", loopback(port));
         let public_url = if pages { format!("http://localhost:{port}") } else { address.clone() };
@@ -60,7 +77,12 @@ impl Stack {
         let payers = if pages { vec![public_url.clone(), format!("http://{blog}")] } else { Vec::new() };
         let node = with_node.then(|| {
             if payouts {
-                Node::start_paying(&backends, "", &address, [&secrets.relay_secrets, &secrets.payout_secrets])
+                Node::start_paying(
+                    &backends,
+                    &payout_backend,
+                    &address,
+                    [&secrets.relay_secrets, &secrets.payout_secrets],
+                )
             } else if backends.is_empty() {
                 Node::start_for_pages(&address, &secrets.relay_secrets, &payers)
             } else {

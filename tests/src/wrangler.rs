@@ -94,6 +94,17 @@ mod tests {
         assert_eq!(read.sqlite_classes, ["Payment"]);
     }
 
+    /// T97: on Cloudflare, what is fetched for a stranger comes in through the front door, also on the operator's own zone.
+    #[test]
+    fn the_deployments_that_we_ship_fetch_from_public_places_only() {
+        for path in ["wrangler.toml", "worker/npm/template/wrangler.toml"] {
+            let text = std::fs::read_to_string(root().join(path)).expect("it is part of the repository");
+            let flags = Wrangler::parse(&text).compatibility_flags;
+            assert!(flags.iter().any(|flag| flag == "global_fetch_strictly_public"), "{path}: {flags:?}");
+            assert!(!flags.iter().any(|flag| flag == "global_fetch_private_origin"), "{path}: {flags:?}");
+        }
+    }
+
     #[test]
     fn a_patch_changes_what_it_names_and_nothing_else() {
         let mut policy = json!({"a": {"x": 1, "y": 2}, "b": [1], "c": 3});

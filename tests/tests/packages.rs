@@ -196,7 +196,7 @@ fn the_template_binds_what_the_repository_binds() {
     let parsed =
         |path: &str| -> Value { toml::from_str(&read(&root(), path)).unwrap_or_else(|e| panic!("{path}: {e}")) };
     let (ours, theirs) = (parsed("wrangler.toml"), parsed("worker/npm/template/wrangler.toml"));
-    for key in ["compatibility_date", "durable_objects", "migrations"] {
+    for key in ["compatibility_date", "compatibility_flags", "durable_objects", "migrations"] {
         assert_eq!(ours[key], theirs[key], "{key}");
     }
     assert_eq!(theirs["secrets"]["required"], json!(SECRETS));

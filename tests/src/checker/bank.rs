@@ -1,5 +1,5 @@
-//! The cast: a worker that sells balances and counted grants, a dev node with its wallet, a courier between them that
-//! loses things, and an origin that meters. And the hand that kills.
+//! The cast: a worker that sells balances and counted grants and pays out, a dev node with its wallet, a courier between
+//! them that loses things, and an origin that meters. And the hand that kills.
 
 use std::net::SocketAddr;
 use std::sync::RwLock;
@@ -12,11 +12,14 @@ use super::courier::Courier;
 use super::dice::Dice;
 use super::log::{CEILING_MSAT, PRICE_MSAT};
 use super::meter::Meter;
+use super::orders::{Bill, Fate};
 use super::wire::{self, Heard};
 use crate::{Node, START_LIMIT, Secrets, Workerd, WorkerdOptions, free_port, loopback};
 
 /// How many deliveries a counted grant covers.
 pub const USES: usize = 2;
+/// Where a purchase that fails is given back.
+pub const REFUNDED: &str = "/refunded/it";
 /// In seconds: the origin must begin, may pause, must be done. Short, so that a hold that nobody ends is swept soon.
 const TIMEOUTS: [u32; 3] = [1, 1, 1];
 
@@ -56,21 +59,29 @@ impl Bank {
     pub fn open(dice: Dice) -> Self {
         let (secrets, meter, port) = (Secrets::random(), Meter::start(), free_port());
         let courier = Courier::start(loopback(port), dice);
-        let node = Node::start(&courier.url(), &secrets.relay_secrets);
+        let node = Node::start_paying("", "", &courier.url(), [&secrets.relay_secrets, &secrets.payout_secrets]);
         let [first_byte_s, idle_s, total_s] = TIMEOUTS;
         let policy = json!({
             "origin": meter.url(),
             "public_url": format!("http://{}", loopback(port)),
             "budgets": {"per_client_per_min": 1_000_000, "global_per_min": 1_000_000, "in_flight": 1_000},
+            "prepaid": {"transfers": true},
+            "payouts": {},
+            "refunds": {},
             "timeouts": {"first_byte_s": first_byte_s, "idle_s": idle_s, "total_s": total_s},
             "services": {
                 "api": {"price_msat": PRICE_MSAT, "ceiling_msat": CEILING_MSAT},
                 "counted": {
                     "price_msat": 3_000, "valid_s": 3_600, "uses": USES, "routes": [{"path": "/counted/*"}],
                 },
+                "refunded": {
+                    "price_msat": 5_000, "valid_s": 3_600, "uses": 1, "refund": true,
+                    "routes": [{"path": "/refunded/*"}],
+                },
             },
         });
-        let (vars, audit_key) = (json!({ "NODE_URL": node.url() }), secrets.audit_key.clone());
+        let vars = json!({ "NODE_URL": node.url(), "PAYOUT_SECRETS": secrets.payout_secrets.clone() });
+        let audit_key = secrets.audit_key.clone();
         let workerd = Workerd::start(WorkerdOptions { policy, vars, secrets, port, ..WorkerdOptions::default() });
         Self { workerd, node, courier, meter, paying: RwLock::new(()), audit_key }
     }
@@ -101,14 +112,30 @@ pub fn raise(workerd: &mut Workerd) -> Duration {
 impl Edge {
     /// Pays; the preimage in hex, or nothing when the wallet did not say that it paid.
     pub fn pay(&self, invoice: &str) -> Option<String> {
+        let reply = self.wallet("POST", "/payinvoice", &format!("invoice={invoice}"))?;
+        reply["paymentPreimage"].as_str().map(str::to_owned)
+    }
+
+    /// An invoice of the wallet, or nothing when it did not give one.
+    pub fn bill(&self, sats: u64, fate: Fate) -> Option<Bill> {
+        let form = format!("amountSat={sats}&description={}", fate.name().replace(' ', "+"));
+        let made = self.wallet("POST", "/createinvoice", &form)?;
+        let text = |key: &str| made[key].as_str().map(str::to_owned);
+        Some(Bill { bolt11: text("serialized")?, hash: text("paymentHash")?, msat: sats * 1_000, fate })
+    }
+
+    /// Whether the wallet has received what an invoice of its own asked; nothing when it does not say.
+    pub fn has_received(&self, hash: &str) -> Option<bool> {
+        self.wallet("GET", &format!("/payments/incoming/{hash}"), "")?["isPaid"].as_bool()
+    }
+
+    fn wallet(&self, method: &str, path: &str, form: &str) -> Option<Value> {
         let fields = [
             ("Authorization", self.wallet_authorization.as_str()),
             ("Content-Type", "application/x-www-form-urlencoded"),
         ];
-        let body = format!("invoice={invoice}");
-        let (heard, response) = wire::send(self.wallet, "POST", "/payinvoice", &fields, body.as_bytes());
-        let reply: Value = serde_json::from_slice(&response?.body).ok().filter(|_| heard == Heard::Whole(200))?;
-        reply["paymentPreimage"].as_str().map(str::to_owned)
+        let (heard, response) = wire::send(self.wallet, method, path, &fields, form.as_bytes());
+        serde_json::from_slice(&response?.body).ok().filter(|_| heard == Heard::Whole(200))
     }
 
     /// What the operator's books say of an account.

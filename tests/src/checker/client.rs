@@ -1,16 +1,17 @@
-//! A client: buys, spends, fills, claims and rotates as its dice fall, and logs what it heard. It never assumes.
+//! A client: buys, spends, fills, claims, rotates and moves money on as its dice fall, and logs what it heard. It never
+//! assumes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use l402::{auth_param, encoding};
 use serde_json::{Value, json};
 
-use super::bank::{Edge, USES};
+use super::bank::{Edge, REFUNDED, USES};
 use super::dice::Dice;
-use super::log::{Account, Grant, Log, TopUp, Try, Use, lock};
+use super::log::{Account, Log, TopUp, Use, lock};
 use super::meter::Act;
+use super::purchases::SINGLE;
 use super::wire::{self, Heard};
 use crate::raw::Response;
 
@@ -22,7 +23,7 @@ const ROTATE: &str = "/api/v1/token/rotate";
 /// More accounts than this are not opened.
 const ACCOUNTS_MAX: usize = 12;
 /// Nobody hammers at a door that is shut.
-const SHUT: Duration = Duration::from_millis(20);
+pub const SHUT: Duration = Duration::from_millis(20);
 
 /// One of several that work at the same time.
 pub struct Client<'a> {
@@ -45,11 +46,14 @@ impl Client<'_> {
     pub fn work(&mut self, operations: u64, progress: &AtomicU64) {
         for _ in 0..operations {
             match self.dice.between(0, 99) {
-                0..70 => self.spend(),
-                70..80 => self.fill(),
-                80..83 => self.rotate(),
-                83..94 => self.buy("/counted/it", USES),
-                _ => self.buy("/api/use", 1),
+                0..55 => self.spend(),
+                55..65 => self.fill(),
+                65..68 => self.rotate(),
+                68..78 => self.give(),
+                78..85 => self.withdraw(),
+                85..93 => self.buy("/counted/it", USES),
+                93..97 => self.buy(SINGLE, 1),
+                _ => self.buy(REFUNDED, 1),
             }
             progress.fetch_add(1, Ordering::SeqCst);
         }
@@ -144,44 +148,14 @@ impl Client<'_> {
         }
     }
 
-    /// Buys what is sold by the piece and presents it, twice at a time and once more than was paid for.
-    fn buy(&mut self, path: &'static str, uses: usize) {
-        let target = format!("{path}?tag={}", self.tag());
-        let (heard, offer) = self.send("GET", &target, &[], b"");
-        let (Heard::Whole(402), Some(offer)) = (heard, offer) else { return };
-        let Some(body) = serde_json::from_slice::<Value>(&offer.body).ok() else { return };
-        let preimage = {
-            let _paying = self.paying.read().unwrap_or_else(PoisonError::into_inner);
-            self.edge.pay(body["invoice"].as_str().unwrap_or_default())
-        };
-        let Some(preimage) = preimage else { return };
-        let credential = match uses {
-            1 => payment(&offer, &preimage),
-            _ => body["macaroon"].as_str().map(|macaroon| format!("L402 {macaroon}:{preimage}")),
-        };
-        let Some(credential) = credential else { return };
-        let name = self.tag();
-        let mut grant = Grant { name, path, credential, uses, tries: Vec::new(), is_over: false };
-        let acts = [0, 1].map(|_| if self.dice.percent(15) { Act::Fail } else { Act::Slow });
-        let tries = std::thread::scope(|scope| {
-            let (grant, log, edge) = (&grant, self.log, self.edge);
-            let both = [0, 1].map(|n| scope.spawn(move || present(edge, log, grant, n, acts[n])));
-            both.map(|one| one.join().expect("a presentation does not panic"))
-        });
-        grant.tries.extend(tries);
-        for n in 2..=uses {
-            let next = present(self.edge, self.log, &grant, n, Act::Serve);
-            grant.tries.push(next);
-        }
-        lock(&self.log.grants).push(grant);
-    }
-
-    fn account(&mut self) -> Option<Arc<Account>> {
+    /// Any balance.
+    pub fn account(&mut self) -> Option<Arc<Account>> {
         let accounts = self.log.accounts();
         accounts.get(self.dice.place(accounts.len())).cloned()
     }
 
-    fn tag(&mut self) -> String {
+    /// A name that no other request has.
+    pub fn tag(&mut self) -> String {
         self.done += 1;
         format!("{}.{}", self.name, self.done)
     }
@@ -196,7 +170,8 @@ impl Client<'_> {
         answer
     }
 
-    fn send(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &[u8]) -> (Heard, Option<Response>) {
+    /// Any request, counted.
+    pub fn send(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &[u8]) -> (Heard, Option<Response>) {
         let answer = wire::send(self.edge.worker, method, target, fields, body);
         self.log.count(answer.0);
         if answer.0 == Heard::Nothing {
@@ -204,28 +179,4 @@ impl Client<'_> {
         }
         answer
     }
-}
-
-/// Presents a grant once.
-pub fn present(edge: &Edge, log: &Log, grant: &Grant, n: usize, act: Act) -> Try {
-    let tag = format!("{}.try{n}", grant.name);
-    let target = format!("{}?tag={tag}&act={}", grant.path, act.name());
-    let (heard, _) = wire::send(edge.worker, "GET", &target, &[("Authorization", &grant.credential)], b"");
-    log.count(heard);
-    if heard == Heard::Nothing {
-        std::thread::sleep(SHUT);
-    }
-    Try { tag, heard, at: Instant::now() }
-}
-
-/// `Payment <base64url JSON>`, as a stock client of the scheme sends it.
-fn payment(offer: &Response, preimage: &str) -> Option<String> {
-    let challenges = auth_param::parse(offer.header("www-authenticate")?).ok()?;
-    let offered = challenges.iter().find(|challenge| challenge.is("Payment"))?;
-    let mut challenge = json!({});
-    for name in ["id", "realm", "method", "intent", "request", "expires", "opaque"] {
-        challenge[name] = offered.param(name)?.into();
-    }
-    let credential = json!({"challenge": challenge, "payload": {"preimage": preimage}});
-    Some(format!("Payment {}", encoding::to_base64url(credential.to_string().as_bytes())))
 }

@@ -1,10 +1,12 @@
 //! The checker is checked: each way to lose, double or invent a sat is found, and a sound account has none.
 
+use super::super::log::Try;
+use super::super::orders::Refund;
 use super::*;
 
 const TTL_S: u64 = 6;
 
-fn line(seq: u64, kind: &str, subject: &str, amount_msat: i64, balance_msat: i64) -> Line {
+pub fn line(seq: u64, kind: &str, subject: &str, amount_msat: i64, balance_msat: i64) -> Line {
     Line { seq, at_s: seq, kind: kind.to_owned(), subject: subject.to_owned(), amount_msat, balance_msat }
 }
 
@@ -23,17 +25,22 @@ fn paid() -> TopUp {
     }
 }
 
-/// A top-up of 100 sats, a use of 1,234 msat, and one that broke off.
-struct Case {
-    lines: Vec<Line>,
+/// A top-up of 100 sats, a use of 1,234 msat, and one that broke off; and what it moved on, if it did.
+pub struct Case {
+    pub lines: Vec<Line>,
     uses: Vec<Use>,
     topups: Vec<TopUp>,
+    pub gives: Vec<Transfer>,
+    pub gets: Vec<Transfer>,
+    pub payouts: Vec<Payout>,
+    /// More to others than from them, and over Lightning: what the operator is told.
+    pub out: [i64; 2],
     seen: u32,
     died: bool,
 }
 
 impl Case {
-    fn sound() -> Self {
+    pub fn sound() -> Self {
         let lines = vec![
             line(1, "top_up", "aa", 100_000, 100_000),
             line(2, "hold_placed", "h1", -40_000, 60_000),
@@ -42,11 +49,12 @@ impl Case {
             line(5, "hold_ended", "h2", 40_000, 98_766),
         ];
         let uses = vec![used("one", 1_234, Heard::Whole(200)), used("two", 777, Heard::Nothing)];
-        Self { lines, uses, topups: vec![paid()], seen: 1, died: false }
+        let (topups, gives, gets, payouts) = (vec![paid()], Vec::new(), Vec::new(), Vec::new());
+        Self { lines, uses, topups, gives, gets, payouts, out: [0, 0], seen: 1, died: false }
     }
 
-    fn find(&self) -> Findings {
-        let charged = 1_234;
+    pub fn find(&self) -> Findings {
+        let (charged, [given, paid_out]) = (1_234, self.out);
         let balance = self.lines.last().map_or(0, |line| line.balance_msat);
         let mut invariants = json!({});
         (1..=11).for_each(|n| invariants[format!("I{n}")] = true.into());
@@ -58,19 +66,25 @@ impl Case {
                 "holds": true, "frozen": null, "invariants": invariants,
                 "entries": self.lines.len(), "audited": self.lines.len(),
                 "balances_msat": {
-                    "user": balance, "hold": 0, "escrow": 0, "fees": charged, "node": -100_000, "in_transit": 0,
+                    "user": balance, "hold": 0, "escrow": 0, "fees": charged, "node": paid_out - 100_000, "in_transit": given,
                     "refund": 0, "payout": 0,
                 },
             }),
         };
-        let (uses, topups): (Vec<_>, Vec<_>) = (self.uses.iter().collect(), self.topups.iter().collect());
+        let logged = Logged {
+            uses: self.uses.iter().collect(),
+            topups: self.topups.iter().collect(),
+            gives: self.gives.iter().collect(),
+            gets: self.gets.iter().collect(),
+            payouts: self.payouts.iter().collect(),
+        };
         let (seen, died) = (|_: &str| self.seen, |_: Instant| self.died);
-        account("acc", &books, &uses, &topups, &World { seen: &seen, died: &died, hold_ttl_s: TTL_S })
+        account("acc", &books, &logged, &World { seen: &seen, died: &died, hold_ttl_s: TTL_S })
     }
 }
 
 #[track_caller]
-fn check(found: &Findings, part: &str) {
+pub fn check(found: &Findings, part: &str) {
     let all: Vec<_> = found.lines().collect();
     assert!(all.iter().any(|line| line.contains(part)), "`{part}` is not in {all:#?}");
 }
@@ -178,20 +192,43 @@ fn a_gap_and_a_balance_that_does_not_go_on_are_found() {
     let mut case = Case::sound();
     case.lines[4].balance_msat += 1;
     check(&case.find(), "wrong: acc: line 5 makes 98767 of 58766 with 40000");
-    check(&case.find(), "wrong: acc: balance 98767 msat, and 100000 came in and 1234 went out");
+    check(
+        &case.find(),
+        "wrong: acc: balance 98767 msat, and 100000 came in and 1234 went out, 0 to others and 0 over Lightning",
+    );
 }
 
-fn tries(heard: &[Heard]) -> Grant {
-    let tries =
-        heard.iter().map(|heard| super::super::log::Try { tag: "t".to_owned(), heard: *heard, at: Instant::now() });
-    let (name, credential) = ("g".to_owned(), String::new());
-    Grant { name, path: "/counted/it", credential, uses: 2, tries: tries.collect(), is_over: true }
+/// Two deliveries for 3 sats, and what was heard of each presentation.
+pub fn tries(heard: &[Heard]) -> Grant {
+    let tries = heard.iter().map(|heard| Try {
+        tag: "t".to_owned(),
+        act: Act::Serve,
+        heard: *heard,
+        again: vec![],
+        at: Instant::now(),
+    });
+    Grant {
+        name: "g".to_owned(),
+        path: "/counted/it",
+        credential: String::new(),
+        uses: 2,
+        msat: 3_000,
+        hash: "aa".to_owned(),
+        tries: tries.collect(),
+        refund: Refund::default(),
+        is_over: true,
+    }
 }
 
 #[track_caller]
 fn deliveries(heard: &[Heard], seen: u32, died: bool) -> Vec<String> {
+    judged(&tries(heard), seen, died)
+}
+
+/// What is found about a purchase.
+pub fn judged(bought: &Grant, seen: u32, died: bool) -> Vec<String> {
     let (seen, died) = (|_: &str| seen, |_: Instant| died);
-    grant(&tries(heard), &World { seen: &seen, died: &died, hold_ttl_s: TTL_S }).lines().collect()
+    grant(bought, &World { seen: &seen, died: &died, hold_ttl_s: TTL_S }).lines().collect()
 }
 
 /// C4, C7: two were paid for.
@@ -205,4 +242,24 @@ fn a_grant_that_delivers_too_often_or_too_seldom_is_found() {
     assert_eq!(deliveries(&[whole], 1, false), ["lost: grant g of 2: 1 delivered, 0 perhaps"]);
     let seen_though_refused = deliveries(&[whole, whole, Heard::Whole(402)], 1, false);
     assert_eq!(seen_though_refused, ["wrong: delivery t, heard Whole(402), at the origin 1 times"]);
+}
+
+/// T73, I10: a key is answered as often as it is asked, and delivers once.
+#[test]
+fn a_key_that_delivers_twice_or_forgets_its_answer_is_found() {
+    let mut bought = tries(&[Heard::Whole(200), Heard::Whole(200)]);
+    for again in [Heard::Whole(200), Heard::Whole(409), Heard::Nothing] {
+        bought.tries[0].again = vec![again];
+        assert_eq!(judged(&bought, 1, false), [""; 0], "{again:?}");
+    }
+    let twice = judged(&bought, 2, false);
+    assert_eq!(twice[0], "doubled: delivery t, heard Whole(200), at the origin 2 times");
+    // Unless it hung up: the runtime may ask again, and nothing was delivered.
+    let mut hung_up = tries(&[Heard::Whole(502), Heard::Whole(200), Heard::Whole(200)]);
+    assert_eq!(judged(&hung_up, 2, false).len(), 3);
+    hung_up.tries.iter_mut().for_each(|tried| tried.act = Act::HangUp);
+    assert_eq!(judged(&hung_up, 2, false), [""; 0]);
+    bought.tries[0].again = vec![Heard::Whole(402)];
+    let forgotten = "lost: delivery t, heard Whole(200), at the origin 1 times; and again under its key Whole(402)";
+    assert_eq!(judged(&bought, 1, false), [forgotten]);
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::meter::Act;
+use super::orders::{Payout, Refund, Transfer};
 use super::wire::Heard;
 
 /// The most that one use may cost: the policy's `ceiling_msat`, and how many costs an account has.
@@ -101,8 +102,14 @@ pub struct Grant {
     pub credential: String,
     /// How many deliveries were paid for.
     pub uses: usize,
+    /// What was paid for it.
+    pub msat: u64,
+    /// Its payment hash, hex.
+    pub hash: String,
     /// Every presentation.
     pub tries: Vec<Try>,
+    /// What goes back, where it failed.
+    pub refund: Refund,
     /// The edge has said that nothing is left of it.
     pub is_over: bool,
 }
@@ -112,8 +119,12 @@ pub struct Grant {
 pub struct Try {
     /// The same at the origin.
     pub tag: String,
-    /// What came back.
+    /// What the origin was told to do.
+    pub act: Act,
+    /// What came back; the best of it, where it was presented again under its `Idempotency-Key`.
     pub heard: Heard,
+    /// What came back when it was presented again after a whole 200.
+    pub again: Vec<Heard>,
     /// When.
     pub at: Instant,
 }
@@ -129,6 +140,12 @@ pub struct Log {
     pub topups: Mutex<Vec<TopUp>>,
     /// In the order of their purchases.
     pub grants: Mutex<Vec<Grant>>,
+    /// In the order in which they were heard of.
+    pub transfers: Mutex<Vec<Transfer>>,
+    /// In the order in which they were heard of.
+    pub payouts: Mutex<Vec<Payout>>,
+    /// Requests that were sent again under their `Idempotency-Key`, and those of them whose answer was lost before.
+    pub retries: [AtomicU64; 2],
     /// When the worker was killed.
     pub kills: Mutex<Vec<Instant>>,
     /// Requests that were sent.
@@ -144,6 +161,12 @@ impl Log {
         if matches!(heard, Heard::Whole(_)) {
             self.acknowledged.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// A request is sent again under its `Idempotency-Key`.
+    pub fn retried(&self, was_lost: bool) {
+        self.retries[0].fetch_add(1, Ordering::SeqCst);
+        self.retries[1].fetch_add(u64::from(was_lost), Ordering::SeqCst);
     }
 
     /// All accounts so far.

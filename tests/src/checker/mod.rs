@@ -1,24 +1,30 @@
-//! Proof that no sat is lost: a bank's checker for prepaid balances and counted grants.
+//! Proof that no sat is lost: a bank's checker for prepaid balances, payouts, refunds and counted grants.
 //!
-//! Clients buy, spend, fill, claim and rotate at the same time and log what they heard. In the middle of each round the
-//! worker is killed with SIGKILL; in some rounds the node webhook is, too; settlement pushes are lost, doubled and left
-//! unanswered. Then everything is brought to rest, and the log is held against the books ([`compare`]).
+//! Clients buy, spend, fill, claim, rotate, give to each other, pay out and take back at the same time, and log what they
+//! heard. In the middle of each round the worker is killed with SIGKILL; in some rounds the node webhook is, too;
+//! settlement pushes are lost, doubled and left unanswered. Then everything is brought to rest, and the log is held against
+//! the books ([`compare`]), and both against the wallet outside ([`conserve`]).
 //!
 //! ```text
 //! dice ─▶ clients ─▶ worker ─▶ meter (counts what it serves)
 //!           │          ▲ ✝
 //!           ▼          │
-//!          log       courier ◀─ node ✝         log, meter, books ─▶ compare
+//!          log       courier ◀─ node ✝         log, meter, books, wallet ─▶ compare
 //! ```
 
 mod bank;
 mod books;
 mod client;
 mod compare;
+mod conserve;
 mod courier;
 mod dice;
 mod log;
 mod meter;
+mod moves;
+mod orders;
+mod purchases;
+mod returns;
 mod round;
 mod wire;
 
@@ -63,6 +69,14 @@ pub struct Summary {
     pub accounts: usize,
     /// Purchases of counted and single deliveries.
     pub grants: usize,
+    /// Transfers between balances that were delivered, and that came back.
+    pub transfers: [usize; 2],
+    /// Payouts that succeeded, and that failed.
+    pub payouts: [usize; 2],
+    /// Purchases that were given back.
+    pub refunds: usize,
+    /// Requests that were sent again under their `Idempotency-Key`, and those of them whose answer was lost before.
+    pub retries: [u64; 2],
     /// How often the worker was killed.
     pub kills: usize,
     /// How often the node webhook was killed.
@@ -93,8 +107,9 @@ impl fmt::Display for Summary {
         let ([lost, doubled, unanswered], found) = (self.pushes, &self.findings);
         write!(
             f,
-            "{} rounds, {} operations, {} acknowledged, {} lost, {} doubled, {} otherwise wrong; {} accounts, {} grants; \
-             {} kills of the worker (back after {median} ms, at worst {worst} ms), {} of the node; pushes: {lost} lost, \
+            "{} rounds, {} operations, {} acknowledged, {} lost, {} doubled, {} otherwise wrong; {} accounts, {} grants, \
+             {} transfers and {} that came back, {} payouts and {} that failed, {} refunds; {} requests again under their \
+             key, {} of them after a lost answer; {} kills of the worker (back after {median} ms, at worst {worst} ms), {} of the node; pushes: {lost} lost, \
              {doubled} doubled, {unanswered} unanswered; {} holds swept, {} of them for an answer just before a kill; {} s",
             self.rounds,
             self.operations,
@@ -104,6 +119,13 @@ impl fmt::Display for Summary {
             found.wrong.len(),
             self.accounts,
             self.grants,
+            self.transfers[0],
+            self.transfers[1],
+            self.payouts[0],
+            self.payouts[1],
+            self.refunds,
+            self.retries[0],
+            self.retries[1],
             self.kills,
             self.node_kills,
             found.swept,
@@ -145,6 +167,12 @@ pub fn run(settings: Settings, told: &mut dyn FnMut(&str)) -> Summary {
     summary.operations = log.sent.load(Ordering::SeqCst);
     summary.acknowledged = log.acknowledged.load(Ordering::SeqCst);
     summary.accounts = log.accounts().len();
+    summary.transfers = ["delivered", "bounced"]
+        .map(|end| log::lock(&log.transfers).iter().filter(|one| one.answers.ended(end)).count());
+    summary.payouts =
+        ["succeeded", "failed"].map(|end| log::lock(&log.payouts).iter().filter(|one| one.answers.ended(end)).count());
+    summary.refunds = log::lock(&log.grants).iter().filter(|grant| grant.refund.is_claimed).count();
+    summary.retries = [0, 1].map(|n| log.retries[n].load(Ordering::SeqCst));
     summary.grants = log::lock(&log.grants).len();
     summary.kills = log::lock(&log.kills).len();
     summary.took = start.elapsed();

@@ -6,14 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Settings;
-use super::bank::{self, Bank, Edge, hold_ttl_s};
-use super::books::{self, Line};
-use super::client::{self, Client};
-use super::compare::{self, Findings, World};
+use super::bank::{self, Bank, Edge, REFUNDED, hold_ttl_s};
+use super::books::{self, Books, Line};
+use super::client::Client;
+use super::compare::{self, Findings, Logged, World};
+use super::conserve;
 use super::dice::Dice;
-use super::log::{Account, Log, TopUp, Use, lock};
+use super::log::{Account, Grant, Log, TopUp, lock};
 use super::meter::Act;
+use super::orders::{Payout, Transfer};
+use super::purchases::{How, present};
 use super::wire::Heard;
+use super::{moves, returns};
 
 /// Everything is at rest by then: the life of a hold, an alarm that is late, and a push that is said again after a while.
 const REST: Duration = Duration::from_secs(45);
@@ -92,6 +96,7 @@ fn rest(edge: &Edge, log: &Log, number: u64) -> Findings {
             found.lost.push(format!("the claim of top-up {place}, which was paid, is never answered"));
         }
     }
+    found.add(moves::finish(edge, log, deadline));
     for account in log.accounts() {
         let is_at_rest = || {
             let (_, reserved_msat) = books::sheet(edge, &account.token()).ok()?;
@@ -103,7 +108,7 @@ fn rest(edge: &Edge, log: &Log, number: u64) -> Findings {
     }
     for grant in lock(&log.grants).iter_mut().filter(|grant| !grant.is_over) {
         for _ in 0..=grant.uses {
-            let next = client::present(edge, log, grant, grant.tries.len(), Act::Serve);
+            let (next, _) = present(edge, log, grant, grant.tries.len(), How::of(Act::Serve));
             let heard = next.heard;
             grant.tries.push(next);
             grant.is_over = heard == Heard::Whole(402);
@@ -112,6 +117,7 @@ fn rest(edge: &Edge, log: &Log, number: u64) -> Findings {
             }
         }
     }
+    found.add(returns::finish(edge, log, deadline));
     found
 }
 
@@ -142,24 +148,63 @@ fn hold_a_token(client: &mut Client<'_>, account: &Account, deadline: Instant) -
     found
 }
 
-/// Holds the whole log against the books.
+/// Everything that clients logged, as it is at rest.
+struct Record {
+    uses: Vec<super::log::Use>,
+    topups: Vec<TopUp>,
+    transfers: Vec<Transfer>,
+    payouts: Vec<Payout>,
+    grants: Vec<Grant>,
+}
+
+impl Record {
+    fn of(log: &Log) -> Self {
+        Self {
+            uses: lock(&log.uses).clone(),
+            topups: lock(&log.topups).clone(),
+            transfers: lock(&log.transfers).clone(),
+            payouts: lock(&log.payouts).clone(),
+            grants: lock(&log.grants).clone(),
+        }
+    }
+
+    /// By account.
+    fn sorted(&self) -> HashMap<usize, Logged<'_>> {
+        let mut by: HashMap<usize, Logged<'_>> = HashMap::new();
+        self.uses.iter().for_each(|used| by.entry(used.account).or_default().uses.push(used));
+        for topup in &self.topups {
+            topup.account.iter().for_each(|number| by.entry(*number).or_default().topups.push(topup));
+        }
+        for transfer in &self.transfers {
+            by.entry(transfer.from).or_default().gives.push(transfer);
+            transfer.to.iter().for_each(|number| by.entry(*number).or_default().gets.push(transfer));
+        }
+        self.payouts.iter().for_each(|payout| by.entry(payout.account).or_default().payouts.push(payout));
+        by
+    }
+
+    /// What the wallet has paid into balances.
+    fn came_in(&self) -> i128 {
+        self.topups.iter().filter(|topup| topup.preimage.is_some()).map(|topup| i128::from(topup.msat)).sum()
+    }
+}
+
+/// Holds the whole log against the books, and both against the wallet.
 fn look(bank: &Bank, log: &Log, known: &mut Vec<Vec<Line>>) -> Findings {
     let (edge, mut found) = (bank.edge(), Findings::default());
-    let (uses, topups) = (lock(&log.uses).clone(), lock(&log.topups).clone());
-    let mut uses_of: HashMap<usize, Vec<&Use>> = HashMap::new();
-    uses.iter().for_each(|used| uses_of.entry(used.account).or_default().push(used));
-    let mut topups_of: HashMap<usize, Vec<&TopUp>> = HashMap::new();
-    topups.iter().for_each(|topup| topup.account.iter().for_each(|n| topups_of.entry(*n).or_default().push(topup)));
+    audit_refunds(&edge, log);
+    let record = Record::of(log);
+    let mut logged = record.sorted();
     let seen = |tag: &str| bank.meter.seen(tag);
     let died = |at: Instant| log.died_after(at);
     let world = World { seen: &seen, died: &died, hold_ttl_s: hold_ttl_s() };
+    let mut at_rest: Vec<Books> = Vec::new();
     for account in log.accounts() {
-        let (uses, topups) = (uses_of.remove(&account.number), topups_of.remove(&account.number));
-        let (uses, topups) = (uses.unwrap_or_default(), topups.unwrap_or_default());
+        let logged = logged.remove(&account.number).unwrap_or_default();
         known.resize(known.len().max(account.number + 1), Vec::new());
         let before = std::mem::take(&mut known[account.number]);
         // A paid refill that nobody claimed comes by a push, which the node says again until it was heard.
-        let due = topups.iter().filter(|topup| topup.preimage.is_some()).count();
+        let due = logged.topups.iter().filter(|topup| topup.preimage.is_some()).count();
         let (mut read, mut last) = (None, Heard::Nothing);
         in_time(Instant::now() + REST, || match books::read(&edge, &account.id, &account.token(), before.clone()) {
             Ok(books) => {
@@ -174,21 +219,39 @@ fn look(bank: &Bank, log: &Log, known: &mut Vec<Vec<Line>>) -> Findings {
         });
         match read {
             Some(books) => {
-                found.add(compare::account(&account.id, &books, &uses, &topups, &world));
-                known[account.number] = books.lines;
+                found.add(compare::account(&account.id, &books, &logged, &world));
+                known[account.number].clone_from(&books.lines);
+                at_rest.push(books);
             }
             None => found.lost.push(format!("{}: its books cannot be read: {last:?}", account.id)),
         }
     }
-    let grants = lock(&log.grants).clone();
-    grants.iter().for_each(|grant| found.add(compare::grant(grant, &world)));
+    record.grants.iter().for_each(|grant| found.add(compare::grant(grant, &world)));
+    let received = |hash: &str| {
+        let mut received = false;
+        in_time(Instant::now() + REST, || edge.has_received(hash).map(|is_paid| received = is_paid));
+        received
+    };
+    let went_out = conserve::bills(&record.payouts, &record.grants, &received, &mut found);
+    conserve::all(&at_rest.iter().collect::<Vec<_>>(), record.came_in(), went_out, &mut found);
     // I8: the origin served nobody who had nothing to show.
-    let tries = grants.iter().flat_map(|grant| grant.tries.iter().map(|tried| tried.tag.as_str()));
-    let paying: HashSet<&str> = uses.iter().map(|used| used.tag.as_str()).chain(tries).collect();
+    let tries = record.grants.iter().flat_map(|grant| grant.tries.iter().map(|tried| tried.tag.as_str()));
+    let paying: HashSet<&str> = record.uses.iter().map(|used| used.tag.as_str()).chain(tries).collect();
     for tag in bank.meter.tags().iter().filter(|tag| !paying.contains(tag.as_str())) {
         found.wrong.push(format!("the origin served {tag}, for which nobody showed anything"));
     }
     found
+}
+
+/// What the operator is told of the purchases that were given back.
+fn audit_refunds(edge: &Edge, log: &Log) {
+    for grant in lock(&log.grants).iter_mut().filter(|grant| !grant.refund.promises.is_empty()) {
+        grant.refund.audit = None;
+        in_time(Instant::now() + REST, || {
+            grant.refund.audit = edge.audit(&grant.hash).ok();
+            grant.refund.audit.as_ref().map(|_| ())
+        });
+    }
 }
 
 /// At the end: what a dead worker was delivering can be had again once its lease is over, and no more than that.
@@ -198,7 +261,7 @@ pub fn last_grants(bank: &Bank, log: &Log) -> Findings {
     let world = World { seen: &seen, died: &died, hold_ttl_s: hold_ttl_s() };
     for grant in lock(&log.grants).iter_mut().filter(|grant| !grant.is_over) {
         let over = in_time(deadline, || {
-            let next = client::present(&edge, log, grant, grant.tries.len(), Act::Serve);
+            let (next, _) = present(&edge, log, grant, grant.tries.len(), How::of(Act::Serve));
             grant.is_over = next.heard == Heard::Whole(402);
             let waits = next.heard == Heard::Whole(409);
             grant.tries.push(next);
@@ -212,11 +275,18 @@ pub fn last_grants(bank: &Bank, log: &Log) -> Findings {
         }
         found.add(compare::grant(grant, &world));
     }
+    // What was delivered now has no refund, and what has one was not delivered.
+    found.add(returns::finish(&edge, log, Instant::now() + REST));
+    audit_refunds(&edge, log);
+    lock(&log.grants)
+        .iter()
+        .filter(|grant| grant.path == REFUNDED)
+        .for_each(|grant| found.add(compare::grant(grant, &world)));
     found
 }
 
 /// Asks until there is an answer, or no more time.
-fn in_time<T>(deadline: Instant, mut ask: impl FnMut() -> Option<T>) -> bool {
+pub fn in_time<T>(deadline: Instant, mut ask: impl FnMut() -> Option<T>) -> bool {
     loop {
         if ask().is_some() {
             return true;

@@ -49,10 +49,22 @@ pub fn json(
     token: Option<&str>,
     body: Option<&Value>,
 ) -> Result<Value, Heard> {
+    keyed(to, (method, target), token, None, body)
+}
+
+/// The same under an `Idempotency-Key`.
+pub fn keyed(
+    to: SocketAddr,
+    (method, target): (&str, &str),
+    token: Option<&str>,
+    key: Option<&str>,
+    body: Option<&Value>,
+) -> Result<Value, Heard> {
     let authorization = token.map(|token| format!("Bearer {token}"));
-    let fields = authorization.as_deref().map(|value| ("Authorization", value));
+    let authorization = authorization.as_deref().map(|value| ("Authorization", value));
+    let fields: Vec<_> = authorization.into_iter().chain(key.map(|key| ("Idempotency-Key", key))).collect();
     let body = body.map(Value::to_string).unwrap_or_default();
-    match send(to, method, target, fields.as_slice(), body.as_bytes()) {
+    match send(to, method, target, &fields, body.as_bytes()) {
         (Heard::Whole(200), Some(response)) => serde_json::from_slice(&response.body).map_err(|_| Heard::Cut(200)),
         (heard, _) => Err(heard),
     }

@@ -6,6 +6,7 @@
 mod common;
 
 mod back_ends;
+mod bank;
 mod command;
 mod doctor;
 mod held;
