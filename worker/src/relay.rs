@@ -21,7 +21,7 @@ pub struct Webhook {
 pub async fn call(webhook: &Webhook, id: &str, call: &RelayCall) -> Result<Vec<u8>, NodeFault> {
     let errand = match call {
         RelayCall::InvoiceCreate(_) => Errand::Make,
-        RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) => Errand::Pay,
+        RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) | RelayCall::InvoiceCancel(_) => Errand::Pay,
         RelayCall::InvoiceLookup(_) | RelayCall::InvoiceSettled(_) => Errand::LookUp,
     };
     if errand.must_wait() {
