@@ -6,6 +6,7 @@
 mod common;
 
 mod back_ends;
+mod cancel;
 mod command;
 mod doctor;
 mod held;
