@@ -4,15 +4,16 @@ mod common;
 
 use std::time::Duration;
 
-use common::{API, buy, get_with, plenty};
+use common::bank::{BALANCE, CLAIM, TOPUP, account_of, balance, funded, ok, post, post_once, sound, text};
+use common::{API, at_once, buy, get_with, plenty, within};
 use satstile_lightning::lnurl::{Loopback, bech32};
 use satstile_tests::raw::{self, Response};
 use satstile_tests::{Stack, StackOptions, http};
 use serde_json::{Value, json};
 
 const WITHDRAW: &str = "/api/v1/withdraw";
-const TOPUP: &str = "/api/v1/topup";
-const BALANCE: &str = "/api/v1/balance";
+/// Alarms have their own pace.
+const ALARM: Duration = Duration::from_secs(60);
 
 /// A deployment that sells balances, which can give to each other and pay out.
 fn bank() -> Stack {
@@ -23,46 +24,12 @@ fn open(policy: Value) -> Stack {
     Stack::start(StackOptions { payouts: true, ..plenty(policy) })
 }
 
-#[track_caller]
-fn ok(response: Response) -> Value {
-    assert_eq!(response.status, 200, "{}", response.text());
-    response.json()
-}
-
 /// A "no", and what it says.
 #[track_caller]
 fn no(response: Response, words: &str) {
     assert_eq!(response.status, 409, "{}", response.text());
     let said = response.json()["error"].as_str().unwrap_or_default().to_owned();
     assert!(said.contains(words), "{said}");
-}
-
-fn post(stack: &Stack, path: &str, token: Option<&str>, key: Option<&str>, body: &Value) -> Response {
-    let authorization = token.map(|token| format!("Bearer {token}"));
-    let mut fields: Vec<(&str, &str)> = Vec::new();
-    fields.extend(authorization.as_deref().map(|value| ("authorization", value)));
-    fields.extend(key.map(|key| ("idempotency-key", key)));
-    http::post(&stack.url(path), &fields, body.to_string().as_bytes())
-}
-
-fn at_once<T: Send>(n: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let act = &act;
-    std::thread::scope(|scope| {
-        let all: Vec<_> = (0..n).map(|i| scope.spawn(move || act(i))).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    })
-}
-
-/// Up to a minute: alarms have their own pace.
-#[track_caller]
-fn slowly<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..120 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    panic!("waited in vain for {what}");
 }
 
 /// Somebody with a balance.
@@ -74,24 +41,18 @@ struct Owner {
 impl Owner {
     #[track_caller]
     fn with(stack: &Stack, sats: u64) -> Self {
-        let order = ok(post(stack, TOPUP, None, None, &json!({"amount_sats": sats})));
-        let preimage = stack.node().pay(order["invoice"].as_str().unwrap());
-        let claimed = ok(post(stack, "/api/v1/topup/claim", None, None, &json!({"preimage": preimage})));
-        let token = claimed["token"].as_str().unwrap().to_owned();
-        let account =
-            ok(http::get(&stack.url(BALANCE), &[("x-token", &token)]))["account"].as_str().unwrap().to_owned();
-        Self { token, account }
+        let token = funded(stack, sats);
+        Self { account: account_of(&token), token }
     }
 
     /// The invoice of a refill.
     #[track_caller]
     fn refill(&self, stack: &Stack, sats: u64) -> String {
-        let order = ok(post(stack, TOPUP, Some(&self.token), None, &json!({"amount_sats": sats})));
-        order["invoice"].as_str().unwrap().to_owned()
+        text(&ok(post(stack, TOPUP, Some(&self.token), &json!({"amount_sats": sats}))), "invoice")
     }
 
     fn pays(&self, stack: &Stack, invoice: &str, key: Option<&str>) -> Response {
-        post(stack, WITHDRAW, Some(&self.token), key, &json!({"invoice": invoice}))
+        post_once(stack, WITHDRAW, Some(&self.token), key, &json!({"invoice": invoice}))
     }
 
     fn sheet(&self, stack: &Stack) -> Value {
@@ -100,12 +61,11 @@ impl Owner {
 
     /// What can be spent, and what is on its way or reserved, in msat.
     fn msat(&self, stack: &Stack) -> (u64, u64) {
-        let sheet = self.sheet(stack);
-        (sheet["balance_msat"].as_u64().unwrap(), sheet["reserved_msat"].as_u64().unwrap())
+        balance(stack, &self.token)
     }
 
     fn sats(&self, stack: &Stack) -> u64 {
-        self.sheet(stack)["balance_sats"].as_u64().unwrap()
+        self.msat(stack).0 / 1_000
     }
 
     /// How often a line of this kind stands in the history.
@@ -113,24 +73,19 @@ impl Owner {
         self.sheet(stack)["history"].as_array().unwrap().iter().filter(|line| line["kind"] == kind).count()
     }
 
-    fn audit(&self, stack: &Stack, method: &str) -> Response {
+    /// The operator has looked, and lets a frozen book go on.
+    #[track_caller]
+    fn thaw(&self, stack: &Stack) {
         let key = format!("Bearer {}", stack.secrets.audit_key);
         let url = stack.url(&format!("{}?account={}", common::AUDIT, self.account));
-        http::send(method, &url, &[("authorization", &key)], b"")
+        ok(http::post(&url, &[("authorization", &key)], b""));
     }
 }
 
 /// What all of them own, and what is on its way between them, in msat. The operator's books add up.
 #[track_caller]
 fn total(stack: &Stack, owners: &[&Owner]) -> (i64, i64) {
-    let books: Vec<Value> = owners
-        .iter()
-        .map(|owner| {
-            let audit = ok(owner.audit(stack, "GET"));
-            assert_eq!(audit["holds"], true, "{audit}");
-            audit["balances_msat"].clone()
-        })
-        .collect();
+    let books: Vec<Value> = owners.iter().map(|owner| sound(stack, &owner.account)["balances_msat"].clone()).collect();
     let sum = |class: &str| books.iter().map(|books| books[class].as_i64().unwrap()).sum();
     (sum("user"), sum("in_transit"))
 }
@@ -187,7 +142,7 @@ fn an_invoice_of_ours_is_settled_between_the_balances_once() {
     assert_eq!(total(&stack, &[&alice, &bob]), (105_000, 0));
     // The other one was only looked at.
     assert!(lightning_pays(&stack, &other));
-    slowly("its credit", || (bob.sats(&stack) == 112).then_some(()));
+    within(ALARM, "its credit", || (bob.sats(&stack) == 112).then_some(()));
 }
 
 /// T71, T95: ordered twice within 100 ms, and by ten at once under one key.
@@ -243,7 +198,7 @@ fn what_was_paid_over_lightning_first_is_not_paid_again() {
     no(alice.pays(&stack, &invoice, Some("rent")), "the amount is back");
     assert_eq!(alice.msat(&stack), (100_000, 0));
     assert_eq!((alice.count(&stack, "sent"), alice.count(&stack, "bounced")), (1, 1), "it was on its way");
-    slowly("the credit of what was paid", || (bob.sats(&stack) == 45).then_some(()));
+    within(ALARM, "the credit of what was paid", || (bob.sats(&stack) == 45).then_some(()));
     no(alice.pays(&stack, &invoice, Some("rent")), "the amount is back");
     no(alice.pays(&stack, &invoice, Some("again")), "paid already");
     assert_eq!((bob.count(&stack, "received"), bob.count(&stack, "top_up")), (0, 2));
@@ -257,15 +212,15 @@ fn what_is_not_settled_here_is_said_and_moves_nothing() {
     let (alice, bob) = (Owner::with(&stack, 100), Owner::with(&stack, 5));
     let own = alice.refill(&stack, 10);
     no(alice.pays(&stack, &own, None), "this very balance");
-    let first = ok(post(&stack, TOPUP, None, None, &json!({"amount_sats": 10})));
+    let first = ok(post(&stack, TOPUP, None, &json!({"amount_sats": 10})));
     no(alice.pays(&stack, first["invoice"].as_str().unwrap(), None), "opens a new balance");
     let (dear, cheap) = (bob.refill(&stack, 101), bob.refill(&stack, 10));
     assert_eq!(alice.pays(&stack, &dear, None).status, 402, "more than there is");
-    let narrow = ok(post(&stack, "/api/v1/token", Some(&alice.token), None, &json!({})))["token"].clone();
-    assert_eq!(post(&stack, WITHDRAW, narrow.as_str(), None, &json!({"invoice": cheap})).status, 403, "T82");
-    assert_eq!(post(&stack, WITHDRAW, None, None, &json!({"invoice": cheap})).status, 401);
+    let narrow = ok(post(&stack, "/api/v1/token", Some(&alice.token), &json!({})))["token"].clone();
+    assert_eq!(post(&stack, WITHDRAW, narrow.as_str(), &json!({"invoice": cheap})).status, 403, "T82");
+    assert_eq!(post(&stack, WITHDRAW, None, &json!({"invoice": cheap})).status, 401);
     let other_amount = json!({"invoice": cheap, "amount_sats": 9});
-    assert_eq!(post(&stack, WITHDRAW, Some(&alice.token), None, &other_amount).status, 400);
+    assert_eq!(post(&stack, WITHDRAW, Some(&alice.token), &other_amount).status, 400);
     assert_eq!((alice.msat(&stack), bob.sats(&stack), alice.count(&stack, "sent")), ((100_000, 0), 5, 0));
 
     for invoice in [&own, &dear, &cheap] {
@@ -273,9 +228,9 @@ fn what_is_not_settled_here_is_said_and_moves_nothing() {
     }
     // The first top-up is paid and claimed as ever.
     let preimage = stack.node().pay(first["invoice"].as_str().unwrap());
-    let claimed = ok(post(&stack, "/api/v1/topup/claim", None, None, &json!({"preimage": preimage})));
+    let claimed = ok(post(&stack, CLAIM, None, &json!({"preimage": preimage})));
     assert_eq!(claimed["balance_sats"], 10);
-    slowly("all credits", || (alice.sats(&stack) == 110 && bob.sats(&stack) == 116).then_some(()));
+    within(ALARM, "all credits", || (alice.sats(&stack) == 110 && bob.sats(&stack) == 116).then_some(()));
 }
 
 /// Off unless the policy has both tables: then an invoice of ours is refused as before, and stays payable.
@@ -330,9 +285,9 @@ fn a_payment_cut_between_the_books_arrives_by_the_alarm() {
     assert!(!lightning_pays(&stack, &invoice));
     assert_eq!(total(&stack, &[&alice]), (40_000, 60_000));
 
-    assert_eq!(bob.audit(&stack, "POST").status, 200, "the operator has looked");
-    slowly("the alarm to carry it over", || (bob.sats(&stack) == 67).then_some(()));
-    slowly("the answer to be written down", || (alice.count(&stack, "delivered") == 1).then_some(()));
+    bob.thaw(&stack);
+    within(ALARM, "the alarm to carry it over", || (bob.sats(&stack) == 67).then_some(()));
+    within(ALARM, "the answer to be written down", || (alice.count(&stack, "delivered") == 1).then_some(()));
     let done = ok(alice.pays(&stack, &invoice, Some("rent")));
     assert_eq!((&done["status"], &done["payout_id"]), (&json!("succeeded"), &pending["payout_id"]));
     assert_eq!((bob.count(&stack, "received"), total(&stack, &[&alice, &bob])), (1, (107_000, 0)));
@@ -358,7 +313,7 @@ fn a_node_that_is_away_keeps_the_money_on_its_way() {
     // And one of the two is paid over Lightning before the books can ask.
     assert!(lightning_pays(&stack, &paid));
     stack.workerd.start_again();
-    slowly("the end of both", || (total(&stack, &[&alice, &bob, &carol]) == (185_000, 0)).then_some(()));
+    within(ALARM, "the end of both", || (total(&stack, &[&alice, &bob, &carol]) == (185_000, 0)).then_some(()));
     assert_eq!((alice.sats(&stack), bob.sats(&stack), carol.sats(&stack)), (40, 95, 50));
     assert_eq!(ok(alice.pays(&stack, &invoice, Some("rent")))["status"], "succeeded");
     no(carol.pays(&stack, &paid, Some("rent")), "the amount is back");
@@ -404,7 +359,7 @@ fn a_killed_worker_neither_makes_nor_loses_a_sat() {
         let (owned, on_its_way) = total(&stack, &[&alice, &bob]);
         assert_eq!(owned + on_its_way, 1_000_000, "round {round}");
     }
-    slowly("the alarms to carry over what was cut", || {
+    within(ALARM, "the alarms to carry over what was cut", || {
         (total(&stack, &[&alice, &bob]) == (1_000_000, 0)).then_some(())
     });
     let sent = alice.count(&stack, "sent") + bob.count(&stack, "sent");
