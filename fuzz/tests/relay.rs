@@ -2,7 +2,7 @@
 
 use bolero::check;
 use l402::UnixTime;
-use l402::relay::{Audience, InvoiceCreated, InvoiceStatus, RelayCall, RelaySecrets};
+use l402::relay::{Audience, CancelStatus, InvoiceCreated, InvoiceStatus, RelayCall, RelaySecrets};
 use satstile_fuzz::{INVOICE, Input, PREIMAGE};
 
 const HASH: &str = "02d449a31fbb267c8f352e9968a79e3e5fc95c1bbeaa502fd6454ebde5a4bedc";
@@ -12,6 +12,8 @@ fn message() {
     let samples = [
         r#"{"type":"invoice.create","audience":"node","data":{"amount_msat":21000,"description":"x","expiry_s":600,"service":"articles","purpose":"access"}}"#.to_owned(),
         format!(r#"{{"type":"invoice.lookup","audience":"node","data":{{"payment_hash":"{HASH}"}}}}"#),
+        format!(r#"{{"type":"invoice.cancel","audience":"node","data":{{"payment_hash":"{HASH}"}}}}"#),
+        r#"{"status":"canceled"}"#.to_owned(),
         format!(r#"{{"type":"invoice.settled","audience":"worker","data":{{"payment_hash":"{HASH}","amount_msat":21000,"preimage":"{PREIMAGE}","settled_at":1900000000,"request_id":"msg_1"}}}}"#),
         format!(r#"{{"bolt11":"{INVOICE}","payment_hash":"{HASH}","expires_at":1900000600,"backend":"dev"}}"#),
         format!(r#"{{"status":"settled","amount_msat":21000,"preimage":"{PREIMAGE}","settled_at":1900000000}}"#),
@@ -26,6 +28,9 @@ fn message() {
         }
         if let Ok(created) = InvoiceCreated::parse(&body) {
             assert_eq!(InvoiceCreated::parse(&created.to_body()), Ok(created));
+        }
+        if let Ok(status) = CancelStatus::parse(&body) {
+            assert_eq!(CancelStatus::parse(&status.to_body()), Ok(status));
         }
         if let Ok(status) = InvoiceStatus::parse(&body) {
             assert_eq!(InvoiceStatus::parse(&status.to_body()), Ok(status));

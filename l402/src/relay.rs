@@ -1,14 +1,16 @@
 //! The signed wire between the worker and the node webhook (C7): who says it, and what is said.
 //!
-//! [`RelaySecrets`] signs and verifies by Standard Webhooks, [`RelayCall`] and the three replies are the
+//! [`RelaySecrets`] signs and verifies by Standard Webhooks, [`RelayCall`] and the replies are the
 //! messages. When to call, whether an id was seen before and what an invoice is worth is left to the shells.
 
 use core::fmt;
 
+mod cancel;
 mod message;
 mod payment;
 mod signature;
 
+pub use cancel::{CancelState, CancelStatus, InvoiceCancel};
 pub use message::{
     Audience, InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceSettled, InvoiceState, InvoiceStatus, RelayCall,
 };

@@ -1,4 +1,4 @@
-//! The two calls that every back end answers, and the types that carry what was learnt.
+//! The calls that a back end answers, and the types that carry what was learnt.
 
 use core::fmt;
 
@@ -10,9 +10,9 @@ use crate::backend::{cln, lnd, phoenixd};
 use crate::fault::BackendFault;
 use crate::http::{HttpReply, HttpRequest};
 
-/// A back end: how to ask it for an invoice, and how to learn what became of one.
+/// A back end: how to ask it for an invoice, and how to learn what became of one. Some can withdraw one, too.
 ///
-/// Both calls are pure: `replies` are all replies heard so far in this call, the first one first. With none, they give
+/// The calls are pure: `replies` are all replies heard so far in this call, the first one first. With none, they give
 /// the first request.
 pub trait Backend: fmt::Debug {
     /// Its `type` in connection strings.
@@ -32,6 +32,17 @@ pub trait Backend: fmt::Debug {
     /// # Errors
     /// The [`BackendFault`] that ends the call; never "not paid", which is a [`Status`].
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault>;
+
+    /// Withdraws an invoice, so that nobody can pay it any more, and says what became of it: [`Status::Canceled`], or
+    /// [`Status::Settled`] where a payment was first (T95). The same call again says the same, but for
+    /// [`Status::NotFound`] where a back end forgets what it has withdrawn: who asked before knows why.
+    ///
+    /// # Errors
+    /// The [`BackendFault`] that ends the call. After [`BackendFault::NotOffered`], [`BackendFault::Unauthorized`] and
+    /// [`BackendFault::Refused`] the invoice is as it was; after any other, it may be withdrawn.
+    fn cancel(&self, _: &Watched<'_>, _: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
+        Err(BackendFault::NotOffered)
+    }
 
     /// How it tells of payments by itself, if it does. What it tells is a hint: [`Backend::status`] decides (T54).
     fn push(&self) -> Option<Push<'_>> {

@@ -36,6 +36,8 @@ pub enum BackendFault {
     ForeignHost,
     /// Its service answers without `verify` (LUD-21), so nobody could tell whether an invoice was paid.
     NoVerify,
+    /// It has no such call, or none of which the end can be told: nothing was asked.
+    NotOffered,
     /// It cannot be reached at all. Said by the shell that sends.
     Unreachable,
 }
@@ -61,6 +63,7 @@ impl BackendFault {
             Self::SubSatoshi | Self::OutOfRange => "amount",
             Self::ForeignHost => "foreign_host",
             Self::NoVerify => "no_verify",
+            Self::NotOffered => "not_offered",
             Self::Unreachable => "unreachable",
         }
     }
@@ -85,6 +88,7 @@ impl fmt::Display for BackendFault {
             Self::NoVerify => {
                 f.write_str("its service has no `verify` (LUD-21), so a payment cannot be seen; use another address")
             }
+            Self::NotOffered => f.write_str("it has no such call"),
             Self::Unreachable => f.write_str("it cannot be reached"),
         }
     }

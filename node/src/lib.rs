@@ -11,10 +11,12 @@
 //!    └──────────── push ◀── settlements, retried until a 2xx ───────────────────────┘
 //! ```
 //!
-//! Payments out of the node, for payouts and refunds, are off unless the operator switched them on: `payout`.
+//! Payments out of the node, for payouts and refunds, are off unless the operator switched them on: `payout`; and so is
+//! the withdrawing of an invoice that is settled between two balances: `cancel`.
 
 #![forbid(unsafe_code)]
 
+mod cancel;
 mod clock;
 mod config;
 mod configured;

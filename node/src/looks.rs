@@ -44,9 +44,23 @@ impl Unknown {
 impl Looks {
     /// What the back end says of this invoice now.
     pub(crate) async fn look(&self, remote: &Remote, invoice: &Invoice) -> Result<Status, Unknown> {
-        let (hash, asked) = (invoice.payment_hash, invoice.amount);
-        let watched = Watched { payment_hash: hash, amount: asked, reference: &invoice.reference };
-        let status = remote.status(&watched, &self.metrics).await.map_err(|fault| {
+        let said = remote.status(&watched(invoice), &self.metrics).await;
+        self.hear(remote, invoice.payment_hash, said).await
+    }
+
+    /// Has the back end withdraw this invoice; what it says then.
+    pub(crate) async fn cancel(&self, remote: &Remote, invoice: &Invoice) -> Result<Status, Unknown> {
+        let said = remote.cancel(&watched(invoice), &self.metrics).await;
+        self.hear(remote, invoice.payment_hash, said).await
+    }
+
+    async fn hear(
+        &self,
+        remote: &Remote,
+        hash: PaymentHash,
+        said: Result<Status, BackendFault>,
+    ) -> Result<Status, Unknown> {
+        let status = said.map_err(|fault| {
             match fault {
                 BackendFault::WrongPreimage | BackendFault::Underpaid | BackendFault::WrongInvoice => {
                     tracing::error!(backend = remote.name, hash = %hash.short(), %fault, "a settlement is not believed");
@@ -79,4 +93,8 @@ impl Looks {
             _ => Ok(false),
         }
     }
+}
+
+const fn watched(invoice: &Invoice) -> Watched<'_> {
+    Watched { payment_hash: invoice.payment_hash, amount: invoice.amount, reference: invoice.reference.as_str() }
 }

@@ -11,14 +11,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use l402::relay::{
-    Audience, InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceState, InvoiceStatus, PaymentStatus,
-    RELAY_BODY_BYTES_MAX, RelayCall, RelayFault, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
+    Audience, CancelStatus, InvoiceCancel, InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceState, InvoiceStatus,
+    PaymentStatus, RELAY_BODY_BYTES_MAX, RelayCall, RelayFault, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE,
+    WEBHOOK_TIMESTAMP,
 };
 use l402::{Msat, PaymentHash, UnixTime};
 use satstile_lightning::Status;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::cancel;
 use crate::clock;
 use crate::looks::Looks;
 use crate::maker::Maker;
@@ -94,7 +96,7 @@ impl Signer {
     /// Who may say this.
     const fn of(call: &RelayCall) -> Self {
         match call {
-            RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) => Self::Payouts,
+            RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) | RelayCall::InvoiceCancel(_) => Self::Payouts,
             RelayCall::InvoiceCreate(_) | RelayCall::InvoiceLookup(_) | RelayCall::InvoiceSettled(_) => Self::Invoices,
         }
     }
@@ -174,6 +176,7 @@ impl Relay {
             RelayCall::InvoiceLookup(InvoiceLookup { payment_hash }) => (self.lookup(payment_hash, now).await, None),
             RelayCall::InvoiceSettled(_) => (Problem::WrongAudience.into(), None),
             RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) => (self.payment(call, now).await, None),
+            RelayCall::InvoiceCancel(InvoiceCancel { payment_hash }) => (self.cancel(payment_hash, now).await, None),
         };
         // What failed on our side may go well the next time, and what became of an invoice may change: neither is an
         // answer to keep.
@@ -201,6 +204,15 @@ impl Relay {
         status.map_or_else(Reply::from, |status: PaymentStatus| Reply { status: 200, body: status.to_body() })
     }
 
+    /// The answer to the call that withdraws an invoice. It moves money, so it is as good as off where payouts are.
+    async fn cancel(&self, hash: PaymentHash, now: UnixTime) -> Reply {
+        if self.payouts.is_none() {
+            return Problem::PayoutsOff.into();
+        }
+        let state = cancel::cancel(&self.looks, &self.maker, &self.turns, hash, now).await;
+        state.map_or_else(Reply::from, |status| Reply { status: 200, body: CancelStatus { status }.to_body() })
+    }
+
     /// The invoice as it is kept, and when its back end is asked about it.
     fn kept(&self, id: &str, order: InvoiceCreate, made: Made, now: UnixTime) -> (Invoice, Option<u64>) {
         let (hash, amount_msat) = (made.payment_hash.short(), order.amount_msat);
@@ -221,6 +233,8 @@ impl Relay {
             created_at: now,
             expires_at: made.expires_at,
             settled_at: None,
+            cancel_asked_at: None,
+            canceled_at: None,
         };
         (invoice, next_look_ms)
     }
@@ -234,8 +248,9 @@ impl Relay {
         let Some(invoice) = found else { return ok(&unknown) };
         // Our own clock decides for the dev node alone, whose preimages are here: it takes no payment after it. Of another
         // node's invoice "expired" is the node's to say, for a payment may be under way in it (T65); without an answer, or
-        // with a back end that is configured no more, nobody knows.
-        if invoice.settled_at.is_some() || invoice.preimage.is_some() {
+        // with a back end that is configured no more, nobody knows. What was withdrawn is over, and not every back end
+        // remembers it.
+        if invoice.settled_at.is_some() || invoice.canceled_at.is_some() || invoice.preimage.is_some() {
             return ok(&invoice.status(now));
         }
         let amount_msat = Some(invoice.amount.0);

@@ -79,6 +79,15 @@ impl Remote {
         self.call("status", metrics, self.way.status(watched)).await
     }
 
+    /// Withdraws an invoice, and says what became of it. A credential that may not do this can make invoices all the same:
+    /// whatever comes of it, nobody is passed over.
+    pub(crate) async fn cancel(&self, watched: &Watched<'_>, metrics: &Metrics) -> Result<Status, BackendFault> {
+        let begun = Instant::now();
+        let outcome = self.way.cancel(watched).await;
+        metrics.called(&self.name, "cancel", begun.elapsed(), outcome.as_ref().err());
+        outcome
+    }
+
     /// Whether it failed a moment ago.
     pub(crate) fn is_resting(&self) -> bool {
         clock::now_ms() < self.resting_until_ms.load(Ordering::Relaxed)

@@ -21,7 +21,7 @@ pub(crate) mod settlements;
 pub(crate) mod wallet_invoices;
 
 /// Which schema this is; the file carries its number.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Amounts are capped in the table too (T76), and a payment hash names one invoice for ever (T21). What is paid late is
 /// kept as paid: the money is there (T65).
@@ -142,6 +142,12 @@ const FROM_3_ROWS: &str = "
     DROP TABLE wallet_invoices_3;
 ";
 
+/// New in version 5: since when a back end may have withdrawn an invoice, and since when it is definitely withdrawn (T95).
+const CANCELED: &str = "
+    ALTER TABLE invoices ADD COLUMN cancel_asked_at INTEGER;
+    ALTER TABLE invoices ADD COLUMN canceled_at INTEGER;
+";
+
 /// The most that one commit holds.
 const BATCH: usize = 64;
 
@@ -245,6 +251,9 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     transaction.execute_batch(SCHEMA)?;
     if is_1 {
         transaction.execute_batch(FROM_1_ROWS)?;
+    }
+    if found < 5 {
+        transaction.execute_batch(CANCELED)?;
     }
     // New in version 3; all that is older had no payments.
     if found == 3 {

@@ -37,6 +37,8 @@ fn invoice(seed: u8) -> Invoice {
         created_at: NOW,
         expires_at: NOW.plus(600),
         settled_at: None,
+        cancel_asked_at: None,
+        canceled_at: None,
     }
 }
 
@@ -129,6 +131,42 @@ fn an_expired_invoice_cannot_be_paid() {
     assert_eq!(books.status(hash, NOW.plus(600)).status, InvoiceState::Expired);
     assert!(books.due().is_none());
     assert_eq!(books.pay(PaymentHash([9; 32]), NOW), Payment::Unknown);
+}
+
+#[test]
+fn an_invoice_that_was_withdrawn_is_paid_by_nobody_and_one_that_was_paid_is_not_withdrawn() {
+    // T95
+    let books = books().with(&invoice(1)).with(&invoice(2));
+    let (one, two) = (invoice(1).payment_hash, invoice(2).payment_hash);
+    let cancel = |hash| books.transaction(move |tx| invoices::cancel(tx, hash, NOW.plus(1))).unwrap();
+    assert!(cancel(one) && cancel(one), "the same answer again");
+    assert_eq!(books.pay(one, NOW.plus(2)), Payment::Canceled);
+    assert_eq!(books.status(one, NOW.plus(9_999)).status, InvoiceState::Canceled);
+    assert!(books.due().is_none(), "nobody hears of a settlement");
+
+    assert!(matches!(books.pay(two, NOW), Payment::Settled(_)));
+    assert!(!cancel(two));
+    assert_eq!(books.status(two, NOW.plus(2)).status, InvoiceState::Settled);
+    assert!(!cancel(PaymentHash([9; 32])));
+}
+
+#[test]
+fn a_database_of_the_version_before_keeps_its_invoices() {
+    let Books { dir, store } = books().with(&invoice(1));
+    drop(store);
+    let path = dir.path().join("node.sqlite");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(
+        "ALTER TABLE invoices DROP COLUMN cancel_asked_at; ALTER TABLE invoices DROP COLUMN canceled_at;
+         PRAGMA user_version = 4;",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let store = Store::open(&path).unwrap();
+        let found = store.read(|books| invoices::find(books, invoice(1).payment_hash)).unwrap().unwrap();
+        assert_eq!((found.state(NOW), found.cancel_asked_at), (InvoiceState::Pending, None));
+    }
 }
 
 #[test]

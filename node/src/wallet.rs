@@ -65,6 +65,8 @@ enum Unpaid {
     AlreadyPaid(PaymentHash),
     /// Its time is over.
     Expired(PaymentHash),
+    /// It was withdrawn.
+    Canceled(PaymentHash),
     /// The store failed.
     Unavailable,
 }
@@ -78,13 +80,14 @@ impl Unpaid {
             Self::Foreign(_) => "this wallet pays only the invoices of its own dev node, and this is not one of them",
             Self::AlreadyPaid(_) => "this invoice has already been paid",
             Self::Expired(_) => "this invoice has expired",
+            Self::Canceled(_) => "this invoice was withdrawn by who made it",
             Self::Unavailable => "the wallet cannot pay now; try again",
         }
     }
 
     const fn payment_hash(self) -> Option<PaymentHash> {
         match self {
-            Self::Foreign(hash) | Self::AlreadyPaid(hash) | Self::Expired(hash) => Some(hash),
+            Self::Foreign(hash) | Self::AlreadyPaid(hash) | Self::Expired(hash) | Self::Canceled(hash) => Some(hash),
             Self::Missing | Self::Unreadable | Self::Unavailable => None,
         }
     }
@@ -149,6 +152,7 @@ fn settle(books: &Connection, offer: &Offer) -> rusqlite::Result<Result<Paid, Un
         Payment::Settled(preimage) => Ok(Paid { amount: kept.amount, payment_hash, preimage }),
         Payment::AlreadyPaid => Err(Unpaid::AlreadyPaid(payment_hash)),
         Payment::Expired => Err(Unpaid::Expired(payment_hash)),
+        Payment::Canceled => Err(Unpaid::Canceled(payment_hash)),
         Payment::Unknown => Err(Unpaid::Foreign(payment_hash)),
     })
 }

@@ -82,6 +82,14 @@ impl Way {
             Self::Nwc(client) => client.status(watched).await,
         }
     }
+
+    /// Withdraws an invoice, and says what became of it.
+    pub(crate) async fn cancel(&self, watched: &Watched<'_>) -> Result<Status, BackendFault> {
+        match self {
+            Self::Http { backend, client } => steps(client, |replies| backend.cancel(watched, replies)).await,
+            Self::Nwc(_) => Err(BackendFault::NotOffered),
+        }
+    }
 }
 
 async fn steps<T>(

@@ -15,6 +15,8 @@ pub const ADD_INVOICE: &str = "/lnrpc.Lightning/AddInvoice";
 pub const LOOKUP_INVOICE: &str = "/lnrpc.Lightning/LookupInvoice";
 /// Tells of those that were paid.
 pub const SUBSCRIBE_INVOICES: &str = "/lnrpc.Lightning/SubscribeInvoices";
+/// Withdraws one, so that nobody can pay it any more.
+pub const CANCEL_INVOICE: &str = "/invoicesrpc.Invoices/CancelInvoice";
 /// All that a merchant's edge needs.
 pub const INVOICES_ONLY: &[&str] = &[ADD_INVOICE, LOOKUP_INVOICE, SUBSCRIBE_INVOICES];
 
@@ -86,6 +88,12 @@ impl Lnd {
     #[track_caller]
     pub fn connection(&self) -> String {
         self.connection_for(INVOICES_ONLY)
+    }
+
+    /// The same with a macaroon that can withdraw invoices as well.
+    #[track_caller]
+    pub fn canceling_connection(&self) -> String {
+        self.connection_for(&[INVOICES_ONLY, &[CANCEL_INVOICE]].concat())
     }
 
     /// The same with a macaroon for payments only.

@@ -17,7 +17,7 @@ pub enum Errand {
     Make,
     /// Say what became of one.
     LookUp,
-    /// Pay somebody else's, or say what became of that.
+    /// Pay somebody else's, or say what became of that; withdraw one.
     Pay,
 }
 

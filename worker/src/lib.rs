@@ -28,6 +28,7 @@ mod node;
 mod objects;
 mod open;
 mod own;
+mod own_invoices;
 mod page;
 mod pass;
 mod payouts;

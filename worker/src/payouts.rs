@@ -5,6 +5,8 @@
 //!                                   │ no answer, not definite: it stays reserved
 //!                    alarm of the books  ──▶  node: payment.lookup, until it is definite
 //! ```
+//!
+//! An invoice of ours goes another way: [`own_invoices`](crate::own_invoices).
 
 use l402::balance::BalanceToken;
 use l402::bolt11::{Expected, Invoice};
@@ -26,7 +28,7 @@ use crate::objects::words::Word;
 use crate::objects::{Owner, ask, binding};
 use crate::prepaid::{self, Served, bad};
 use crate::relay::{self, Webhook};
-use crate::{crypto, http, log};
+use crate::{crypto, http, log, own_invoices};
 
 /// An invoice that is to be paid must be good for so long at least.
 const EXPIRY_MIN_S: u64 = 60;
@@ -56,7 +58,7 @@ pub async fn withdraw(
     let see = SeePayout { by: digest.clone(), id: hex::encode(id.0) };
     let known: Answer<PayoutSeen> = ask(env, binding::ACCOUNTS, &account, "payout", &see).await?;
     match known {
-        Ok(known) if is_same_order(body, &known) => return shown(&see.id, &known),
+        Ok(known) if is_same_order(body, &known) => return ordered(&see.id, &known),
         Ok(_) => {
             let reason = "the Idempotency-Key was used for another payout".to_owned();
             return Err(No { status: 422, reason }.into());
@@ -77,7 +79,11 @@ pub async fn withdraw(
         let (min, max) = (limits.min.0.div_ceil(1_000), limits.max.0 / 1_000);
         return Err(bad(format!("one payout is {min} to {max} sats")).into());
     }
-    refuse_our_own(env, &invoice.payment_hash).await?;
+    if let Some(to) = owner(env, &invoice.payment_hash).await? {
+        own_invoices::pay(gate, env, by, &see.id, &to, &invoice).await?;
+        let seen: Answer<PayoutSeen> = ask(env, binding::ACCOUNTS, &account, "payout", &see).await?;
+        return ordered(&see.id, &seen?);
+    }
     let order = PayOut {
         by: digest,
         id: hex::encode(id.0),
@@ -101,6 +107,15 @@ pub async fn see(by: &BalanceToken, id: &str, env: &Env) -> Served<Response> {
         Err(no) if no.status == 409 => Err(Refusal::NotFound.into()),
         Err(no) => Err(no.into()),
     }
+}
+
+/// The answer to an order. One for an invoice of ours that could not be settled here is a "no", as it is where that is
+/// known before.
+fn ordered(id: &str, seen: &PayoutSeen) -> Served<Response> {
+    if seen.stays_here && seen.state == "failed" {
+        return Err(own_invoices::declined().into());
+    }
+    shown(id, seen)
 }
 
 fn shown(id: &str, seen: &PayoutSeen) -> Served<Response> {
@@ -177,14 +192,19 @@ async fn fetch(request: &HttpRequest) -> Served<HttpReply> {
     Ok(HttpReply { status: reply.status, unverified_body: reply.body.into_bytes() })
 }
 
-/// An invoice of ours is not paid over the network: the node would pay itself (T95).
-pub async fn refuse_our_own(env: &Env, hash: &PaymentHash) -> Served<()> {
+/// The account that an invoice fills, if it is one of ours.
+async fn owner(env: &Env, hash: &PaymentHash) -> Served<Option<String>> {
     let owner: Owner = ask(env, binding::PAYMENTS, &hash.to_string(), "owner", &()).await?;
-    if owner.account.is_some() {
-        let reason = "the invoice is one of ours: it fills a balance here and is paid by another wallet".to_owned();
-        return Err(No { status: 409, reason }.into());
+    Ok(owner.account)
+}
+
+/// An invoice of ours is not paid over the network: the node would pay itself (T95). For who cannot settle it between two
+/// balances, either.
+pub async fn refuse_our_own(env: &Env, hash: &PaymentHash) -> Served<()> {
+    match owner(env, hash).await? {
+        Some(_) => Err(own_invoices::not_here().into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Tells the node what the books have written down, and the books what it said. Where there is no answer, nothing

@@ -19,9 +19,14 @@ pub struct Webhook {
 
 /// Makes a call; gives the bytes of a reply that the node signed.
 pub async fn call(webhook: &Webhook, id: &str, call: &RelayCall) -> Result<Vec<u8>, NodeFault> {
+    heard(webhook, id, call).await?.ok_or(NodeFault::Wrong)
+}
+
+/// The same; `None` where the node signed that it does not do this: it knows no such call, or has it off.
+pub async fn heard(webhook: &Webhook, id: &str, call: &RelayCall) -> Result<Option<Vec<u8>>, NodeFault> {
     let errand = match call {
         RelayCall::InvoiceCreate(_) => Errand::Make,
-        RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) => Errand::Pay,
+        RelayCall::PaymentSend(_) | RelayCall::PaymentLookup(_) | RelayCall::InvoiceCancel(_) => Errand::Pay,
         RelayCall::InvoiceLookup(_) | RelayCall::InvoiceSettled(_) => Errand::LookUp,
     };
     if errand.must_wait() {
@@ -49,7 +54,7 @@ pub async fn call(webhook: &Webhook, id: &str, call: &RelayCall) -> Result<Vec<u
     }
 }
 
-async fn attempt(webhook: &Webhook, id: &str, body: &str, end_ms: u64) -> Result<Vec<u8>, (NodeFault, String)> {
+async fn attempt(webhook: &Webhook, id: &str, body: &str, end_ms: u64) -> Result<Option<Vec<u8>>, (NodeFault, String)> {
     let at = http::now();
     let outgoing = Outgoing {
         url: &format!("{}/relay", webhook.url),
@@ -83,8 +88,9 @@ async fn attempt(webhook: &Webhook, id: &str, body: &str, end_ms: u64) -> Result
         let why = format!("answered {status} without a valid signature: do the secrets agree?");
         return Err((NodeFault::Wrong, why));
     }
-    match status {
-        200 => Ok(reply.body.into_bytes()),
-        _ => Err((NodeFault::Wrong, format!("refused with {status}"))),
+    if status != 200 {
+        log::warn("node", &format!("refused with {status}"));
+        return Ok(None);
     }
+    Ok(Some(reply.body.into_bytes()))
 }

@@ -9,19 +9,26 @@
 //!
 //! The request carries both messages. What is lost on the way, whoever is killed, the alarm of the sender's book carries
 //! again, with growing pauses, until there is an answer (T85). Until then the money is in transit and nobody's to spend.
+//!
+//! An invoice of ours is paid the same way. Before each message the node is asked to withdraw it, and the message says
+//! whether it is withdrawn definitely: else somebody could pay it over Lightning as well (T95).
 
+use l402::PaymentHash;
 use l402::balance::{AccountId, BalanceToken};
+use l402::encoding::to_base64url;
 use l402::problem::Refusal;
+use l402::relay::{CancelState, CancelStatus, InvoiceCancel, RelayCall};
 use satstile_ledger::Id;
 use serde_json::{Value, json};
 use worker::{Env, Response};
 
-use crate::gate::Gate;
+use crate::gate::{self, Gate, Setup};
 use crate::objects::account::{Acked, Answer, CreditOrder, Send, TransferSeen};
 use crate::objects::words::{Word, Words};
 use crate::objects::{ask, binding};
 use crate::prepaid::{self, Served, bad};
-use crate::{http, log};
+use crate::relay::{self, Webhook};
+use crate::{crypto, http, log};
 
 /// `{"to": "<account>", "amount_sats": 10}`: the balance gives to another. A key is asked for, since a transfer has no
 /// invoice to be told from its repetition by (T73).
@@ -43,9 +50,9 @@ pub async fn transfer(
         id: hex::encode(Id::derive("transfer", &[&by.account.0, key.as_bytes()]).0),
         to: to.to_string(),
         amount_msat: amount.0,
+        invoice: None,
     };
-    let sent: Answer<TransferSeen> = ask(env, binding::ACCOUNTS, &account, "send", &send).await?;
-    let seen = deliver(env, &account, sent?).await;
+    let seen = carry_out(gate, env, &account, &send).await?;
     log::event("transfer", json!({"account": account, "amount_msat": amount.0, "state": seen.state}));
     Ok(http::json(
         200,
@@ -59,11 +66,14 @@ pub async fn transfer(
     )?)
 }
 
-/// Carries the money over and the answer back. The sender's book has written it down, so it is sent, whatever fails here.
-async fn deliver(env: &Env, account: &str, mut seen: TransferSeen) -> TransferSeen {
-    let Some(order) = seen.order.take() else { return seen };
-    let Some(acked) = carry(env, &order).await else { return seen };
-    match ask::<Answer<TransferSeen>>(env, binding::ACCOUNTS, account, "ack", &acked).await {
+/// Takes the money out of the sender's book, carries it over, and the answer back.
+pub async fn carry_out(gate: &Gate, env: &Env, account: &str, send: &Send) -> Served<TransferSeen> {
+    let sent: Answer<TransferSeen> = ask(env, binding::ACCOUNTS, account, "send", send).await?;
+    let mut seen = sent?;
+    // From here on it is written down, and is sent whatever fails here.
+    let Some(order) = seen.order.take() else { return Ok(seen) };
+    let Some(acked) = carry(env, Some(gate), &order).await else { return Ok(seen) };
+    Ok(match ask::<Answer<TransferSeen>>(env, binding::ACCOUNTS, account, "ack", &acked).await {
         Ok(Ok(heard)) => heard,
         Ok(Err(no)) => {
             log::warn("transfer", &no.reason);
@@ -73,11 +83,17 @@ async fn deliver(env: &Env, account: &str, mut seen: TransferSeen) -> TransferSe
             log::failed("transfer", &error.to_string());
             seen
         }
-    }
+    })
 }
 
 /// One message to the receiver's book; nothing where it does not answer.
-async fn carry(env: &Env, order: &CreditOrder) -> Option<Acked> {
+async fn carry(env: &Env, gate: Option<&Gate>, order: &CreditOrder) -> Option<Acked> {
+    let is_canceled = match &order.invoice {
+        // Without its settings the worker cannot ask, and does not guess.
+        Some(hash) => is_canceled(gate?.payer.as_ref(), PaymentHash::from_hex(hash)?).await?,
+        None => false,
+    };
+    let order = &CreditOrder { is_canceled, ..order.clone() };
     match ask::<Answer<Acked>>(env, binding::ACCOUNTS, &order.to, "receive", order).await {
         Ok(Ok(acked)) => Some(acked),
         Ok(Err(no)) => {
@@ -91,8 +107,33 @@ async fn carry(env: &Env, order: &CreditOrder) -> Option<Acked> {
     }
 }
 
+/// Whether nobody can pay an invoice of ours any more; `None` while nobody knows, for then it may be withdrawn already.
+async fn is_canceled(payer: Option<&Webhook>, payment_hash: PaymentHash) -> Option<bool> {
+    // Payouts were switched off in the meantime: nobody withdraws it, and the money comes back.
+    let Some(payer) = payer else { return Some(false) };
+    let id = format!("cancel.{}", to_base64url(&crypto::random::<16>().ok()?));
+    let call = RelayCall::InvoiceCancel(InvoiceCancel { payment_hash });
+    // A node webhook that signs "no" has asked nobody.
+    let Some(reply) = relay::heard(payer, &id, &call).await.ok()? else { return Some(false) };
+    let said = CancelStatus::parse(&reply);
+    let status = said.map_err(|fault| log::warn("transfer", &fault.to_string())).ok()?.status;
+    match status {
+        CancelState::Canceled => Some(true),
+        CancelState::Settled | CancelState::Open | CancelState::NotFound => {
+            log::event("own invoice", json!({"payment": payment_hash.short(), "node": format!("{status:?}")}));
+            Some(false)
+        }
+        CancelState::Unknown => None,
+    }
+}
+
 /// One message out of an alarm; the answer in the words of `ack`, or nothing.
 pub async fn follow(line: &str, env: &Env) -> Option<String> {
-    let acked = carry(env, &<CreditOrder as Word>::hear(line)?).await?;
+    let setup = gate::current();
+    let gate = match setup.as_deref() {
+        Some(Setup::Ready(gate)) => Some(&**gate),
+        _ => None,
+    };
+    let acked = carry(env, gate, &<CreditOrder as Word>::hear(line)?).await?;
     Some(Words::say(&acked))
 }

@@ -1,5 +1,5 @@
 //! What is said over the relay, exactly as C7 writes it: the calls, and what they are wrapped in. Payments out of the
-//! node have a module of their own.
+//! node and the withdrawing of an invoice have modules of their own.
 //!
 //! Calls refuse unknown and repeated fields. Replies ignore unknown ones, so that a newer node still
 //! serves an older worker. Amounts are integers, times Unix seconds, hashes and preimages 64 hex digits.
@@ -9,6 +9,7 @@ use core::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::cancel::InvoiceCancel;
 use super::payment::{PaymentLookup, PaymentSend};
 use super::{RELAY_BODY_BYTES_MAX, RelayFault};
 use crate::json::{self, optional, text};
@@ -39,6 +40,8 @@ pub enum RelayCall {
     PaymentSend(PaymentSend),
     /// Worker to node: what became of a payment? Signed by the secret for payouts.
     PaymentLookup(PaymentLookup),
+    /// Worker to node: let nobody pay this invoice of ours any more. Signed by the secret for payouts.
+    InvoiceCancel(InvoiceCancel),
 }
 
 /// Asks for an invoice. The `webhook-id` makes a retry safe.
@@ -158,6 +161,7 @@ const LOOKUP: &str = "invoice.lookup";
 const SETTLED: &str = "invoice.settled";
 const PAY: &str = "payment.send";
 const LOOK_UP_PAYMENT: &str = "payment.lookup";
+const CANCEL: &str = "invoice.cancel";
 
 impl RelayCall {
     /// Reads a call that reached `audience`. Verify its signature first.
@@ -182,6 +186,7 @@ impl RelayCall {
             SETTLED => InvoiceSettled::of(data).map(Self::InvoiceSettled),
             PAY => PaymentSend::of(data).map(Self::PaymentSend),
             LOOK_UP_PAYMENT => PaymentLookup::of(data).map(Self::PaymentLookup),
+            CANCEL => InvoiceCancel::of(data).map(Self::InvoiceCancel),
             _ => return Err(RelayFault::UnknownType),
         };
         let call = call.ok_or(RelayFault::UnreadableBody)?;
@@ -204,15 +209,18 @@ impl RelayCall {
             Self::InvoiceSettled(data) => write(&Envelope { r#type: SETTLED, audience, data }),
             Self::PaymentSend(data) => write(&Envelope { r#type: PAY, audience, data }),
             Self::PaymentLookup(data) => write(&Envelope { r#type: LOOK_UP_PAYMENT, audience, data }),
+            Self::InvoiceCancel(data) => write(&Envelope { r#type: CANCEL, audience, data }),
         }
     }
 
     /// Who is meant to hear this call; a type has only one.
     const fn audience(&self) -> Audience {
         match self {
-            Self::InvoiceCreate(_) | Self::InvoiceLookup(_) | Self::PaymentSend(_) | Self::PaymentLookup(_) => {
-                Audience::Node
-            }
+            Self::InvoiceCreate(_)
+            | Self::InvoiceLookup(_)
+            | Self::PaymentSend(_)
+            | Self::PaymentLookup(_)
+            | Self::InvoiceCancel(_) => Audience::Node,
             Self::InvoiceSettled(_) => Audience::Worker,
         }
     }

@@ -4,11 +4,12 @@
 //! a node that has private channels only. The plugin is off until `clnrest-port` is set.
 //!
 //! Least privilege: `lightning-cli createrune restrictions='[["method=invoice","method=listinvoices",
-//! "method=waitanyinvoice"],["rate=120"]]'`.
+//! "method=waitanyinvoice"],["rate=120"]]'`; and `"method=delinvoice"` among them, where invoices are withdrawn.
 //!
 //! Habits: every call is a `POST`, and its success is 201; an error of the node is 500 with a `code`; a label that was
 //! used before is error 900. Amounts are plain numbers since v23.11; `"1000msat"` of older ones is not read. A preimage
-//! is shown once an invoice is paid, not before.
+//! is shown once an invoice is paid, not before. An invoice is withdrawn by `delinvoice`, which takes the status that it is
+//! believed to have, and refuses if it has another one by then; what is deleted is not found afterwards.
 
 use l402::PaymentHash;
 use serde_json::Value;
@@ -77,6 +78,11 @@ impl Cln {
         Ok(Some(Settlement { payment_hash, pay_index }))
     }
 
+    fn list(&self, watched: &Watched<'_>) -> HttpRequest {
+        let hash = watched.payment_hash.to_string();
+        self.call("listinvoices", &[("payment_hash", Field::Text(&hash))])
+    }
+
     fn call(&self, method: &str, parameters: &[(&'static str, Field<'_>)]) -> HttpRequest {
         let url = self.access.server.at(&format!("/v1/{method}"));
         HttpRequest::post_json(url, &json::object(parameters)).with("rune", self.access.credential.expose())
@@ -113,32 +119,72 @@ impl Backend for Cln {
     }
 
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
-        let [reply, ..] = replies else {
-            let hash = watched.payment_hash.to_string();
-            return Ok(Step::Ask(self.call("listinvoices", &[("payment_hash", Field::Text(&hash))])));
+        let [reply, ..] = replies else { return Ok(Step::Ask(self.list(watched))) };
+        listed(watched, reply).map(|(status, _)| Step::Done(status))
+    }
+
+    fn cancel(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
+        let [before, rest @ ..] = replies else { return Ok(Step::Ask(self.list(watched))) };
+        let (status, label) = listed(watched, before)?;
+        let believed = match status {
+            Status::Pending => "unpaid",
+            Status::Expired => "expired",
+            settled_or_gone => return Ok(Step::Done(settled_or_gone)),
         };
-        let reply = success(reply)?;
-        let invoices = reply.get("invoices").and_then(Value::as_array).ok_or(BackendFault::Unreadable)?;
-        let Some(invoice) = invoices.first() else { return Ok(Step::Done(Status::NotFound)) };
-        if json::hash(invoice, "/payment_hash") != Some(watched.payment_hash) {
-            return Err(BackendFault::WrongInvoice);
+        let label = label.ok_or(BackendFault::Unreadable)?;
+        match rest {
+            [] => Ok(Step::Ask(
+                self.call("delinvoice", &[("label", Field::Text(&label)), ("status", Field::Text(believed))]),
+            )),
+            [deleted] => match success(deleted) {
+                // As it was when it went: nobody had paid it.
+                Ok(gone) if json::hash(&gone, "/payment_hash") != Some(watched.payment_hash) => {
+                    Err(BackendFault::WrongInvoice)
+                }
+                Ok(gone) if json::required(&gone, "/status")? != believed => Err(BackendFault::Unreadable),
+                Ok(_) => Ok(Step::Done(Status::Canceled)),
+                // Gone already, or of another status by now.
+                Err(BackendFault::Refused(500)) if has_changed(deleted) => Ok(Step::Ask(self.list(watched))),
+                Err(fault) => Err(fault),
+            },
+            [_, after, ..] => match listed(watched, after)?.0 {
+                // It ran out in between: the next call deletes it by that status.
+                Status::Pending | Status::Expired => Err(BackendFault::Busy(500)),
+                settled_or_gone => Ok(Step::Done(settled_or_gone)),
+            },
         }
-        let status = match json::required(invoice, "/status")? {
-            "unpaid" => Status::Pending,
-            "expired" => Status::Expired,
-            "paid" => {
-                let preimage = json::preimage(invoice, "/payment_preimage").ok_or(BackendFault::WrongPreimage)?;
-                let received = json::msat(invoice, "/amount_received_msat").ok_or(BackendFault::Unreadable)?;
-                Status::settled(watched, Some(received), Some(preimage), json::time(invoice, "/paid_at"))?
-            }
-            _ => return Err(BackendFault::Unreadable),
-        };
-        Ok(Step::Done(status))
     }
 
     fn push(&self) -> Option<Push<'_>> {
         Some(Push::Cln(self))
     }
+}
+
+/// Whether `delinvoice` says that there is no such invoice, or that its status is another one
+/// (`doc/schemas/delinvoice.json`).
+fn has_changed(reply: &HttpReply) -> bool {
+    json::parse(reply).is_ok_and(|error| matches!(json::number(&error, "/code"), Some(905 | 906)))
+}
+
+/// What `listinvoices` says of an invoice, and the label that it has there.
+fn listed(watched: &Watched<'_>, reply: &HttpReply) -> Result<(Status, Option<String>), BackendFault> {
+    let reply = success(reply)?;
+    let invoices = reply.get("invoices").and_then(Value::as_array).ok_or(BackendFault::Unreadable)?;
+    let Some(invoice) = invoices.first() else { return Ok((Status::NotFound, None)) };
+    if json::hash(invoice, "/payment_hash") != Some(watched.payment_hash) {
+        return Err(BackendFault::WrongInvoice);
+    }
+    let status = match json::required(invoice, "/status")? {
+        "unpaid" => Status::Pending,
+        "expired" => Status::Expired,
+        "paid" => {
+            let preimage = json::preimage(invoice, "/payment_preimage").ok_or(BackendFault::WrongPreimage)?;
+            let received = json::msat(invoice, "/amount_received_msat").ok_or(BackendFault::Unreadable)?;
+            Status::settled(watched, Some(received), Some(preimage), json::time(invoice, "/paid_at"))?
+        }
+        _ => return Err(BackendFault::Unreadable),
+    };
+    Ok((status, json::text(invoice, "/label").map(str::to_owned)))
 }
 
 /// A 500 with a code is the node's "no" to this very call, and no sign that it is busy.

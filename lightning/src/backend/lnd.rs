@@ -4,12 +4,13 @@
 //! `private-route-hints=true` for a node that has private channels only.
 //!
 //! Least privilege: `lncli bakemacaroon uri:/lnrpc.Lightning/AddInvoice uri:/lnrpc.Lightning/LookupInvoice
-//! uri:/lnrpc.Lightning/SubscribeInvoices`.
+//! uri:/lnrpc.Lightning/SubscribeInvoices`; and `uri:/invoicesrpc.Invoices/CancelInvoice`, where invoices are withdrawn.
 //!
 //! Habits: 64-bit numbers are strings; `r_preimage` is there from the start, so `state` alone decides; `ACCEPTED` is a
-//! held payment, which may still fail.
+//! held payment, which may still fail. `CancelInvoice` gives back what is held, says yes to an invoice that it canceled
+//! before, and no to one that is settled; with `gc-canceled-invoices-on-the-fly` LND forgets what it canceled.
 
-use l402::{PaymentHash, Preimage};
+use l402::{PaymentHash, Preimage, encoding};
 use serde_json::Value;
 
 use crate::call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};
@@ -73,6 +74,11 @@ impl Lnd {
         Ok(Some(Settlement { payment_hash, settle_index }))
     }
 
+    fn look_up(&self, watched: &Watched<'_>) -> HttpRequest {
+        let path = format!("/v1/invoice/{}", watched.payment_hash);
+        self.signed(HttpRequest::get(self.access.server.at(&path)))
+    }
+
     fn signed(&self, request: HttpRequest) -> HttpRequest {
         request.with("grpc-metadata-macaroon", self.access.credential.expose())
     }
@@ -104,35 +110,62 @@ impl Backend for Lnd {
     }
 
     fn status(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
-        let [reply, ..] = replies else {
-            let path = format!("/v1/invoice/{}", watched.payment_hash);
-            return Ok(Step::Ask(self.signed(HttpRequest::get(self.access.server.at(&path)))));
-        };
-        if reply.status == 404 {
-            return Ok(Step::Done(Status::NotFound));
-        }
-        let reply = success(reply)?;
-        if json::base64_32(&reply, "/r_hash") != Some(watched.payment_hash.0) {
-            return Err(BackendFault::WrongInvoice);
-        }
-        let status = match json::required(&reply, "/state")? {
-            "OPEN" | "ACCEPTED" => Status::Pending,
-            // LND cancels what was not paid in time, too.
-            "CANCELED" => Status::Canceled,
-            "SETTLED" => {
-                let preimage = json::base64_32(&reply, "/r_preimage").map(Preimage::new);
-                let preimage = preimage.ok_or(BackendFault::WrongPreimage)?;
-                let received = json::msat(&reply, "/amt_paid_msat").ok_or(BackendFault::Unreadable)?;
-                Status::settled(watched, Some(received), Some(preimage), json::time(&reply, "/settle_date"))?
+        let [reply, ..] = replies else { return Ok(Step::Ask(self.look_up(watched))) };
+        status_of(watched, reply).map(Step::Done)
+    }
+
+    fn cancel(&self, watched: &Watched<'_>, replies: &[HttpReply]) -> Result<Step<Status>, BackendFault> {
+        match replies {
+            [] => {
+                let hash = encoding::to_base64(&watched.payment_hash.0);
+                let body = json::object(&[("payment_hash", Field::Text(&hash))]);
+                let url = self.access.server.at("/v2/invoices/cancel");
+                Ok(Step::Ask(self.signed(HttpRequest::post_json(url, &body))))
             }
-            _ => return Err(BackendFault::Unreadable),
-        };
-        Ok(Step::Done(status))
+            [canceled] => match success(canceled) {
+                Err(fault @ BackendFault::Unauthorized) => Err(fault),
+                // Whatever it answers, the state decides: a "no" is also what one hears of a settled invoice.
+                _ => Ok(Step::Ask(self.look_up(watched))),
+            },
+            [canceled, state, ..] => match (status_of(watched, state), success(canceled)) {
+                (Ok(Status::NotFound), Ok(_)) => Ok(Step::Done(Status::Canceled)),
+                // An LND without this part answers 501.
+                (Ok(Status::Pending), Err(BackendFault::Busy(501))) => Err(BackendFault::NotOffered),
+                (Ok(Status::Pending), Err(fault)) => Err(fault),
+                (Ok(status), _) => Ok(Step::Done(status)),
+                // Refused is the question, and not what was asked before.
+                (Err(BackendFault::Unauthorized | BackendFault::Refused(_)), Ok(_)) => Err(BackendFault::Unreadable),
+                (Err(fault), _) => Err(fault),
+            },
+        }
     }
 
     fn push(&self) -> Option<Push<'_>> {
         Some(Push::Lnd(self))
     }
+}
+
+fn status_of(watched: &Watched<'_>, reply: &HttpReply) -> Result<Status, BackendFault> {
+    if reply.status == 404 {
+        return Ok(Status::NotFound);
+    }
+    let reply = success(reply)?;
+    if json::base64_32(&reply, "/r_hash") != Some(watched.payment_hash.0) {
+        return Err(BackendFault::WrongInvoice);
+    }
+    let status = match json::required(&reply, "/state")? {
+        "OPEN" | "ACCEPTED" => Status::Pending,
+        // LND cancels what was not paid in time, too.
+        "CANCELED" => Status::Canceled,
+        "SETTLED" => {
+            let preimage = json::base64_32(&reply, "/r_preimage").map(Preimage::new);
+            let preimage = preimage.ok_or(BackendFault::WrongPreimage)?;
+            let received = json::msat(&reply, "/amt_paid_msat").ok_or(BackendFault::Unreadable)?;
+            Status::settled(watched, Some(received), Some(preimage), json::time(&reply, "/settle_date"))?
+        }
+        _ => return Err(BackendFault::Unreadable),
+    };
+    Ok(status)
 }
 
 /// LND answers most of what goes wrong with 500 and a gRPC code: a macaroon that may not do this comes as 2 (unknown)

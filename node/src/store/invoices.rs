@@ -1,4 +1,4 @@
-//! Invoices: made, paid at most once, or expired.
+//! Invoices: made, paid at most once, expired, or withdrawn.
 
 use l402::relay::{InvoiceState, InvoiceStatus};
 use l402::{Msat, PaymentHash, Preimage, UnixTime};
@@ -23,6 +23,10 @@ pub(crate) struct Invoice {
     pub(crate) created_at: UnixTime,
     pub(crate) expires_at: UnixTime,
     pub(crate) settled_at: Option<UnixTime>,
+    /// Since when its back end may have withdrawn it.
+    pub(crate) cancel_asked_at: Option<UnixTime>,
+    /// Since when nobody can pay it any more.
+    pub(crate) canceled_at: Option<UnixTime>,
 }
 
 /// What became of an attempt to pay.
@@ -34,6 +38,8 @@ pub(crate) enum Payment {
     AlreadyPaid,
     /// Its time is over; nothing was paid.
     Expired,
+    /// It was withdrawn; nothing was paid.
+    Canceled,
     /// No such invoice; nothing was paid.
     Unknown,
 }
@@ -43,6 +49,7 @@ impl Invoice {
     pub(crate) fn state(&self, now: UnixTime) -> InvoiceState {
         match self.settled_at {
             Some(_) => InvoiceState::Settled,
+            None if self.canceled_at.is_some() => InvoiceState::Canceled,
             None if now >= self.expires_at => InvoiceState::Expired,
             None => InvoiceState::Pending,
         }
@@ -60,7 +67,8 @@ impl Invoice {
     }
 
     pub(super) const COLUMNS: &str = "invoices.payment_hash, request_id, backend, reference, bolt11, preimage, \
-        amount_msat, service, purpose, created_at, expires_at, settled_at";
+        amount_msat, service, purpose, created_at, expires_at, settled_at, \
+        cancel_asked_at, canceled_at";
 
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -76,6 +84,8 @@ impl Invoice {
             created_at: UnixTime(row.get(9)?),
             expires_at: UnixTime(row.get(10)?),
             settled_at: row.get::<_, Option<u64>>(11)?.map(UnixTime),
+            cancel_asked_at: row.get::<_, Option<u64>>(12)?.map(UnixTime),
+            canceled_at: row.get::<_, Option<u64>>(13)?.map(UnixTime),
         })
     }
 }
@@ -119,7 +129,8 @@ pub(crate) fn pay(books: &Connection, hash: PaymentHash, now: UnixTime, now_ms: 
     };
     match invoice.state(now) {
         InvoiceState::Settled => return Ok(Payment::AlreadyPaid),
-        InvoiceState::Expired | InvoiceState::Canceled | InvoiceState::NotFound => return Ok(Payment::Expired),
+        InvoiceState::Canceled => return Ok(Payment::Canceled),
+        InvoiceState::Expired | InvoiceState::NotFound => return Ok(Payment::Expired),
         InvoiceState::Pending => {}
     }
     // Another node's invoice has no preimage here, and is none of the dev wallet's business.
@@ -153,6 +164,25 @@ pub(crate) fn settle(books: &Connection, paid: &Settled, now_ms: u64) -> rusqlit
     Ok(changed == 1)
 }
 
+/// Notes, before a back end is asked to withdraw an invoice, that it may have.
+pub(crate) fn cancel_asked(books: &Connection, hash: PaymentHash, now: UnixTime) -> rusqlite::Result<()> {
+    books
+        .prepare_cached("UPDATE invoices SET cancel_asked_at = ?2 WHERE payment_hash = ?1 AND cancel_asked_at IS NULL")?
+        .execute(params![hash.0, now.0])?;
+    Ok(())
+}
+
+/// Nobody can pay it from now on, unless somebody has: whether it is withdrawn now.
+pub(crate) fn cancel(books: &Connection, hash: PaymentHash, now: UnixTime) -> rusqlite::Result<bool> {
+    books
+        .prepare_cached(
+            "UPDATE invoices SET canceled_at = ?2, next_look_ms = NULL
+             WHERE payment_hash = ?1 AND settled_at IS NULL AND canceled_at IS NULL",
+        )?
+        .execute(params![hash.0, now.0])?;
+    Ok(find(books, hash)?.is_some_and(|invoice| invoice.state(now) == InvoiceState::Canceled))
+}
+
 /// Invoices of a back end whose turn it is to be asked about, the one that waits longest first.
 pub(crate) fn to_look_at(
     connection: &Connection,
@@ -166,7 +196,7 @@ pub(crate) fn to_look_at(
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows =
-        statement.query_map(params![now_ms, backend, limit], |row| Ok((Invoice::from_row(row)?, row.get(12)?)))?;
+        statement.query_map(params![now_ms, backend, limit], |row| Ok((Invoice::from_row(row)?, row.get("looks")?)))?;
     rows.collect()
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn send_payment(
             failure: "FAILURE_REASON_NO_ROUTE",
         })})),
         Err(Unpaid::AlreadyPaid(_)) => error(StatusCode::CONFLICT, 6, "invoice is already paid"),
-        Err(unpaid @ (Unpaid::Missing | Unpaid::Unreadable | Unpaid::Expired(_))) => {
+        Err(unpaid @ (Unpaid::Missing | Unpaid::Unreadable | Unpaid::Expired(_) | Unpaid::Canceled(_))) => {
             error(StatusCode::BAD_REQUEST, 3, unpaid.reason())
         }
         Err(unpaid @ Unpaid::Unavailable) => error(StatusCode::SERVICE_UNAVAILABLE, 14, unpaid.reason()),

@@ -47,7 +47,9 @@ pub(super) async fn pay(State(wallet): State<Arc<Wallet>>, call: Result<Json<Sen
         Err(unpaid) => {
             let status = match unpaid {
                 Unpaid::Missing | Unpaid::Unreadable => StatusCode::BAD_REQUEST,
-                Unpaid::Foreign(_) | Unpaid::AlreadyPaid(_) | Unpaid::Expired(_) => StatusCode::CONFLICT,
+                Unpaid::Foreign(_) | Unpaid::AlreadyPaid(_) | Unpaid::Expired(_) | Unpaid::Canceled(_) => {
+                    StatusCode::CONFLICT
+                }
                 Unpaid::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             };
             answer(status, &json!({"reason": unpaid.reason()}))

@@ -83,6 +83,8 @@ mod tests {
             created_at: NOW,
             expires_at: NOW.plus(600),
             settled_at: None,
+            cancel_asked_at: None,
+            canceled_at: None,
         };
         next_look_ms(tells, &outcome, &invoice, asked_before, now).map(|at_ms| at_ms / 1_000 - now.0)
     }

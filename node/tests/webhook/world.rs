@@ -74,6 +74,12 @@ impl World {
         Self::start_in(tempfile::tempdir().unwrap(), arguments, None, pays).await.unwrap()
     }
 
+    /// With back ends of its own, and payouts by a node that nobody asks.
+    pub async fn paying_with(backends: &str) -> Self {
+        let pays = Pays::By("type=lnd-rest;server=http://127.0.0.1:1;macaroon=00c0ffee".to_owned());
+        Self::start_in(tempfile::tempdir().unwrap(), "", Some(backends), pays).await.unwrap()
+    }
+
     async fn start_in(
         dir: tempfile::TempDir,
         arguments: &str,

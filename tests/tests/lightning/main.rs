@@ -7,6 +7,7 @@ mod common;
 
 mod back_ends;
 mod bank;
+mod cancel;
 mod command;
 mod doctor;
 mod held;

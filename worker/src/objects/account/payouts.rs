@@ -6,11 +6,12 @@ use l402::{Msat, PaymentHash, Preimage, UnixTime};
 use satstile_ledger::payout::{self, Funds, NewPayout, NodeAnswer, Outcome, Payee, Payout, PayoutState};
 use satstile_ledger::refund::{self, Refund};
 use satstile_ledger::stored::Rows;
+use satstile_ledger::transfer::Outbound;
 use satstile_ledger::{Id, Refusal};
 use worker::{Result, SqlStorage};
 
 use super::words::{Order, PayAnswer, PayOut, PayoutSeen, SeePayout};
-use super::{Answer, hash, id, in_book, no, refused, tokens};
+use super::{Answer, hash, id, in_book, no, refused, tokens, transfers};
 use crate::objects::books::Books;
 
 /// Reserves, and writes down that the node is going to be asked. The same order again finds itself.
@@ -24,6 +25,10 @@ pub(super) fn pay_out(sql: &SqlStorage, asked: PayOut, now: UnixTime) -> Result<
     in_book(sql, now, |books, now| {
         if let Err(no) = tokens::may_withdraw(sql, &asked.by)? {
             return Ok(Err(no));
+        }
+        // The same id for an invoice of ours: one key, two orders.
+        if books.row::<Outbound>(new.id)?.is_some() {
+            return Ok(Err(no(Refusal::KeyReused)));
         }
         let before = match books.row::<Payout>(new.id)? {
             Some(row) => Some(row),
@@ -90,11 +95,14 @@ fn write<R: Rows>(books: &mut Books<'_>, outcome: Outcome<R>) -> Result<bool> {
     }
 }
 
-/// How a payout stands, for who may withdraw.
+/// How a payout stands, for who may withdraw; also one that went to another balance here (T95).
 pub(super) fn see(sql: &SqlStorage, asked: SeePayout, now: UnixTime) -> Result<Answer<PayoutSeen>> {
     let id = id(&asked.id)?;
     in_book(sql, now, |books, _| match tokens::may_withdraw(sql, &asked.by)? {
-        Ok(()) => seen(books, id, ""),
+        Ok(()) => match books.row::<Outbound>(id)?.and_then(|row| transfers::as_payout(books, &row)) {
+            Some(seen) => Ok(Ok(seen)),
+            None => seen(books, id, ""),
+        },
         Err(no) => Ok(Err(no)),
     })
 }
@@ -132,6 +140,7 @@ fn seen(books: &Books<'_>, id: Id, bolt11: &str) -> Result<Answer<PayoutSeen>> {
         preimage,
         available_msat: books.book.balances.available().0,
         order: (row.state == PayoutState::Sent).then(|| order(&row, bolt11, true)),
+        stays_here: false,
     }))
 }
 

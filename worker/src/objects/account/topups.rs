@@ -37,9 +37,12 @@ pub(super) fn see(sql: &SqlStorage, asked: SeeTopUp, _: UnixTime) -> Result<Answ
     let hash = hash(&asked.hash)?;
     let found = Books::find(sql)?.map(|books| books.noted::<TopUp>(hash.into())).transpose()?.flatten();
     Ok(match found {
-        Some((row, reference)) => {
-            Ok(TopUpSeen { asked_msat: row.asked.0, is_credited: row.credited.is_some(), reference })
-        }
+        Some((row, reference)) => Ok(TopUpSeen {
+            asked_msat: row.asked.0,
+            is_credited: row.credited.is_some(),
+            reference,
+            is_refill: row.claimed,
+        }),
         None => Err(no(Refusal::UnknownPayment)),
     })
 }

@@ -52,6 +52,8 @@ pub struct TopUpSeen {
     pub is_credited: bool,
     /// See [`OpenTopUp::reference`].
     pub reference: String,
+    /// Whether the account has its tokens already, so that nobody waits for the invoice's preimage.
+    pub is_refill: bool,
 }
 
 /// What an alarm wants to know of the node: what became of an invoice whose time is over?
@@ -255,6 +257,8 @@ pub struct PayoutSeen {
     pub available_msat: u64,
     /// What the node is to be told now, if anything.
     pub order: Option<Order>,
+    /// Whether it goes to another balance here, with nothing paid over Lightning.
+    pub stays_here: bool,
 }
 
 /// `send`: the owner gives to another account.
@@ -268,10 +272,12 @@ pub struct Send {
     pub to: String,
     /// How much.
     pub amount_msat: u64,
+    /// The hash of that account's top-up that is paid by it, hex; for a gift none.
+    pub invoice: Option<String>,
 }
 
 /// `receive`: money from another book; and what an alarm wants to be carried there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CreditOrder {
     /// Names the transfer, hex.
     pub id: String,
@@ -281,6 +287,10 @@ pub struct CreditOrder {
     pub to: String,
     /// How much.
     pub amount_msat: u64,
+    /// See [`Send::invoice`].
+    pub invoice: Option<String>,
+    /// The node's definite word that nobody can pay that invoice any more. Who carries it asks each time.
+    pub is_canceled: bool,
 }
 
 /// The reply to `receive`, and with `ack` the way back.
@@ -456,14 +466,14 @@ words!(PayOut { by, id, hash, amount_msat, fee_limit_msat, bolt11 });
 words!(PayAnswer { id, state, preimage, fee_msat, store_since });
 words!(SeePayout { by, id });
 words!(Order { id, hash, amount_msat, fee_limit_msat, bolt11, is_send });
-words!(PayoutSeen { state, amount_msat, hash, fee_limit_msat, fee_msat, preimage, available_msat, order });
+words!(PayoutSeen { state, amount_msat, hash, fee_limit_msat, fee_msat, preimage, available_msat, order, stays_here });
 words!(Promise { hash, paid_msat, id, amount_msat, ttl_s });
 words!(SeeRefund { id });
 words!(RefundSeen { amount_msat, status, is_open, expires_at });
 words!(Collect { id, hash, amount_msat, fee_limit_msat, bolt11 });
 
-words!(Send { by, id, to, amount_msat });
-words!(CreditOrder { id, from, to, amount_msat });
+words!(Send { by, id, to, amount_msat, invoice });
+words!(CreditOrder { id, from, to, amount_msat, invoice, is_canceled });
 words!(Acked { id, by, accepted });
 words!(TransferSeen { state, available_msat, order });
 
@@ -486,7 +496,7 @@ words!(OpenTopUp { account, hash, asked_msat, secret, reference, ends_at, is_ref
 words!(SeeTopUp { hash });
 words!(Look { hash, asked_msat, reference });
 words!(LetGo { hash, account });
-words!(TopUpSeen { asked_msat, is_credited, reference });
+words!(TopUpSeen { asked_msat, is_credited, reference, is_refill });
 words!(Credit { hash, paid_msat });
 words!(Claim { preimage, secret, bearer, digest, may_repeat });
 words!(Claimed { available_msat, credited_msat });
