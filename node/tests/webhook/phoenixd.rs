@@ -54,6 +54,24 @@ async fn an_event_alone_settles_nothing_t54() {
     assert_eq!(world.lookup("req_2", created.payment_hash).await.status, InvoiceState::Pending);
 }
 
+/// T65: whether an invoice is over is for the node that made it to say, not for the clock here: a payment may be under way
+/// in it.
+#[tokio::test]
+async fn an_invoice_is_expired_when_its_node_says_so_and_not_by_our_clock() {
+    let phoenix = Phoenix::start().await;
+    let (world, _worker) = cast(&phoenix).await;
+    let hash = world.create("req_1").await.payment_hash;
+    let world = world.restart_later().await;
+    let status = world.lookup("req_2", hash).await;
+    assert_eq!((status.status, status.amount_msat.is_some()), (InvoiceState::Pending, true));
+    phoenix.settle_quietly(hash);
+    assert_eq!(world.lookup("req_3", hash).await.status, InvoiceState::Settled);
+    // The dev node takes no payment after its own clock, and says so.
+    let dev = World::new("").await;
+    let hash = dev.create("req_1").await.payment_hash;
+    assert_eq!(dev.restart_later().await.lookup("req_2", hash).await.status, InvoiceState::Expired);
+}
+
 #[tokio::test]
 async fn it_is_asked_soon_only_when_it_tells_nothing() {
     let (tells, tells_nothing) = (Phoenix::start().await, Phoenix::without_websocket().await);

@@ -99,6 +99,17 @@ impl World {
         Self::start_in(self.dir, &self.arguments, self.backends.as_deref(), self.pays).await.unwrap()
     }
 
+    /// As if every invoice had been over for some hours.
+    pub async fn restart_later(self) -> Self {
+        self.node.stop().await;
+        let books = rusqlite::Connection::open(self.dir.path().join("node.sqlite")).unwrap();
+        let past = "UPDATE invoices SET created_at = created_at - 10000, expires_at = expires_at - 10000";
+        assert!(books.execute(past, []).unwrap() > 0);
+        drop(books);
+        let node = start(config(&self.dir, &self.arguments, self.backends.as_deref(), &self.pays)).await.unwrap();
+        Self { node, ..self }
+    }
+
     pub async fn restart(self) -> Self {
         self.node.stop().await;
         let node = start(config(&self.dir, &self.arguments, self.backends.as_deref(), &self.pays)).await.unwrap();
