@@ -99,7 +99,7 @@ const EVENTS: (&str, &str) = ("Content-Type", "text/event-stream");
 const HEAD_SAYS: (&str, &str) = ("Satstile-Cost-Msat", "5000");
 
 /// The words of a target after `/api/`: what the origin of a story is to do.
-fn wants<'h>(heard: &'h Heard, word: &str) -> bool {
+fn wants(heard: &Heard, word: &str) -> bool {
     heard.target.trim_start_matches("/api/").split('-').any(|wanted| wanted == word)
 }
 
