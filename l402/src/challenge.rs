@@ -6,7 +6,7 @@ use crate::bolt11::Invoice;
 use crate::decide::Place;
 use crate::fault::Denial;
 use crate::keys::Keys;
-use crate::payment::{ChargeFault, ChargeOffer, ChargeRequest, PaymentChallenge};
+use crate::payment::{Asked, ChargeFault, ChargeRequest, Offer, PaymentChallenge};
 use crate::policy::Service;
 use crate::problem::{Answer, common_headers, payment_type, problem};
 use crate::route::Route;
@@ -62,11 +62,10 @@ impl Challenge {
         };
         let payment = PaymentChallenge::issue(
             secret,
-            &ChargeOffer {
+            &Offer {
                 realm: &place.host,
-                request: &request,
+                asked: Asked::Charge(&request, &token.identifier.token_id),
                 service: &service.scope(route),
-                token_id: &token.identifier.token_id,
                 expires: UnixTime(invoice.expires_at().0.saturating_sub(PAYMENT_MARGIN_S)),
                 digest: None,
                 description: request.description.as_deref(),
@@ -102,13 +101,10 @@ impl Challenge {
         &self.status_url
     }
 
-    /// The header fields of a 402, whatever its body: challenge, no caching, what it varies on.
+    /// The header fields of a 402, whatever its body.
     #[must_use]
     pub fn headers(&self, payment_first: bool) -> Vec<(&'static str, String)> {
-        let mut headers = common_headers();
-        headers.push(("www-authenticate", self.www_authenticate(payment_first)));
-        headers.push(("vary", "Accept, Authorization, Accept-Payment, Cookie".to_owned()));
-        headers
+        headers(self.www_authenticate(payment_first))
     }
 
     /// The 402 for programs (C3).
@@ -144,4 +140,12 @@ impl Challenge {
         }
         Answer { status: 402, headers: self.headers(payment_first), body: Value::Object(body).to_string() }
     }
+}
+
+/// The header fields of a 402: challenge, no caching, what it varies on.
+pub(crate) fn headers(www_authenticate: String) -> Vec<(&'static str, String)> {
+    let mut headers = common_headers();
+    headers.push(("www-authenticate", www_authenticate));
+    headers.push(("vary", "Accept, Authorization, Accept-Payment, Cookie".to_owned()));
+    headers
 }

@@ -6,7 +6,7 @@ use crate::caps::Chain;
 use crate::caveat::{self, Demand, Terms};
 use crate::fault::{Denial, Malformed};
 use crate::keys::Keys;
-use crate::payment::{ChargeFault, PaymentCredential, UnverifiedCharge};
+use crate::payment::{ChargeFault, PaymentCredential, UnverifiedCharge, UnverifiedSession};
 use crate::preimage::{PaymentHash, Preimage};
 use crate::secret::fingerprint;
 use crate::token::{Token, UnverifiedToken};
@@ -23,6 +23,8 @@ pub enum Credential {
     L402(UnverifiedL402),
     /// `Payment <base64url JSON>`.
     Payment(UnverifiedCharge),
+    /// The same scheme, of its session intent.
+    Session(UnverifiedSession),
 }
 
 /// Tokens and a preimage that claim to belong together. In the preimage's place may stand an attestation, which has
@@ -108,6 +110,7 @@ impl Credential {
         })?;
         match readable {
             PaymentCredential::Charge(charge) => Ok(Self::Payment(charge)),
+            PaymentCredential::Session(session) => Ok(Self::Session(session)),
             PaymentCredential::PlainL402 { macaroon, preimage } => {
                 let tokens = vec![UnverifiedToken::parse(&macaroon)?];
                 Ok(Self::L402(UnverifiedL402 { tokens, preimage }))

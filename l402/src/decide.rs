@@ -9,7 +9,7 @@ use crate::fault::{Denial, Malformed};
 use crate::headers::{Headers, ResponseRules};
 use crate::keys::Keys;
 use crate::path::{RequestUrl, Target, canonical_host, is_loopback};
-use crate::payment::VerifiedCharge;
+use crate::payment::{VerifiedCharge, VerifiedSession};
 use crate::policy::{Mode, Policy, PrepaidRoute, Service};
 use crate::problem::Refusal;
 use crate::route::{Access, Methods, Route};
@@ -42,6 +42,8 @@ pub enum Decision<'p> {
     Claim(Claim<'p>),
     /// A prepaid balance pays: reserve what it may cost, then forward.
     Spend(Spend<'p>),
+    /// Something about a session: ask its books, then forward or answer.
+    Session(Session<'p>),
     /// Not paid, or no longer: price, invoice, challenge.
     Charge(Quote<'p>),
     /// A route of the module `prepaid`.
@@ -110,6 +112,18 @@ pub struct Spend<'p> {
     pub otherwise: Box<Quote<'p>>,
 }
 
+/// A bearer's wish about a session.
+#[derive(Clone, Debug)]
+pub struct Session<'p> {
+    /// What is wanted, and the proof.
+    pub wanted: VerifiedSession,
+    /// Whether the challenge was for this service, at no less than its price now: otherwise the session is not used for
+    /// it. A deposit that was paid is taken all the same, and so is the end of a session.
+    pub is_for_this: bool,
+    /// What to charge if it cannot be had.
+    pub otherwise: Box<Quote<'p>>,
+}
+
 /// A request to the module `prepaid`.
 #[derive(Clone, Debug)]
 pub struct Prepaid {
@@ -145,6 +159,8 @@ pub struct Quote<'p> {
     pub wants_html: bool,
     /// The client asked for the Payment scheme first.
     pub payment_first: bool,
+    /// The client asks for a deposit, and the service is sold by it.
+    pub by_session: bool,
     /// HEAD: no body, no challenge, no invoice.
     pub is_head: bool,
     /// The browser's `wait` cookie, unopened.
@@ -223,6 +239,7 @@ fn examine<'p>(
         reason,
         wants_html: safe && wants_html(headers.get("accept")),
         payment_first: service.payment_first || crate::payment::prefers_payment(headers.get("accept-payment")),
+        by_session: service.session && crate::payment::prefers_session(headers.get("accept-payment")),
         is_head: request.method == "HEAD",
         unverified_wait: cookies.unverified_wait.map(str::to_owned),
         pass: pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID),
@@ -282,6 +299,24 @@ fn examine<'p>(
             }
             Err(denial) => Ok(Decision::Charge(quote(Some(denial)))),
         },
+        Some(Credential::Session(unverified)) => {
+            let quote = |reason| Quote { by_session: service.session, ..quote(reason) };
+            match unverified.verify(keys.challenge_secrets(), &place.host, (policy.network, now)) {
+                // Nothing is charged in a dry run, a deposit neither (C14).
+                Ok(_) if policy.mode == Mode::DryRun => Ok(Decision::Charge(quote(None))),
+                Ok(_) if !service.session => Ok(Decision::Charge(quote(Some(Denial::UnknownChallenge)))),
+                Ok(wanted) => {
+                    let is_for_this = wanted.service == service.scope(route) && wanted.unit >= service.price;
+                    Ok(Decision::Session(Session { wanted, is_for_this, otherwise: Box::new(quote(None)) }))
+                }
+                Err(fault) => match Denial::from(fault) {
+                    denial if denial.is_forgery() && !spares_forgers => {
+                        Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
+                    }
+                    denial => Ok(Decision::Charge(quote(Some(denial)))),
+                },
+            }
+        }
         Some(Credential::Payment(unverified)) => match unverified.verify(keys.challenge_secrets(), &place.host, now) {
             // The route decides what was to be bought, and at which price (C4).
             Ok(charge) if charge.service == service.scope(route) && charge.invoice.amount >= Some(service.price) => {

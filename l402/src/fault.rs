@@ -107,6 +107,14 @@ pub enum Denial {
     ChallengeExpired,
     /// The prepaid balance is smaller than what the request may cost.
     BalanceTooLow,
+    /// No session has this name.
+    SessionUnknown,
+    /// The session was closed.
+    SessionClosed,
+    /// What is left of the session is less than a unit.
+    SessionTooLow,
+    /// What is left of a session could not be sent to this invoice.
+    BadReturnInvoice,
 }
 
 impl Denial {
@@ -124,6 +132,7 @@ impl From<ChargeFault> for Denial {
             ChargeFault::UnknownChallenge => Self::BadSignature,
             ChargeFault::Expired => Self::ChallengeExpired,
             ChargeFault::InvalidPreimage => Self::WrongPreimage,
+            ChargeFault::InvalidReturnInvoice => Self::BadReturnInvoice,
             _ => Self::UnknownChallenge,
         }
     }
@@ -164,6 +173,12 @@ impl fmt::Display for Denial {
             Self::UnknownChallenge => "the challenge is not one of ours for this resource",
             Self::ChallengeExpired => "the challenge has expired",
             Self::BalanceTooLow => "the prepaid balance does not cover it",
+            Self::SessionUnknown => "there is no such session",
+            Self::SessionClosed => "the session is closed",
+            Self::SessionTooLow => "what is left of the session does not cover it",
+            Self::BadReturnInvoice => {
+                "the return invoice must have no amount, be of this network, and outlive the session"
+            }
         })
     }
 }

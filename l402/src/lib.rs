@@ -74,6 +74,8 @@ pub mod cookie;
 pub mod credential;
 #[cfg(feature = "verify")]
 pub mod decide;
+#[cfg(feature = "mint")]
+pub mod deposit;
 pub mod encoding;
 #[cfg(feature = "verify")]
 pub mod fault;

@@ -74,6 +74,30 @@ impl PaymentReceipt {
     }
 }
 
+/// The header's value for the end of a session: what goes back, and what became of that.
+#[must_use]
+pub fn closed_session(session: &PaymentHash, at: UnixTime, refund_sats: u64, refund_status: &str) -> String {
+    /// In the order of their JSON names.
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Closed<'a> {
+        method: &'static str,
+        reference: String,
+        refund_sats: u64,
+        refund_status: &'a str,
+        status: &'static str,
+        timestamp: String,
+    }
+    to_base64url(&Closed {
+        method: "lightning",
+        reference: session.to_string(),
+        refund_sats,
+        refund_status,
+        status: "success",
+        timestamp: at.to_string(),
+    })
+}
+
 /// What a signed receipt says (C16).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {

@@ -4,7 +4,7 @@
 use l402::bolt11::Network;
 use l402::encoding::{base64url, to_base64url};
 use l402::payment::{
-    ChargeFault, ChargeOffer, ChargeRequest, PaymentChallenge, PaymentCredential, Slots, challenge_id,
+    Asked, ChargeFault, ChargeRequest, Offer, PaymentChallenge, PaymentCredential, Slots, challenge_id,
 };
 use l402::{Msat, PaymentHash, Preimage, Secret, UnixTime};
 use serde_json::{Value, json};
@@ -29,12 +29,11 @@ fn request() -> ChargeRequest {
     }
 }
 
-fn offer(request: &ChargeRequest) -> ChargeOffer<'_> {
-    ChargeOffer {
+fn offer(request: &ChargeRequest) -> Offer<'_> {
+    Offer {
         realm: REALM,
-        request,
+        asked: Asked::Charge(request, &[0x22; 32]),
         service: "articles",
-        token_id: &[0x22; 32],
         expires: NOW.plus(540),
         digest: None,
         description: Some("An article"),
@@ -61,7 +60,7 @@ fn verify_at(credential: &Value, secrets: &[Secret], realm: &str, now: UnixTime)
     let header = format!("Payment {}", to_base64url(credential.to_string().as_bytes()));
     match PaymentCredential::parse(&header)? {
         PaymentCredential::Charge(charge) => charge.verify(secrets, realm, now).map(|verified| verified.service),
-        PaymentCredential::PlainL402 { .. } => panic!("not plain JSON"),
+        other => panic!("not a charge: {other:?}"),
     }
 }
 
@@ -146,7 +145,7 @@ fn a_bar_moved_between_slots_gains_nothing() {
 #[test]
 fn it_ends_with_the_challenge_or_with_the_invoice() {
     let at = |request: &ChargeRequest, expires, now| {
-        let challenge = PaymentChallenge::issue(&secret(0), &ChargeOffer { expires, ..offer(request) }).unwrap();
+        let challenge = PaymentChallenge::issue(&secret(0), &Offer { expires, ..offer(request) }).unwrap();
         verify_at(&credential(&challenge), &[secret(0)], REALM, now)
     };
     assert!(at(&request(), NOW.plus(540), NOW.plus(539)).is_ok());
@@ -180,7 +179,7 @@ fn a_forger_learns_nothing_before_the_mac() {
 
 #[test]
 fn a_session_of_ours_is_not_sold() {
-    for (member, value) in [("intent", "session"), ("method", "tempo")] {
+    for (member, value) in [("intent", "subscription"), ("method", "tempo")] {
         let change = |v: &mut Value| {
             v["challenge"][member] = value.into();
             rebind(v);
@@ -205,8 +204,7 @@ fn a_request_that_contradicts_its_invoice_is_refused_even_under_our_mac() {
 fn the_digest_comes_back_to_be_checked() {
     let request = request();
     let digest = "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:";
-    let challenge =
-        PaymentChallenge::issue(&secret(0), &ChargeOffer { digest: Some(digest), ..offer(&request) }).unwrap();
+    let challenge = PaymentChallenge::issue(&secret(0), &Offer { digest: Some(digest), ..offer(&request) }).unwrap();
     let mut credential = credential(&challenge);
     credential["challenge"]["digest"] = digest.into();
     let header = format!("Payment {}", to_base64url(credential.to_string().as_bytes()));

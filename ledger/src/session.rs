@@ -6,7 +6,7 @@
 
 use l402::{Msat, PaymentHash, Preimage, UnixTime};
 
-use crate::amount::plus;
+use crate::amount::{available, plus};
 use crate::book::{Book, Step};
 use crate::entry::Kind;
 use crate::id::Id;
@@ -106,11 +106,26 @@ pub fn bearer(session: &Session, preimage: &Preimage) -> Result<(), Refusal> {
 /// # Errors
 /// [`Refusal::Ended`] when it is closed, or idle for so long that it is about to be (`session-closed`).
 pub fn touch(book: &Book, session: &Session, clock: UnixTime) -> Result<Session, Refusal> {
-    let now = book.now(clock);
-    if session.state != SessionState::Open || now >= session.idle_at {
+    let is_idle = book.now(clock) >= session.idle_at && !is_in_use(book);
+    if session.state != SessionState::Open || is_idle {
         return Err(Refusal::Ended);
     }
-    Ok(Session { idle_at: now.plus(u64::from(session.idle_s)), ..*session })
+    Ok(awake(book, session, clock))
+}
+
+/// The row for an alarm that finds a use under way: such a session is not idle, however long the use takes. `None` when
+/// there is none, and the session is to be closed.
+#[must_use]
+pub fn keep(book: &Book, session: &Session, clock: UnixTime) -> Option<Session> {
+    (session.state == SessionState::Open && is_in_use(book)).then(|| awake(book, session, clock))
+}
+
+fn awake(book: &Book, session: &Session, clock: UnixTime) -> Session {
+    Session { idle_at: book.now(clock).plus(u64::from(session.idle_s)), ..*session }
+}
+
+const fn is_in_use(book: &Book) -> bool {
+    book.balances.hold != 0 || book.balances.escrow != 0
 }
 
 /// Who closes a session.
@@ -122,8 +137,11 @@ pub enum Closer {
     Alarm,
 }
 
-/// Closes: whole satoshi go back to the bearer, the operator bears the routing up to `fee_limit`, and less than one satoshi
-/// that no invoice can carry is revenue (rule 10: payouts round down).
+/// Closes: whole satoshi go back to the bearer, the operator bears the routing, and less than one satoshi that no invoice
+/// can carry is revenue (rule 10: payouts round down).
+///
+/// Routing may cost `fee_limit`, and no more than the session has earned: otherwise whoever sits on the route could have
+/// deposits sent back and forth for the operator's money (T94). See [`send_back`] for a refund that fails over that.
 ///
 /// # Errors
 /// [`Refusal::Busy`] while holds are open: end them first; [`Refusal::NotYet`] for the alarm before its time;
@@ -145,7 +163,7 @@ pub fn close(
     if closer == Closer::Alarm && now < session.idle_at {
         return Err(Refusal::NotYet);
     }
-    if book.balances.hold != 0 || book.balances.escrow != 0 {
+    if is_in_use(book) {
         return Err(Refusal::Busy);
     }
     if in_use.is_some() {
@@ -155,6 +173,7 @@ pub fn close(
     let refund_sats = left.0 / 1_000;
     let amount = Msat(refund_sats.saturating_mul(1_000));
     let dust = Msat(left.0 % 1_000);
+    let fee_limit = fee_limit.min(plus(available(book.balances.fees), dust)?);
     let payout = if refund_sats > 0 {
         crate::amount::operation(plus(amount, fee_limit)?)?;
         let id = Id::derive("session-refund", &[&session.id.0]);
@@ -168,6 +187,44 @@ pub fn close(
     let state = SessionState::Closed { refund_sats, payout: payout.as_ref().map(|payout| payout.id) };
     let row = (Session { state, ..*session }, payout);
     book.step(clock, Kind::SessionClosed, Id::from(session.id), postings, row, None)
+}
+
+/// Sends the refund of a closed session once more, to another invoice, after it has definitely failed. The bearer asks for
+/// it, and bears the routing: up to `fee_limit` less goes back, and what routing did not cost stays in the book.
+///
+/// # Errors
+/// [`Refusal::Busy`] unless `failed`, the payout of the close or of the try before, is there and has failed;
+/// [`Refusal::InvoiceInUse`] when `in_use` is there or the invoice is the one that failed;
+/// [`Refusal::InsufficientFunds`] when nothing would be left of it; [`Refusal::TooLarge`]; [`Refusal::Frozen`].
+pub fn send_back(
+    book: &Book,
+    session: &Session,
+    failed: Option<&Payout>,
+    (return_invoice, in_use): (PaymentHash, Option<&Payout>),
+    fee_limit: Msat,
+    clock: UnixTime,
+) -> Result<Step<(Session, Payout)>, Refusal> {
+    let SessionState::Closed { payout: Some(before), .. } = session.state else { return Err(Refusal::Busy) };
+    if !failed.is_some_and(|row| row.id == before && row.state == PayoutState::Failed) {
+        return Err(Refusal::Busy);
+    }
+    if in_use.is_some() || return_invoice == session.return_invoice {
+        return Err(Refusal::InvoiceInUse);
+    }
+    book.moving()?;
+    let left = book.balances.available();
+    let refund_sats = left.0.saturating_sub(fee_limit.0) / 1_000;
+    if refund_sats == 0 {
+        return Err(Refusal::InsufficientFunds { available: left });
+    }
+    let amount = Msat(refund_sats.saturating_mul(1_000));
+    let reserve = crate::amount::operation(plus(amount, fee_limit)?)?;
+    let id = Id::derive("session-refund", &[&session.id.0, &return_invoice.0]);
+    let new = NewPayout { id, payment_hash: return_invoice, amount, fee_limit };
+    let payout = payout::reserved(&new, Funds::Balance, book.now(clock));
+    let state = SessionState::Closed { refund_sats, payout: Some(id) };
+    let row = (Session { return_invoice, state, ..*session }, payout);
+    book.step(clock, Kind::PayoutCreated, id, Postings::of([(Move::PayOut, reserve)]), row, None)
 }
 
 /// What became of the refund of a closed session; `None` while it is open. The answer to a close, however often it is

@@ -2,9 +2,14 @@
 
 mod common;
 
+use std::time::Duration;
+
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use common::body;
 use l402::{Msat, PaymentHash, Preimage};
-use satstile_lightning::wallet::{Outcome, Payment, Wallet, WalletConnection};
+use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret, SiPrefix};
+use satstile_lightning::wallet::{Outcome, Payment, Wallet, WalletConnection, names_no_amount};
 use satstile_lightning::{BackendFault, HttpReply, Step};
 
 const LND: &str = "lnd-rest";
@@ -112,6 +117,61 @@ fn core_lightning_is_asked_with_a_fee_limit_and_a_time_limit() {
     let Ok(Step::Ask(look)) = wallet(CLN).look(hash, &[]) else { panic!("no request") };
     assert_eq!(look.url, "https://node.test:8080/v1/listpays");
     assert_eq!(look.body, Some(format!(r#"{{"payment_hash":"{hash}"}}"#)));
+}
+
+/// An invoice over so many of a unit, whole bitcoin by default, or over no amount.
+fn invoice(amount: Option<u64>, unit: Option<SiPrefix>) -> String {
+    let (key, secp) = (SecretKey::from_slice(&[0x42; 32]).unwrap(), Secp256k1::new());
+    let mut raw = InvoiceBuilder::new(Currency::Regtest)
+        .description("what is left".to_owned())
+        .payment_hash(sha256::Hash::from_byte_array(preimage().payment_hash().0))
+        .payment_secret(PaymentSecret([7; 32]))
+        .duration_since_epoch(Duration::from_secs(1_795_000_000))
+        .min_final_cltv_expiry_delta(144)
+        .build_raw()
+        .unwrap();
+    (raw.hrp.raw_amount, raw.hrp.si_prefix) = (amount, unit);
+    let signed = raw.sign(|message| Ok::<_, ()>(secp.sign_ecdsa_recoverable(message, &key))).unwrap();
+    signed.to_string()
+}
+
+/// What is sent to have an order of 12,345 msat paid by this invoice.
+fn asked(kind: &str, bolt11: &str) -> String {
+    let payment_hash = preimage().payment_hash();
+    let payment = Payment { bolt11, payment_hash, amount: Msat(12_345), max_fee: Msat(1_500) };
+    let Ok(Step::Ask(request)) = wallet(kind).pay(&payment, &[]) else { panic!("no request") };
+    request.body.unwrap()
+}
+
+#[test]
+fn a_node_is_told_the_amount_where_the_invoice_names_none_and_nowhere_else() {
+    let open = invoice(None, None);
+    assert_eq!(
+        asked(LND, &open),
+        format!(
+            r#"{{"amt_msat":"12345","fee_limit_msat":"1500","no_inflight_updates":true,"payment_request":"{open}","timeout_seconds":60}}"#
+        )
+    );
+    assert_eq!(
+        asked(CLN, &open),
+        format!(r#"{{"amount_msat":12345,"invstring":"{open}","maxfee":1500,"retry_for":60}}"#)
+    );
+    assert_eq!(asked(LND, &open.to_uppercase()).matches("amt_msat").count(), 1, "case says nothing");
+
+    // T57: a reader that counts in pico-bitcoin finds no amount in the last but one.
+    let exact = invoice(Some(123_450), Some(SiPrefix::Pico));
+    let (zero, past_counting) = (invoice(Some(0), Some(SiPrefix::Milli)), invoice(Some(18_446_745), None));
+    assert!(past_counting.parse::<Bolt11Invoice>().is_ok_and(|read| read.amount_milli_satoshis().is_none()));
+    for named in [&exact, &zero, &past_counting, "lnbcrt1"] {
+        assert!(!names_no_amount(named), "{named}");
+        assert_eq!(
+            asked(LND, named),
+            format!(
+                r#"{{"fee_limit_msat":"1500","no_inflight_updates":true,"payment_request":"{named}","timeout_seconds":60}}"#
+            )
+        );
+        assert_eq!(asked(CLN, named), format!(r#"{{"invstring":"{named}","maxfee":1500,"retry_for":60}}"#));
+    }
 }
 
 #[test]

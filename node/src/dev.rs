@@ -61,6 +61,27 @@ impl DevNode {
     /// Makes an invoice exactly as ordered, and believes it only after reading it back.
     pub(crate) fn make(&self, order: &InvoiceCreate, chance: &Chance, now: UnixTime) -> Result<Made, Problem> {
         order::check(order)?;
+        self.make_over(Some(order.amount_msat), order, chance, now)
+    }
+
+    /// The same for whatever is paid; the order's amount is not looked at.
+    pub(crate) fn make_for_any_amount(
+        &self,
+        order: &InvoiceCreate,
+        chance: &Chance,
+        now: UnixTime,
+    ) -> Result<Made, Problem> {
+        order::check_all_but_the_amount(order)?;
+        self.make_over(None, order, chance, now)
+    }
+
+    fn make_over(
+        &self,
+        amount_msat: Option<u64>,
+        order: &InvoiceCreate,
+        chance: &Chance,
+        now: UnixTime,
+    ) -> Result<Made, Problem> {
         let mut payees = order::payees(order, self.pinned)?;
         if payees.iter().any(|payee| *payee != self.payee) {
             return Err(Problem::Payee);
@@ -69,11 +90,11 @@ impl DevNode {
 
         let preimage = Preimage::new(chance.preimage);
         let payment_hash = preimage.payment_hash();
-        let bolt11 = self.sign(order, payment_hash, chance.payment_secret, now)?;
+        let bolt11 = self.sign(amount_msat, order, payment_hash, chance.payment_secret, now)?;
         let expected = Expected {
             network: Network::Regtest,
             payment_hash,
-            amount_msat: order.amount_msat,
+            amount_msat,
             expiry_max_s: order.expiry_s,
             payees: &payees,
         };
@@ -87,21 +108,25 @@ impl DevNode {
 
     fn sign(
         &self,
+        amount_msat: Option<u64>,
         order: &InvoiceCreate,
         hash: PaymentHash,
         secret: [u8; 32],
         now: UnixTime,
     ) -> Result<String, Problem> {
-        let invoice = InvoiceBuilder::new(Currency::Regtest)
+        let unpriced = InvoiceBuilder::new(Currency::Regtest)
             .description(order.description.clone())
             .payment_hash(sha256::Hash::from_byte_array(hash.0))
             .payment_secret(PaymentSecret(secret))
             .duration_since_epoch(Duration::from_secs(now.0))
             .expiry_time(Duration::from_secs(order.expiry_s))
             .min_final_cltv_expiry_delta(144)
-            .amount_milli_satoshis(order.amount_msat)
-            .basic_mpp()
-            .build_signed(|message| self.secp.sign_ecdsa_recoverable(message, &self.key));
+            .basic_mpp();
+        let builder = match amount_msat {
+            Some(amount_msat) => unpriced.amount_milli_satoshis(amount_msat),
+            None => unpriced,
+        };
+        let invoice = builder.build_signed(|message| self.secp.sign_ecdsa_recoverable(message, &self.key));
         invoice.map(|invoice| invoice.to_string()).map_err(|fault| {
             tracing::error!(%fault, "the dev node cannot make this invoice");
             Problem::Mismatch

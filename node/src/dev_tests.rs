@@ -54,6 +54,18 @@ fn an_amount_past_either_end_makes_no_invoice() {
 }
 
 #[test]
+fn an_invoice_for_any_amount_names_none_and_keeps_to_the_other_limits() {
+    for amount_msat in [0, 21_000, u64::MAX] {
+        let order = InvoiceCreate { amount_msat, ..order() };
+        let made = node().make_for_any_amount(&order, &chance(), NOW).unwrap();
+        assert_eq!(read(&made.bolt11).unwrap().amount_milli_satoshis(), None, "the order's is not looked at");
+        assert_eq!((made.payment_hash, made.expires_at), (Preimage::new([0x11; 32]).payment_hash(), NOW.plus(600)));
+    }
+    let brief = InvoiceCreate { expiry_s: 59, ..order() };
+    assert_eq!(node().make_for_any_amount(&brief, &chance(), NOW).err(), Some(Problem::Expiry));
+}
+
+#[test]
 fn a_description_and_an_expiry_have_limits() {
     for (length, fits) in [(0, true), (639, true), (640, false)] {
         let order = InvoiceCreate { description: "x".repeat(length), ..order() };
@@ -88,13 +100,15 @@ fn an_invoice_that_differs_in_one_thing_is_not_believed() {
     let right = Expected {
         network: Network::Regtest,
         payment_hash: made.payment_hash,
-        amount_msat: 21_000,
+        amount_msat: Some(21_000),
         expiry_max_s: 600,
         payees: &payees,
     };
     let check = |bolt11: &str, expected: &Expected<'_>| invoice::check(bolt11, expected);
     assert_eq!(check(&made.bolt11, &right), Ok(NOW.plus(600)));
-    assert_eq!(check(&made.bolt11, &Expected { amount_msat: 21_001, ..right }), Err("amount"));
+    for amount_msat in [Some(21_001), None] {
+        assert_eq!(check(&made.bolt11, &Expected { amount_msat, ..right }), Err("amount"));
+    }
     assert_eq!(check(&made.bolt11, &Expected { expiry_max_s: 601, ..right }), Ok(NOW.plus(600)), "shorter is fine");
     assert_eq!(check(&made.bolt11, &Expected { expiry_max_s: 599, ..right }), Err("expiry"));
     assert_eq!(check(&made.bolt11, &Expected { payment_hash: PaymentHash([0; 32]), ..right }), Err("payment hash"));

@@ -89,7 +89,7 @@ impl FailOver {
         let expected = Expected {
             network: self.network,
             payment_hash: made.payment_hash,
-            amount_msat: order.amount.0,
+            amount_msat: Some(order.amount.0),
             expiry_max_s: order.expiry_s,
             payees,
         };

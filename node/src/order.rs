@@ -28,6 +28,11 @@ pub(crate) fn check(order: &InvoiceCreate) -> Result<(), Problem> {
     if !(1..=Msat::MAX.0).contains(&order.amount_msat) {
         return Err(Problem::Amount);
     }
+    check_all_but_the_amount(order)
+}
+
+/// The same for an invoice that names no amount; that of the order is not looked at.
+pub(crate) fn check_all_but_the_amount(order: &InvoiceCreate) -> Result<(), Problem> {
     if order.description.len() > DESCRIPTION_BYTES_MAX {
         return Err(Problem::Description);
     }

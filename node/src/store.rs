@@ -21,7 +21,7 @@ pub(crate) mod settlements;
 pub(crate) mod wallet_invoices;
 
 /// Which schema this is; the file carries its number.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Amounts are capped in the table too (T76), and a payment hash names one invoice for ever (T21). What is paid late is
 /// kept as paid: the money is there (T65).
@@ -104,13 +104,15 @@ const PAYMENTS: &str = "
         payment_hash BLOB PRIMARY KEY CHECK (length(payment_hash) = 32),
         bolt11       TEXT NOT NULL,
         preimage     BLOB NOT NULL CHECK (length(preimage) = 32),
-        amount_msat  INTEGER NOT NULL CHECK (amount_msat BETWEEN 1 AND 1000000000000),
+        amount_msat  INTEGER CHECK (amount_msat BETWEEN 1 AND 1000000000000),
         description  TEXT NOT NULL,
         external_id  TEXT,
         created_at   INTEGER NOT NULL,
         expires_at   INTEGER NOT NULL CHECK (expires_at > created_at),
         tried_at     INTEGER,
-        paid_at      INTEGER CHECK (paid_at IS NULL OR tried_at IS NOT NULL)
+        tried_msat   INTEGER CHECK (tried_msat BETWEEN 1 AND 1000000000000),
+        paid_at      INTEGER CHECK (paid_at IS NULL OR tried_at IS NOT NULL),
+        CHECK ((tried_at IS NULL) = (tried_msat IS NULL))
     ) STRICT;
 ";
 
@@ -128,6 +130,16 @@ const FROM_1_ROWS: &str = "
     INSERT INTO settlements SELECT * FROM settlements_1;
     DROP TABLE settlements_1;
     DROP TABLE invoices_1;
+";
+
+/// In version 3 all invoices of the dev wallet named their amount.
+const FROM_3: &str = "ALTER TABLE wallet_invoices RENAME TO wallet_invoices_3;";
+const FROM_3_ROWS: &str = "
+    INSERT INTO wallet_invoices (payment_hash, bolt11, preimage, amount_msat, description, external_id, created_at,
+            expires_at, tried_at, tried_msat, paid_at)
+        SELECT payment_hash, bolt11, preimage, amount_msat, description, external_id, created_at, expires_at, tried_at,
+            iif(tried_at IS NULL, NULL, amount_msat), paid_at FROM wallet_invoices_3;
+    DROP TABLE wallet_invoices_3;
 ";
 
 /// The most that one commit holds.
@@ -235,7 +247,13 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
         transaction.execute_batch(FROM_1_ROWS)?;
     }
     // New in version 3; all that is older had no payments.
+    if found == 3 {
+        transaction.execute_batch(FROM_3)?;
+    }
     transaction.execute_batch(PAYMENTS)?;
+    if found == 3 {
+        transaction.execute_batch(FROM_3_ROWS)?;
+    }
     payments::begin(&transaction, clock::now())?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)

@@ -241,8 +241,75 @@ fn a_database_of_the_first_version_is_carried_over() {
         assert_eq!((two.state(NOW), two.backend.as_str()), (InvoiceState::Pending, "dev"));
     }
     let newer = Connection::open(&path).unwrap();
-    newer.pragma_update(None, "user_version", 4).unwrap();
+    newer.pragma_update(None, "user_version", VERSION + 1).unwrap();
     assert!(Store::open(&path).is_err());
+}
+
+#[test]
+fn the_dev_wallets_invoices_of_the_third_version_are_carried_over_with_what_they_received() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("node.sqlite");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(SCHEMA).unwrap();
+    old.execute_batch(
+        "CREATE TABLE wallet_invoices (payment_hash BLOB PRIMARY KEY, bolt11 TEXT NOT NULL, preimage BLOB NOT NULL,
+            amount_msat INTEGER NOT NULL CHECK (amount_msat BETWEEN 1 AND 1000000000000), description TEXT NOT NULL,
+            external_id TEXT, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, tried_at INTEGER,
+            paid_at INTEGER) STRICT;
+         PRAGMA user_version = 3;",
+    )
+    .unwrap();
+    for (seed, tried_at) in [(1, Some(NOW.0)), (2, None)] {
+        let Invoice { payment_hash, bolt11, preimage, .. } = invoice(seed);
+        let preimage = *preimage.unwrap().expose();
+        let row = rusqlite::params![payment_hash.0, bolt11, preimage, NOW.0, NOW.0 + 600, tried_at];
+        let sql = "INSERT INTO wallet_invoices VALUES (?1, ?2, ?3, 21000, 'my sats', NULL, ?4, ?5, ?6, ?6)";
+        old.execute(sql, row).unwrap();
+    }
+    drop(old);
+
+    for _ in 0..2 {
+        let store = Store::open(&path).unwrap();
+        let find =
+            |seed| store.read(|books| wallet_invoices::find(books, invoice(seed).payment_hash)).unwrap().unwrap();
+        let (paid, unpaid) = (find(1), find(2));
+        assert_eq!((paid.amount, paid.received(), paid.paid_at), (Some(Msat(21_000)), Msat(21_000), Some(NOW)));
+        assert_eq!((unpaid.amount, unpaid.received(), unpaid.tried_at), (Some(Msat(21_000)), Msat(0), None));
+    }
+}
+
+#[test]
+fn the_dev_node_pays_what_is_ordered_and_never_another_amount_than_is_named() {
+    let books = books();
+    let kept = |seed, amount| wallet_invoices::WalletInvoice {
+        payment_hash: invoice(seed).payment_hash,
+        bolt11: invoice(seed).bolt11,
+        preimage: invoice(seed).preimage.unwrap(),
+        amount,
+        description: "my sats".into(),
+        external_id: None,
+        created_at: NOW,
+        expires_at: NOW.plus(600),
+        tried_at: None,
+        tried: None,
+        paid_at: None,
+    };
+    for invoice in [kept(1, None), kept(2, Some(Msat(21_000)))] {
+        books.transaction(move |tx| wallet_invoices::insert(tx, &invoice)).unwrap();
+    }
+    let pay = |seed, msat| {
+        let Invoice { payment_hash, bolt11, .. } = invoice(seed);
+        books.transaction(move |tx| wallet_invoices::pay(tx, payment_hash, &bolt11, Msat(msat), NOW)).unwrap()
+    };
+    let received = |seed| {
+        let found = books.store.read(|books| wallet_invoices::find(books, invoice(seed).payment_hash));
+        found.unwrap().unwrap().received()
+    };
+    let paid = |seed| wallet_invoices::Stand::Paid(invoice(seed).preimage.unwrap());
+    assert_eq!((pay(1, 12_345), received(1)), (paid(1), Msat(12_345)));
+    assert_eq!((pay(1, 99_999), received(1)), (paid(1), Msat(12_345)), "it is paid once");
+    assert_eq!((pay(2, 20_999), received(2)), (wallet_invoices::Stand::Failed, Msat(0)));
+    assert_eq!((pay(2, 21_000), received(2)), (paid(2), Msat(21_000)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{ask, buy, eventually, get, get_with, invoices, plenty, seen, total};
+use common::{ask, at_once, buy, eventually, get, get_with, invoices, plenty, seen, total};
 use satstile_tests::raw::Response;
 use satstile_tests::{Stack, http};
 use serde_json::json;
@@ -40,10 +40,7 @@ fn the_free_allowance_is_counted_down_and_then_charged() {
 fn an_allowance_cannot_be_raced() {
     let stack =
         Stack::start(plenty(json!({"services": {"articles": {"free_allowance": {"count": 3, "window_s": 600}}}})));
-    let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..10).map(|_| scope.spawn(|| get(&stack, PAGE).status)).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    });
+    let statuses = at_once(10, |_| get(&stack, PAGE).status);
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 3, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 402).count(), 7, "{statuses:?}");
     assert_eq!(seen(&stack).len(), 3);

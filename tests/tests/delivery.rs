@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 
 use common::server::{self, Server};
-use common::{API, Offer, after_the_409s, buy, eventually, get_with, invoices, plenty, seen, shared};
+use common::{API, Offer, after_the_409s, at_once, buy, eventually, get_with, invoices, plenty, seen, shared};
 use satstile_tests::Stack;
 use satstile_tests::raw::Connection;
 use serde_json::json;
@@ -16,7 +16,7 @@ use serde_json::json;
 fn of_ten_identical_credentials_at_once_exactly_one_delivers() {
     let stack = shared();
     let ticket = buy(&stack, API);
-    let statuses = at_once(10, || get_with(&stack, "/api/fault/slow?ms=200", &ticket.payment()).status);
+    let statuses = at_once(10, |_| get_with(&stack, "/api/fault/slow?ms=200", &ticket.payment()).status);
     let count = |status: u16| statuses.iter().filter(|s| **s == status).count();
     assert_eq!((count(200), count(409) + count(402)), (1, 9), "{statuses:?}");
     assert_eq!(seen(&stack).len(), 1);
@@ -147,7 +147,7 @@ fn uses_are_counted_across_both_schemes() {
     // An uncounted failure stays uncounted, and nobody takes more at once than there is.
     let ticket = buy(&stack, "/dear/echo");
     stack.origin.clear();
-    let statuses = at_once(10, || get_with(&stack, "/dear/echo", &ticket.l402()).status);
+    let statuses = at_once(10, |_| get_with(&stack, "/dear/echo", &ticket.l402()).status);
     let delivered = statuses.iter().filter(|status| **status == 200).count();
     assert!((1..=3).contains(&delivered) && statuses.iter().all(|s| [200, 402, 409].contains(s)), "{statuses:?}");
     for _ in delivered..3 {
@@ -168,11 +168,4 @@ fn a_use_that_met_a_broken_origin_is_given_back() {
     }
     assert_eq!(after_the_409s(&stack, API, &ticket.l402()).status, 200);
     Offer::read(after_the_409s(&stack, API, &ticket.l402()));
-}
-
-fn at_once(n: usize, act: impl Fn() -> u16 + Sync) -> Vec<u16> {
-    std::thread::scope(|scope| {
-        let all: Vec<_> = (0..n).map(|_| scope.spawn(&act)).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    })
 }

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::bank::{TOPUP, account_of, balance, funded, kinds, ok, post, sheet, sound, text, use_it};
 use common::server::Server;
-use common::{API, AUDIT, buy, eventually, get_with, plenty, seen};
-use satstile_tests::{Secrets, Stack, StackOptions, binaries, http};
+use common::{API, buy, eventually, get_with, plenty, seen};
+use satstile_tests::{Secrets, Stack, StackOptions, binaries};
 use serde_json::{Value, json};
 
-const BALANCE: &str = "/api/v1/balance";
 /// The life of a hold under [`short`]: the timeouts, the pause twice, and half of that again.
 const HOLD_TTL: Duration = Duration::from_secs(6);
 
@@ -24,34 +24,6 @@ fn short(mut policy: Value) -> StackOptions {
     plenty(policy)
 }
 
-/// The token of a new balance of so many sats.
-#[track_caller]
-fn funded(stack: &Stack, sats: u64) -> String {
-    let ask = |path: &str, body: Value| {
-        let answer = http::post(&stack.url(path), &[], body.to_string().as_bytes());
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    };
-    let order = ask("/api/v1/topup", json!({ "amount_sats": sats }));
-    let preimage = stack.node().pay(order["invoice"].as_str().unwrap());
-    ask("/api/v1/topup/claim", json!({ "preimage": preimage }))["token"].as_str().unwrap().to_owned()
-}
-
-fn sheet(stack: &Stack, token: &str) -> Value {
-    let answer = http::get(&stack.url(BALANCE), &[("x-token", token)]);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.json()
-}
-
-fn balance(stack: &Stack, token: &str) -> (u64, u64) {
-    let sheet = sheet(stack, token);
-    (sheet["balance_msat"].as_u64().unwrap(), sheet["reserved_msat"].as_u64().unwrap())
-}
-
-fn use_it(stack: &Stack, path: &str, token: &str) -> u16 {
-    http::get(&stack.url(path), &[("authorization", &format!("Bearer {token}"))]).status
-}
-
 /// A use that is sent and whose answer nobody reads yet.
 fn begin(stack: &Stack, path: &str, token: &str) -> TcpStream {
     let mut client = TcpStream::connect(stack.workerd.address()).unwrap();
@@ -59,21 +31,6 @@ fn begin(stack: &Stack, path: &str, token: &str) -> TcpStream {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\r\n");
     client.write_all(request.as_bytes()).unwrap();
     client
-}
-
-/// What the operator is told of the account in a token.
-fn audit(stack: &Stack, token: &str) -> Value {
-    let bytes = l402::encoding::base64_any(token.strip_prefix("abl_").unwrap()).unwrap();
-    let url = stack.url(&format!("{AUDIT}?account={}", hex::encode(&bytes[1..17])));
-    let answer = http::get(&url, &[("authorization", &format!("Bearer {}", stack.secrets.audit_key))]);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.json()
-}
-
-fn kinds(stack: &Stack, token: &str) -> Vec<String> {
-    let sheet = sheet(stack, token);
-    let lines = sheet["history"].as_array().unwrap().iter();
-    lines.map(|line| line["kind"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Until the hold of a dead worker is swept; asked all the time, as an impatient owner does.
@@ -99,9 +56,9 @@ fn f14_killed_after_the_hold_gives_the_money_back_when_its_time_is_over() {
     assert_eq!(balance(&stack, &token), (20_000, 10_000), "what was reserved is not free because somebody died");
     swept(&stack, &token, since);
     assert_eq!(balance(&stack, &token), (30_000, 0));
-    assert_eq!(kinds(&stack, &token), ["hold_ended", "hold_placed", "top_up"]);
+    assert_eq!(kinds(&sheet(&stack, &token)), ["hold_ended", "hold_placed", "top_up"]);
     assert!(origin.heard().is_empty(), "nobody asked the origin a second time");
-    assert_eq!(audit(&stack, &token)["holds"], true);
+    sound(&stack, &account_of(&token));
 }
 
 /// F14, T74, T79: dead while the origin works. It is asked once, the client has nothing, and nothing is charged.
@@ -118,8 +75,7 @@ fn f14_killed_during_the_call_charges_nothing_and_asks_nobody_again() {
     let mut heard = Vec::new();
     let _ = client.read_to_end(&mut heard);
     assert!(heard.is_empty(), "{}", String::from_utf8_lossy(&heard));
-    let books = audit(&stack, &token);
-    assert_eq!((&books["holds"], &books["balances_msat"]["fees"]), (&json!(true), &json!(0)));
+    assert_eq!(sound(&stack, &account_of(&token))["balances_msat"]["fees"], 0);
 }
 
 /// F14, T74: dead after the charge was written, before the client has read a byte. It is charged once, for ever.
@@ -133,11 +89,11 @@ fn f14_killed_after_the_settlement_and_before_the_reply_charges_once() {
     drop(client);
     assert_eq!(balance(&stack, &token), (20_000, 0));
     // The client knows nothing and asks again: that is another use, and the books show both.
-    assert_eq!(use_it(&stack, API, &token), 200);
+    assert_eq!(use_it(&stack, API, &token).status, 200);
     eventually("the second charge", || (balance(&stack, &token) == (10_000, 0)).then_some(()));
-    assert_eq!(kinds(&stack, &token), ["hold_ended", "hold_placed", "hold_ended", "hold_placed", "top_up"]);
+    assert_eq!(kinds(&sheet(&stack, &token)), ["hold_ended", "hold_placed", "hold_ended", "hold_placed", "top_up"]);
     assert_eq!(seen(&stack).len(), 2);
-    assert_eq!(audit(&stack, &token)["holds"], true);
+    sound(&stack, &account_of(&token));
 }
 
 /// F14, F15, T85: the alarm was due while nobody was there to ring it. It rings after the start, without being asked for.
@@ -168,7 +124,7 @@ fn f14_a_busy_balance_does_not_put_off_the_end_of_a_lost_hold() {
     stack.workerd.start_again();
     let mut used = 0;
     while since.elapsed() < HOLD_TTL + Duration::from_secs(3) {
-        assert_eq!(use_it(&stack, API, &token), 200);
+        assert_eq!(use_it(&stack, API, &token).status, 200);
         used += 1;
         std::thread::sleep(Duration::from_millis(30));
     }
@@ -188,22 +144,22 @@ fn f19_a_full_disk_stops_what_writes_and_nothing_else() {
         return;
     };
     stack.workerd.start_again();
-    assert_eq!(use_it(&stack, API, &token), 200);
+    assert_eq!(use_it(&stack, API, &token).status, 200);
     eventually("the charge", || (balance(&stack, &token) == (20_000, 0)).then_some(()));
     disk.fill();
     let before = seen(&stack).len();
-    let refused: Vec<u16> = (0..3).map(|_| use_it(&stack, API, &token)).collect();
+    let refused: Vec<u16> = (0..3).map(|_| use_it(&stack, API, &token).status).collect();
     assert_eq!(refused, [503; 3]);
-    let order = http::post(&stack.url("/api/v1/topup"), &[], br#"{"amount_sats":10}"#);
+    let order = post(&stack, TOPUP, None, &json!({"amount_sats": 10}));
     assert_eq!((order.status, order.header("retry-after").is_some()), (503, true), "{}", order.text());
     assert_eq!(seen(&stack).len(), before, "nothing was forwarded that could not be reserved");
     let stateless = get_with(&stack, API, &ticket.l402());
     assert_eq!(stateless.status, 200, "{}", stateless.text());
     disk.make_room();
-    let works = || (use_it(&stack, API, &token) == 200).then_some(());
+    let works = || (use_it(&stack, API, &token).status == 200).then_some(());
     eventually("business to go on", works);
     eventually("the charge", || (balance(&stack, &token) == (10_000, 0)).then_some(()));
-    assert_eq!(audit(&stack, &token)["holds"], true);
+    sound(&stack, &account_of(&token));
 }
 
 /// F20, C9: the master key is replaced while a balance is in use. The old key is retired: its tokens go on, new ones are of
@@ -219,17 +175,18 @@ fn f20_a_retired_master_key_still_opens_its_balances() {
         stack.workerd.restart_with_secrets(secrets);
     };
     with(&mut stack, format!("{second},{}", first.replacen("1:", "1!:", 1)));
-    assert_eq!(use_it(&stack, API, &old), 200, "a token of the retired key");
+    assert_eq!(use_it(&stack, API, &old).status, 200, "a token of the retired key");
     let new = funded(&stack, 40);
-    assert_eq!(use_it(&stack, API, &new), 200);
-    let rotated = http::post(&stack.url("/api/v1/token/rotate"), &[("authorization", &format!("Bearer {old}"))], b"{}");
-    let rotated = rotated.json()["token"].as_str().unwrap().to_owned();
-    assert_eq!((use_it(&stack, API, &rotated), use_it(&stack, API, &old)), (200, 401));
+    assert_eq!(use_it(&stack, API, &new).status, 200);
+    let rotated = text(&ok(post(&stack, "/api/v1/token/rotate", Some(&old), &json!({}))), "token");
+    assert_eq!((use_it(&stack, API, &rotated).status, use_it(&stack, API, &old).status), (200, 401));
     with(&mut stack, second);
-    assert_eq!(use_it(&stack, API, &old), 401, "nobody knows the key of this one any more");
+    assert_eq!(use_it(&stack, API, &old).status, 401, "nobody knows the key of this one any more");
     eventually("the charges", || (balance(&stack, &rotated) == (40_000, 0)).then_some(()));
     eventually("the charge", || (balance(&stack, &new) == (30_000, 0)).then_some(()));
-    assert!([&rotated, &new].iter().all(|token| audit(&stack, token)["holds"] == true));
+    for token in [&rotated, &new] {
+        sound(&stack, &account_of(token));
+    }
 }
 
 /// The table of the faults names tests, and each of them is there.

@@ -2,8 +2,11 @@
 
 mod common;
 
+use std::time::Duration;
+
+use common::bank::{TOPUP, account_of, balance, funded, ok, post, post_once, sound, text};
 use common::server::{self, Server};
-use common::{API, Offer, buy, eventually, get_with, plenty, seen};
+use common::{API, Offer, at_once, buy, eventually, get_with, plenty, seen, within};
 use l402::encoding::to_base64;
 use satstile_lightning::lnurl::{Loopback, bech32};
 use satstile_tests::raw::Response;
@@ -19,12 +22,6 @@ fn bank() -> Stack {
 
 fn open(policy: Value) -> Stack {
     Stack::start(StackOptions { payouts: true, ..plenty(policy) })
-}
-
-#[track_caller]
-fn ok(response: Response) -> Value {
-    assert_eq!(response.status, 200, "{}", response.text());
-    response.json()
 }
 
 /// The wallet of somebody outside, as phoenixd speaks.
@@ -50,55 +47,19 @@ fn is_paid(node: &Node, hash: &str) -> bool {
     ok(wallet(node, "GET", &format!("/payments/incoming/{hash}"), ""))["isPaid"] == true
 }
 
-fn post(stack: &Stack, path: &str, token: &str, key: Option<&str>, body: &Value) -> Response {
-    let authorization = format!("Bearer {token}");
-    let mut fields = vec![("authorization", authorization.as_str())];
-    fields.extend(key.map(|key| ("idempotency-key", key)));
-    http::post(&stack.url(path), &fields, body.to_string().as_bytes())
-}
-
-/// The token of a new balance.
-#[track_caller]
-fn funded(stack: &Stack, sats: u64) -> String {
-    let order = ok(http::post(&stack.url("/api/v1/topup"), &[], json!({"amount_sats": sats}).to_string().as_bytes()));
-    let preimage = stack.node().pay(order["invoice"].as_str().unwrap());
-    let claim = json!({"preimage": preimage}).to_string();
-    ok(http::post(&stack.url("/api/v1/topup/claim"), &[], claim.as_bytes()))["token"].as_str().unwrap().to_owned()
-}
-
-/// What can be spent, and what is reserved, in msat.
-fn sheet(stack: &Stack, token: &str) -> (u64, u64) {
-    let sheet = ok(http::get(&stack.url("/api/v1/balance"), &[("x-token", token)]));
-    (sheet["balance_msat"].as_u64().unwrap(), sheet["reserved_msat"].as_u64().unwrap())
-}
-
-#[track_caller]
-fn sound(stack: &Stack, book: &str) -> Value {
-    let key = format!("Bearer {}", stack.secrets.audit_key);
-    let url = stack.url(&format!("{}?account={book}", common::AUDIT));
-    let audit = ok(http::get(&url, &[("authorization", &key)]));
-    assert_eq!(audit["holds"], true, "{audit}");
-    audit
-}
-
-fn account_of(token: &str) -> String {
-    let bytes = l402::encoding::base64_any(token.strip_prefix("abl_").unwrap()).unwrap();
-    hex::encode(&bytes[1..17])
-}
-
 /// T94: amount and fee limit are reserved, the recipient has the amount, and what routing did not cost comes back.
 #[test]
 fn a_balance_pays_an_invoice_and_the_books_have_the_proof() {
     let stack = bank();
     let token = funded(&stack, 100);
     let (bolt11, hash) = invoice(stack.node(), 40, "lunch");
-    let paid = ok(post(&stack, WITHDRAW, &token, None, &json!({"invoice": bolt11, "amount_sats": 40})));
+    let paid = ok(post(&stack, WITHDRAW, Some(&token), &json!({"invoice": bolt11, "amount_sats": 40})));
     assert_eq!((&paid["status"], &paid["amount_sats"]), (&json!("succeeded"), &json!(40)), "{paid}");
     assert!(is_paid(stack.node(), &hash));
     let preimage = l402::Preimage::from_hex(paid["preimage"].as_str().unwrap()).unwrap();
     assert_eq!(preimage.payment_hash().to_string(), hash);
     let fee = paid["fee_msat"].as_u64().unwrap();
-    assert_eq!(sheet(&stack, &token), (60_000 - fee, 0));
+    assert_eq!(balance(&stack, &token), (60_000 - fee, 0));
     let id = paid["payout_id"].as_str().unwrap();
     let again = ok(http::get(&stack.url(&format!("{WITHDRAW}/{id}")), &[("x-token", &token)]));
     assert_eq!((&again["status"], &again["preimage"]), (&paid["status"], &paid["preimage"]));
@@ -111,36 +72,28 @@ fn a_definite_failure_gives_the_money_back_and_an_unknown_one_keeps_it() {
     let stack = bank();
     let token = funded(&stack, 100);
     let (fails, hash) = invoice(stack.node(), 40, "fail");
-    assert_eq!(ok(post(&stack, WITHDRAW, &token, None, &json!({"invoice": fails})))["status"], "failed");
-    assert_eq!((sheet(&stack, &token), is_paid(stack.node(), &hash)), ((100_000, 0), false));
+    assert_eq!(ok(post(&stack, WITHDRAW, Some(&token), &json!({"invoice": fails})))["status"], "failed");
+    assert_eq!((balance(&stack, &token), is_paid(stack.node(), &hash)), ((100_000, 0), false));
 
     let (hangs, _) = invoice(stack.node(), 30, "hang");
-    let pending = ok(post(&stack, WITHDRAW, &token, None, &json!({"invoice": hangs})));
-    assert_eq!((&pending["status"], sheet(&stack, &token)), (&json!("pending"), (60_000, 40_000)), "{pending}");
+    let pending = ok(post(&stack, WITHDRAW, Some(&token), &json!({"invoice": hangs})));
+    assert_eq!((&pending["status"], balance(&stack, &token)), (&json!("pending"), (60_000, 40_000)), "{pending}");
 
     let (late, hash) = invoice(stack.node(), 20, "late");
-    let pending = ok(post(&stack, WITHDRAW, &token, None, &json!({"invoice": late})));
+    let pending = ok(post(&stack, WITHDRAW, Some(&token), &json!({"invoice": late})));
     let url = stack.url(&format!("{WITHDRAW}/{}", pending["payout_id"].as_str().unwrap()));
     let settled = || {
         let seen = ok(http::get(&url, &[("x-token", &token)]));
         (seen["status"] == "succeeded").then_some(())
     };
-    slowly("the alarm to hear of the late success", settled);
+    within(ALARM, "the alarm to hear of the late success", settled);
     assert!(is_paid(stack.node(), &hash));
-    assert_eq!(sheet(&stack, &token).1, 40_000, "the other one is still nobody's to spend");
+    assert_eq!(balance(&stack, &token).1, 40_000, "the other one is still nobody's to spend");
     sound(&stack, &account_of(&token));
 }
 
-/// Up to half a minute: alarms have their own pace.
-fn slowly<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..60 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
-    panic!("waited in vain for {what}");
-}
+/// Alarms have their own pace.
+const ALARM: Duration = Duration::from_secs(30);
 
 /// T71, T73: the same order ten times at once pays once; ten different ones pay what the balance covers.
 #[test]
@@ -149,30 +102,22 @@ fn ten_orders_at_once_never_pay_more_than_the_balance_and_one_key_pays_once() {
     let token = funded(&stack, 100);
     let (bolt11, _) = invoice(stack.node(), 40, "once");
     let order = json!({"invoice": bolt11});
-    let answers = at_once(10, |_| post(&stack, WITHDRAW, &token, Some("order-1"), &order).status);
+    let answers = at_once(10, |_| post_once(&stack, WITHDRAW, Some(&token), Some("order-1"), &order).status);
     assert!(answers.iter().all(|status| matches!(status, 200 | 409)), "{answers:?}");
-    let first = ok(post(&stack, WITHDRAW, &token, Some("order-1"), &order));
-    assert_eq!((&first["status"], sheet(&stack, &token)), (&json!("succeeded"), (60_000, 0)));
+    let first = ok(post_once(&stack, WITHDRAW, Some(&token), Some("order-1"), &order));
+    assert_eq!((&first["status"], balance(&stack, &token)), (&json!("succeeded"), (60_000, 0)));
     let other = invoice(stack.node(), 40, "other").0;
-    assert_eq!(post(&stack, WITHDRAW, &token, Some("order-1"), &json!({"invoice": other})).status, 422);
-    assert_eq!(post(&stack, WITHDRAW, &token, None, &order).status, 409, "the invoice is paid");
+    assert_eq!(post_once(&stack, WITHDRAW, Some(&token), Some("order-1"), &json!({"invoice": other})).status, 422);
+    assert_eq!(post(&stack, WITHDRAW, Some(&token), &order).status, 409, "the invoice is paid");
 
     let invoices: Vec<_> = (0..10).map(|n| invoice(stack.node(), 20, &format!("n{n}"))).collect();
-    let answers = at_once(10, |n| post(&stack, WITHDRAW, &token, None, &json!({"invoice": invoices[n].0})).status);
+    let answers = at_once(10, |n| post(&stack, WITHDRAW, Some(&token), &json!({"invoice": invoices[n].0})).status);
     let paid = invoices.iter().filter(|(_, hash)| is_paid(stack.node(), hash)).count();
     let count = |status: u16| answers.iter().filter(|s| **s == status).count();
     // Each reserves 20 sats and 10 for routing, and gives the 10 back.
     assert!((2..=3).contains(&paid) && count(200) == paid && count(402) == 10 - paid, "{paid} {answers:?}");
-    assert_eq!(sheet(&stack, &token), (60_000 - 20_000 * paid as u64, 0));
+    assert_eq!(balance(&stack, &token), (60_000 - 20_000 * paid as u64, 0));
     sound(&stack, &account_of(&token));
-}
-
-fn at_once<T: Send>(n: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let act = &act;
-    std::thread::scope(|scope| {
-        let all: Vec<_> = (0..n).map(|i| scope.spawn(move || act(i))).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    })
 }
 
 /// T82, T95, T96: who may not withdraw, and what is not paid.
@@ -180,14 +125,14 @@ fn at_once<T: Send>(n: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
 fn a_token_that_can_only_spend_and_invoices_that_cannot_be_paid_move_nothing() {
     let stack = bank();
     let token = funded(&stack, 100);
-    let narrow = ok(post(&stack, "/api/v1/token", &token, None, &json!({})))["token"].as_str().unwrap().to_owned();
+    let narrow = text(&ok(post(&stack, "/api/v1/token", Some(&token), &json!({}))), "token");
     let good = invoice(stack.node(), 10, "good").0;
-    assert_eq!(post(&stack, WITHDRAW, &narrow, None, &json!({"invoice": good})).status, 403);
-    let ours = ok(http::post(&stack.url("/api/v1/topup"), &[], br#"{"amount_sats":10}"#))["invoice"].clone();
-    assert_eq!(post(&stack, WITHDRAW, &token, None, &json!({"invoice": ours})).status, 409, "T95");
+    assert_eq!(post(&stack, WITHDRAW, Some(&narrow), &json!({"invoice": good})).status, 403);
+    let ours = ok(post(&stack, TOPUP, None, &json!({"amount_sats": 10})))["invoice"].clone();
+    assert_eq!(post(&stack, WITHDRAW, Some(&token), &json!({"invoice": ours})).status, 409, "T95");
     let sold = Offer::read(http::get(&stack.url("/articles/1"), &[])).invoice;
     assert_eq!(
-        ok(post(&stack, WITHDRAW, &token, None, &json!({"invoice": sold})))["status"],
+        ok(post(&stack, WITHDRAW, Some(&token), &json!({"invoice": sold})))["status"],
         "failed",
         "T95: our node's own"
     );
@@ -200,11 +145,11 @@ fn a_token_that_can_only_spend_and_invoices_that_cannot_be_paid_move_nothing() {
         json!({"address": "alice@127.0.0.1.nip.io/..", "amount_sats": 5}),
     ];
     for body in bodies {
-        assert_eq!(post(&stack, WITHDRAW, &token, None, &body).status, 400, "{body}");
+        assert_eq!(post(&stack, WITHDRAW, Some(&token), &body).status, 400, "{body}");
     }
     let dear = invoice(stack.node(), 95, "dear").0;
-    assert_eq!(post(&stack, WITHDRAW, &token, None, &json!({"invoice": dear})).status, 402, "not with its routing");
-    assert_eq!(sheet(&stack, &token), (100_000, 0));
+    assert_eq!(post(&stack, WITHDRAW, Some(&token), &json!({"invoice": dear})).status, 402, "not with its routing");
+    assert_eq!(balance(&stack, &token), (100_000, 0));
 }
 
 /// T96, T98: a Lightning address, whose service answers truly; and one that asks for more than was ordered.
@@ -229,13 +174,13 @@ fn a_lightning_address_is_paid_exactly_what_was_ordered_or_nothing() {
     });
     let host = service.url().trim_start_matches("http://").to_owned();
     let pay = |user: &str| {
-        post(&stack, WITHDRAW, &token, None, &json!({"address": format!("{user}@{host}"), "amount_sats": 25}))
+        post(&stack, WITHDRAW, Some(&token), &json!({"address": format!("{user}@{host}"), "amount_sats": 25}))
     };
     assert_eq!(pay("greedy").status, 400);
     assert!(!is_paid(stack.node(), &other));
     assert_eq!(ok(pay("alice"))["status"], "succeeded");
     assert!(is_paid(stack.node(), &hash));
-    assert_eq!(sheet(&stack, &token), (75_000, 0));
+    assert_eq!(balance(&stack, &token), (75_000, 0));
 }
 
 /// What a wallet does with a link (LUD-03): read it, then bring an invoice to its callback.
@@ -389,9 +334,9 @@ fn without_the_modules_nothing_goes_out() {
     let stack = open(json!({}));
     let token = funded(&stack, 50);
     let bolt11 = invoice(stack.node(), 10, "no").0;
-    assert_eq!(post(&stack, WITHDRAW, &token, None, &json!({"invoice": bolt11})).status, 404);
+    assert_eq!(post(&stack, WITHDRAW, Some(&token), &json!({"invoice": bolt11})).status, 404);
     assert_eq!(http::post(&stack.url("/.well-known/satstile/refund"), &[], b"").status, 404);
-    assert_eq!(sheet(&stack, &token), (50_000, 0));
+    assert_eq!(balance(&stack, &token), (50_000, 0));
     let unready = Stack::start(plenty(json!({"payouts": {}})));
     assert_eq!(http::get(&unready.url(API), &[]).status, 503, "PAYOUT_SECRETS is missing");
 }

@@ -4,84 +4,18 @@ mod common;
 
 use std::io::Write;
 
+use common::bank::{
+    CLAIM, TOPUP, account_of, audit, balance, funded, kinds, ok, post, settled_balance, sheet, sound, text, top_up,
+    use_it,
+};
 use common::server::{self, Server};
-use common::{API, Offer, buy, eventually, invoices, plenty, seen};
-use satstile_tests::raw::Response;
+use common::{API, Offer, at_once, buy, eventually, invoices, plenty, seen};
 use satstile_tests::{Stack, http};
 use serde_json::{Value, json};
-
-const TOPUP: &str = "/api/v1/topup";
-const CLAIM: &str = "/api/v1/topup/claim";
-const BALANCE: &str = "/api/v1/balance";
 
 /// A deployment that sells balances; `api` costs 10 sats.
 fn bank() -> Stack {
     Stack::start(plenty(json!({})))
-}
-
-fn post(stack: &Stack, path: &str, token: Option<&str>, body: &Value) -> Response {
-    let authorization = token.map(|token| format!("Bearer {token}"));
-    let fields = authorization.as_deref().map(|value| ("authorization", value));
-    http::post(&stack.url(path), fields.as_slice(), body.to_string().as_bytes())
-}
-
-#[track_caller]
-fn ok(response: Response) -> Value {
-    assert_eq!(response.status, 200, "{}", response.text());
-    response.json()
-}
-
-fn text(body: &Value, key: &str) -> String {
-    body[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {body}")).to_owned()
-}
-
-/// A top-up that was ordered, and paid.
-struct Paid {
-    order: Value,
-    preimage: String,
-}
-
-#[track_caller]
-fn top_up(stack: &Stack, sats: u64, token: Option<&str>) -> Paid {
-    let order = ok(post(stack, TOPUP, token, &json!({"amount_sats": sats})));
-    let preimage = stack.node().pay(&text(&order, "invoice"));
-    Paid { order, preimage }
-}
-
-/// The token of a new balance.
-#[track_caller]
-fn funded(stack: &Stack, sats: u64) -> String {
-    let paid = top_up(stack, sats, None);
-    let claimed = ok(post(stack, CLAIM, None, &json!({"preimage": paid.preimage})));
-    assert_eq!(claimed["balance_sats"], sats);
-    text(&claimed, "token")
-}
-
-fn use_it(stack: &Stack, path: &str, token: &str) -> Response {
-    http::get(&stack.url(path), &[("authorization", &format!("Bearer {token}"))])
-}
-
-fn sheet(stack: &Stack, token: &str) -> Value {
-    ok(http::get(&stack.url(BALANCE), &[("x-token", token)]))
-}
-
-/// What is left once every use under way has ended.
-fn settled_balance(stack: &Stack, token: &str) -> u64 {
-    eventually("the end of every hold", || {
-        let sheet = sheet(stack, token);
-        (sheet["reserved_msat"] == 0).then(|| sheet["balance_msat"].as_u64().unwrap())
-    })
-}
-
-/// What the operator's books say of an account.
-#[track_caller]
-fn audit(stack: &Stack, account: &str) -> Value {
-    let key = format!("Bearer {}", stack.secrets.audit_key);
-    ok(http::get(&stack.url(&format!("{}?account={account}", common::AUDIT)), &[("authorization", &key)]))
-}
-
-fn kinds(sheet: &Value) -> Vec<&str> {
-    sheet["history"].as_array().unwrap().iter().map(|line| line["kind"].as_str().unwrap()).collect()
 }
 
 /// Systems C, the whole of it: topup, pay, claim, spend as `Bearer` and as `X-Token`, refill with the same token.
@@ -274,11 +208,8 @@ fn what_is_not_paid_is_not_there_and_what_is_paid_is_credited_once() {
 fn ten_times_as_many_uses_as_the_balance_covers_give_exactly_that_many() {
     let stack = bank();
     let token = funded(&stack, 80);
-    let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let client = || scope.spawn(|| (0..8).map(|_| use_it(&stack, API, &token).status).collect::<Vec<_>>());
-        let clients: Vec<_> = (0..10).map(|_| client()).collect();
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
-    });
+    let client = |_| (0..8).map(|_| use_it(&stack, API, &token).status).collect::<Vec<_>>();
+    let statuses = at_once(10, client).concat();
     let count = |status: u16| statuses.iter().filter(|s| **s == status).count();
     assert_eq!((count(200), count(402)), (8, 72), "{statuses:?}");
     assert_eq!(settled_balance(&stack, &token), 0);
@@ -417,19 +348,9 @@ fn a_killed_worker_leaves_sound_books_and_every_acknowledged_use_in_them() {
     client.write_all(request.as_bytes()).unwrap();
     eventually("the use under way", || (seen(&stack).len() > delivered).then_some(()));
     stack.workerd.crash_restart();
-    let after = sheet(&stack, &token);
-    let (left, held) = (after["balance_msat"].as_u64().unwrap(), after["reserved_msat"].as_u64().unwrap());
-    assert_eq!((left, held), (440_000, 10_000), "the use that nobody ended is still reserved: {after}");
-    let account = account_of(&token);
-    let books = audit(&stack, &account);
-    assert_eq!(books["holds"], true, "{books}");
+    assert_eq!(balance(&stack, &token), (440_000, 10_000), "the use that nobody ended is still reserved");
+    sound(&stack, &account_of(&token));
     assert_eq!(use_it(&stack, API, &token).status, 200, "and business goes on");
-}
-
-/// The account in a token: no secret, and what the operator asks the books by.
-fn account_of(token: &str) -> String {
-    let bytes = l402::encoding::base64_any(token.strip_prefix("abl_").unwrap()).unwrap();
-    hex::encode(&bytes[1..17])
 }
 
 /// T75, T108: the audit is for the operator alone, and says what it computed.

@@ -7,7 +7,9 @@ use std::io::Write;
 use std::time::Duration;
 
 use common::server::{self, Server};
-use common::{API, Offer, Purchase, after_the_409s, buy, eventually, get_with, invoices, plenty, seen, shared};
+use common::{
+    API, Offer, Purchase, after_the_409s, at_once, buy, eventually, get_with, invoices, plenty, seen, shared,
+};
 use satstile_tests::raw::{Connection, Response};
 use satstile_tests::{Stack, http};
 use serde_json::json;
@@ -268,11 +270,7 @@ fn a_client_that_never_heard_the_answer_can_ask_for_it_again() {
 fn of_a_hundred_repetitions_at_once_one_reaches_the_origin() {
     let stack = shared();
     let authorization = buy(&stack, API).attenuated(&["satstile_uses=50"]);
-    let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let ask = || send(&stack, "POST", API, &authorization, KEY, b"an order").status;
-        let all: Vec<_> = (0..100).map(|_| scope.spawn(ask)).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    });
+    let statuses = at_once(100, |_| send(&stack, "POST", API, &authorization, KEY, b"an order").status);
     assert!(statuses.contains(&200) && statuses.iter().all(|status| [200, 409].contains(status)), "{statuses:?}");
     assert_eq!(seen(&stack), [API]);
 }

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::fake_node::{Made, honest_stack, push};
-use common::{Offer, ask, eventually, get_with, now, plenty, relay, seen};
+use common::{Offer, ask, at_once, eventually, get_with, now, plenty, relay, seen};
 use l402::keys::Purpose;
 use l402::relay::{InvoiceSettled, RelayCall, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use l402::{Keys, Preimage, UnixTime};
@@ -186,11 +186,7 @@ fn a_second_settlement_with_another_amount_is_refused() {
 #[test]
 fn concurrent_settlements_are_counted_once() {
     let (stack, _node, _offer, made, request_id) = offered();
-    let words: Vec<Value> = std::thread::scope(|scope| {
-        let push = || push(&stack, made.settlement(&request_id)).json()["status"].clone();
-        let all: Vec<_> = (0..10).map(|_| scope.spawn(push)).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    });
+    let words = at_once(10, |_| push(&stack, made.settlement(&request_id)).json()["status"].clone());
     assert_eq!(words.iter().filter(|word| **word == "recorded").count(), 1, "{words:?}");
     assert_eq!(words.iter().filter(|word| **word == "known").count(), 9, "{words:?}");
     let counted = eventually("the totals", || Some(totals(&stack)).filter(|totals| totals["settled"] != 0));

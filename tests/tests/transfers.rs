@@ -2,31 +2,19 @@
 
 mod common;
 
-use common::plenty;
+use std::time::Duration;
+
+use common::bank::{BALANCE, funded, ok, post, post_once, sheet, sound, text};
+use common::{at_once, plenty, within};
 use satstile_tests::raw::{self, Response};
 use satstile_tests::{Stack, http};
 use serde_json::{Value, json};
 
 const TRANSFER: &str = "/api/v1/transfer";
-const BALANCE: &str = "/api/v1/balance";
 
 /// A deployment that sells balances, which can give to each other.
 fn bank() -> Stack {
     Stack::start(plenty(json!({"prepaid": {"transfers": true}})))
-}
-
-#[track_caller]
-fn ok(response: Response) -> Value {
-    assert_eq!(response.status, 200, "{}", response.text());
-    response.json()
-}
-
-fn post(stack: &Stack, path: &str, token: Option<&str>, key: Option<&str>, body: &Value) -> Response {
-    let authorization = token.map(|token| format!("Bearer {token}"));
-    let mut fields: Vec<(&str, &str)> = Vec::new();
-    fields.extend(authorization.as_deref().map(|value| ("authorization", value)));
-    fields.extend(key.map(|key| ("idempotency-key", key)));
-    http::post(&stack.url(path), &fields, body.to_string().as_bytes())
 }
 
 /// Somebody with a balance.
@@ -38,25 +26,17 @@ struct Owner {
 impl Owner {
     #[track_caller]
     fn with(stack: &Stack, sats: u64) -> Self {
-        let order = ok(post(stack, "/api/v1/topup", None, None, &json!({"amount_sats": sats})));
-        let preimage = stack.node().pay(order["invoice"].as_str().unwrap());
-        let claimed = ok(post(stack, "/api/v1/topup/claim", None, None, &json!({"preimage": preimage})));
-        let token = claimed["token"].as_str().unwrap().to_owned();
-        let account =
-            ok(http::get(&stack.url(BALANCE), &[("x-token", &token)]))["account"].as_str().unwrap().to_owned();
+        let token = funded(stack, sats);
+        let account = text(&sheet(stack, &token), "account");
         Self { token, account }
     }
 
     fn gives(&self, stack: &Stack, to: &str, sats: u64, key: &str) -> Response {
-        post(stack, TRANSFER, Some(&self.token), Some(key), &json!({"to": to, "amount_sats": sats}))
-    }
-
-    fn sheet(&self, stack: &Stack) -> Value {
-        ok(http::get(&stack.url(BALANCE), &[("x-token", &self.token)]))
+        post_once(stack, TRANSFER, Some(&self.token), Some(key), &json!({"to": to, "amount_sats": sats}))
     }
 
     fn sats(&self, stack: &Stack) -> u64 {
-        self.sheet(stack)["balance_sats"].as_u64().unwrap()
+        sheet(stack, &self.token)["balance_sats"].as_u64().unwrap()
     }
 
     /// How often a line of this kind stands in the history.
@@ -68,9 +48,7 @@ impl Owner {
     /// What the operator's books say, and that they add up.
     #[track_caller]
     fn books(&self, stack: &Stack) -> Value {
-        let audit = ok(self.audit(stack, "GET"));
-        assert_eq!(audit["holds"], true, "{audit}");
-        audit["balances_msat"].clone()
+        sound(stack, &self.account)["balances_msat"].clone()
     }
 
     fn audit(&self, stack: &Stack, method: &str) -> Response {
@@ -88,24 +66,8 @@ fn total(stack: &Stack, owners: &[&Owner]) -> (i64, i64) {
     (sum("user"), sum("in_transit"))
 }
 
-fn at_once<T: Send>(n: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let act = &act;
-    std::thread::scope(|scope| {
-        let all: Vec<_> = (0..n).map(|i| scope.spawn(move || act(i))).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    })
-}
-
-/// Up to a minute: alarms have their own pace.
-fn slowly<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..120 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
-    panic!("waited in vain for {what}");
-}
+/// Alarms have their own pace.
+const ALARM: Duration = Duration::from_secs(60);
 
 /// T71, T73, T84: twenty times the same request at once is one transfer, and another request under its key is none.
 #[test]
@@ -168,9 +130,10 @@ fn a_transfer_to_nobody_comes_back() {
 fn what_is_no_transfer_moves_nothing() {
     let stack = bank();
     let (alice, bob) = (Owner::with(&stack, 100), Owner::with(&stack, 5));
-    let narrow = ok(post(&stack, "/api/v1/token", Some(&alice.token), None, &json!({})))["token"].clone();
+    let narrow = ok(post(&stack, "/api/v1/token", Some(&alice.token), &json!({})))["token"].clone();
     let to_bob = json!({"to": bob.account, "amount_sats": 10});
-    let ask = |token: Option<&str>, key: Option<&str>, body: &Value| post(&stack, TRANSFER, token, key, body).status;
+    let ask =
+        |token: Option<&str>, key: Option<&str>, body: &Value| post_once(&stack, TRANSFER, token, key, body).status;
     assert_eq!(ask(narrow.as_str(), Some("k"), &to_bob), 403, "T82: a token that can only spend");
     assert_eq!(ask(None, Some("k"), &to_bob), 401);
     assert_eq!(ask(Some(&alice.token), None, &to_bob), 400, "T73: no key");
@@ -234,8 +197,8 @@ fn a_transfer_without_an_answer_is_in_transit_until_the_alarm_has_one() {
 
     assert_eq!(bob.audit(&stack, "POST").status, 200, "the operator has looked");
     // Whoever looks at the sender's book all the time does not keep its alarm from ringing.
-    slowly("the alarm to carry it over", || (alice.sats(&stack) == 40 && bob.sats(&stack) == 67).then_some(()));
-    slowly("the answer to be written down", || (alice.count(&stack, "delivered") == 1).then_some(()));
+    within(ALARM, "the alarm to carry it over", || (alice.sats(&stack) == 40 && bob.sats(&stack) == 67).then_some(()));
+    within(ALARM, "the answer to be written down", || (alice.count(&stack, "delivered") == 1).then_some(()));
     let again = ok(alice.gives(&stack, &bob.account, 60, "rent"));
     assert_eq!((&again["status"], &again["balance_sats"]), (&json!("delivered"), &json!(40)));
     assert_eq!((bob.sats(&stack), bob.count(&stack, "received")), (67, 1));
@@ -269,7 +232,7 @@ fn a_killed_worker_neither_makes_nor_loses_a_sat() {
                 })
             });
             let clients: Vec<_> = clients.collect();
-            std::thread::sleep(std::time::Duration::from_millis(150 + 170 * round));
+            std::thread::sleep(Duration::from_millis(150 + 170 * round));
             stack.workerd.kill();
             clients.into_iter().map(|client| client.join().unwrap()).sum::<usize>()
         });
@@ -277,7 +240,7 @@ fn a_killed_worker_neither_makes_nor_loses_a_sat() {
         let (owned, on_its_way) = total(&stack, &[alice, bob]);
         assert_eq!(owned + on_its_way, 1_000_000, "round {round}");
     }
-    slowly("the alarms to carry over what was cut", || {
+    within(ALARM, "the alarms to carry over what was cut", || {
         (total(&stack, &[&alice, &bob]) == (1_000_000, 0)).then_some(())
     });
     let sent = |owner: &Owner| lines(&stack, owner, "sent");

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Offer, ask, buy, get, get_with, invoices, only_seen, plenty, seen, shared};
+use common::{Offer, ask, at_once, buy, get, get_with, invoices, only_seen, plenty, seen, shared};
 use l402::bolt11::{Invoice, Network};
 use l402::token::UnverifiedToken;
 use l402::{Keys, UnixTime};
@@ -121,10 +121,7 @@ fn the_body_of_a_402_says_everything_once() {
 fn visitors_at_once_get_an_invoice_each() {
     let stack = shared();
     let before = invoices(&stack);
-    let mut hashes: Vec<String> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..20).map(|_| scope.spawn(|| ask(&stack, "/articles/1").payment_hash)).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    });
+    let mut hashes = at_once(20, |_| ask(&stack, "/articles/1").payment_hash);
     hashes.sort_unstable();
     hashes.dedup();
     assert_eq!((hashes.len(), invoices(&stack) - before), (20, 20));

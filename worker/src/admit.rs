@@ -7,7 +7,7 @@ use worker::{Context, Env, Request, Response, Result};
 
 use crate::gate::{self, Setup};
 use crate::objects::{Conclude, Take, Taken, ask, binding};
-use crate::{charge, http, log, own, prepaid, redeem, spend, verdict, watch};
+use crate::{charge, http, log, own, prepaid, redeem, sessions, spend, verdict, watch};
 
 /// What comes of a request.
 pub enum Admission {
@@ -48,6 +48,15 @@ pub enum Ticket {
         /// What it costs unless the origin says otherwise.
         price_msat: u64,
     },
+    /// Units of a session.
+    Session {
+        /// The session, hex.
+        session: String,
+        /// Names the hold, hex.
+        id: String,
+        /// What a unit costs.
+        unit_msat: u64,
+    },
     /// One request of a free allowance.
     Allowance {
         /// Names the object.
@@ -63,11 +72,13 @@ impl Ticket {
         match self {
             Self::Payment { hash, id } => format!("payment {hash} {id}"),
             Self::Hold { account, id, price_msat } => format!("hold {account} {id} {price_msat}"),
+            Self::Session { session, id, unit_msat } => format!("session {session} {id} {unit_msat}"),
             Self::Allowance { name, take } => format!("allowance {name} {} {}", take.count, take.window_s),
         }
     }
 
-    fn from_line(line: &str) -> Option<Self> {
+    /// Reads it.
+    pub fn from_line(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let (kind, name) = (words.next()?, words.next()?.to_owned());
         match kind {
@@ -75,6 +86,10 @@ impl Ticket {
             "hold" => {
                 let (id, price_msat) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
                 Some(Self::Hold { account: name, id, price_msat })
+            }
+            "session" => {
+                let (id, unit_msat) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+                Some(Self::Session { session: name, id, unit_msat })
             }
             "allowance" => {
                 let take = Take { count: words.next()?.parse().ok()?, window_s: words.next()?.parse().ok()? };
@@ -109,6 +124,10 @@ pub async fn admit(request: Request, asked: &l402::Request<'_>, env: &Env, ctx: 
         },
         Decision::Spend(spend) => match &*setup {
             Setup::Ready(gate) => spend::spend(gate, &spend, &request, env, ctx).await,
+            Setup::Faulty { .. } => refuse(&Refusal::NotReady),
+        },
+        Decision::Session(session) => match &*setup {
+            Setup::Ready(gate) => sessions::serve(gate, &session, &request, env, ctx).await,
             Setup::Faulty { .. } => refuse(&Refusal::NotReady),
         },
         Decision::Claim(claim) => match &*setup {
@@ -149,6 +168,7 @@ pub async fn conclude(env: &Env, ticket: &str, outcome: Outcome<'_>) -> Result<(
             let end = Conclude { id, delivered, answer: answer.map(to_base64) };
             ask::<()>(env, binding::PAYMENTS, &hash, "conclude", &end).await
         }
+        Ticket::Session { .. } => sessions::end(env, ticket, outcome).await,
         Ticket::Hold { account, id, price_msat } => spend::end(env, &account, id, price_msat, outcome).await,
         Ticket::Allowance { .. } if delivered => Ok(()),
         Ticket::Allowance { name, take } => {

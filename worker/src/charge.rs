@@ -18,10 +18,10 @@ use crate::invoice::{Made, Wanted};
 use crate::node::NodeFault;
 use crate::objects::{Take, Taken, ask, binding};
 use crate::wait::{self, Waited};
-use crate::{budget, client, crypto, http, invoice, log, page, pool, totals, verdict};
+use crate::{budget, client, crypto, http, invoice, log, page, pool, sessions, totals, verdict};
 
 /// Seconds after which a client may ask again when the node is silent.
-const NODE_RETRY_S: u64 = 5;
+pub const NODE_RETRY_S: u64 = 5;
 
 /// Answers a quote.
 pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env, ctx: &Context) -> Result<Admission> {
@@ -43,6 +43,9 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
     }
     if quote.is_head {
         return Ok(Admission::refuse(&Refusal::UnpaidHead, true));
+    }
+    if let Some(sessions) = gate.policy.sessions.as_ref().filter(|_| quote.by_session) {
+        return sessions::offer(gate, sessions, quote, request, env, ctx).await;
     }
     // (2) A browser that is waiting for its payment gets its page, or the same challenge again.
     let mut previous = None;
@@ -89,6 +92,7 @@ pub fn at_once(gate: &Gate, quote: &Quote<'_>, request: &Request) -> Option<AtOn
     let is_plain = policy.mode == Mode::Live
         && service.free_allowance.is_none()
         && !quote.is_head
+        && !quote.by_session
         && quote.unverified_wait.is_none();
     if !is_plain {
         return None;

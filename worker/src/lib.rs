@@ -37,6 +37,7 @@ mod receipts;
 mod redeem;
 mod refunds;
 mod relay;
+mod sessions;
 mod settle;
 mod spend;
 mod status;
@@ -75,7 +76,9 @@ pub fn decide(unread: &web_sys::Request, method: &str, url: &str, headers: &str,
         Decision::Preflight(methods) => verdict::respond(&http::preflight(&methods.to_string().replace(',', ", "))),
         Decision::Own(name, _) => files::verdict(gate, &name, &request).unwrap_or_else(|| verdict::ADMIT.to_owned()),
         Decision::Charge(quote) => at_once(gate, &quote, unread).unwrap_or_else(|| verdict::ADMIT.to_owned()),
-        Decision::Claim(_) | Decision::Spend(_) | Decision::Prepaid(_) => verdict::ADMIT.to_owned(),
+        Decision::Claim(_) | Decision::Spend(_) | Decision::Session(_) | Decision::Prepaid(_) => {
+            verdict::ADMIT.to_owned()
+        }
     })
     .unwrap_or_default()
 }
@@ -166,9 +169,29 @@ pub async fn follow(order: String, env: Env) -> Option<String> {
     let (kind, order) = order.split_once(' ')?;
     match kind {
         "pay" => payouts::follow(order).await.map(|said| format!("pay-answer\n{said}")),
+        "close" => Some(sessions::close_idle(order)),
         "credit" => transfers::follow(order, &env).await.map(|said| format!("ack\n{said}")),
         _ => None,
     }
+}
+
+/// What an account's answer to one of these operations left to be done: another line for [`follow`], or nothing.
+#[wasm_bindgen]
+#[must_use]
+pub fn left_over(operation: &str, answer: &str) -> Option<String> {
+    payouts::left_over(operation, answer)
+}
+
+/// Charges units of a session and reserves more; see `sessions::meter`.
+///
+/// # Errors
+/// What the platform threw, or the books refused; what was reserved ends by itself.
+#[wasm_bindgen]
+pub async fn meter(env: Env, ticket: String, used: u32, want: u32) -> Result<String, JsValue> {
+    sessions::meter(&env, &ticket, used.into(), want.into()).await.map_err(|error| {
+        log::failed("meter", &error.to_string());
+        JsValue::from(error)
+    })
 }
 
 /// Ends a claim: delivered, or free to be tried again. `answer` is what is to be kept of a delivery under its

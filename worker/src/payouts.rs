@@ -21,7 +21,7 @@ use worker::{Env, Response};
 
 use crate::exchange::{self, Outgoing};
 use crate::gate::{self, Gate, Setup};
-use crate::objects::account::{Answer, No, Order, PayAnswer, PayOut, PayoutSeen, SeePayout};
+use crate::objects::account::{Answer, No, Order, PayAnswer, PayOut, PayoutSeen, SeePayout, SessionSeen};
 use crate::objects::words::Word;
 use crate::objects::{Owner, ask, binding};
 use crate::prepaid::{self, Served, bad};
@@ -190,12 +190,23 @@ pub async fn refuse_our_own(env: &Env, hash: &PaymentHash) -> Served<()> {
 /// Tells the node what the books have written down, and the books what it said. Where there is no answer, nothing
 /// changes, and the alarm of the books asks again.
 pub async fn carry_out(env: &Env, payer: &Webhook, book: &str, mut seen: PayoutSeen) -> Served<PayoutSeen> {
+    match seen.order.take() {
+        Some(order) => Ok(carry(env, payer, book, order).await?.unwrap_or(seen)),
+        None => Ok(seen),
+    }
+}
+
+/// The same, of one order; how its payout stands then, if anything was heard.
+pub async fn carry(env: &Env, payer: &Webhook, book: &str, order: Order) -> Served<Option<PayoutSeen>> {
+    let (mut order, mut seen) = (Some(order), None);
     // Twice at most: an order that was lost on its way is sent again under the same id.
     for _ in 0..2 {
-        let Some(order) = seen.order.take() else { break };
-        let Some(said) = tell(payer, &order).await else { break };
+        let Some(next) = order.take() else { break };
+        let Some(said) = tell(payer, &next).await else { break };
         let heard: Answer<PayoutSeen> = ask(env, binding::ACCOUNTS, book, "pay-answer", &said).await?;
-        seen = heard?;
+        let mut heard = heard?;
+        order = heard.order.take();
+        seen = Some(heard);
     }
     Ok(seen)
 }
@@ -247,6 +258,17 @@ pub async fn follow(line: &str) -> Option<String> {
     let Setup::Ready(gate) = &*setup else { return None };
     let said = tell(gate.payer.as_ref()?, &<Order as Word>::hear(line)?).await?;
     Some(Words::say(&said))
+}
+
+/// What the books' answer to one of these operations wants to be told to the node: another line for an alarm to follow.
+pub fn left_over(operation: &str, answer: &str) -> Option<String> {
+    use crate::objects::words::Words;
+    let order = match operation {
+        "pay-answer" => Answer::<PayoutSeen>::hear(answer).ok()?.ok()?.order,
+        "session-close" => Answer::<SessionSeen>::hear(answer).ok()?.ok()?.order,
+        _ => None,
+    };
+    order.map(|order| format!("pay {}", Word::say(&order)))
 }
 
 /// Who pays, if anybody does: the node webhook, with a secret of its own (T61).

@@ -129,7 +129,7 @@ async fn top_up(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reque
         is_refill: bearer.is_some(),
     };
     // The hash first, then the books: an account that does not know its hash could never be credited.
-    let own = Own { account: account.to_string() };
+    let own = Own { account: account.to_string(), instead_of: None };
     let owner: Owner = ask(env, binding::PAYMENTS, &hash.to_string(), "own", &own).await?;
     if owner.account.as_deref() != Some(account.to_string().as_str()) {
         log::warn("prepaid", "the node gave an invoice of another account again");

@@ -18,7 +18,7 @@ use crate::invoice::open_request_id;
 use crate::node::{self, Node};
 use crate::objects::{Ended, Settle, Settled, Settlement, ask, binding};
 use crate::relay::Webhook;
-use crate::{http, log, prepaid, totals};
+use crate::{http, log, prepaid, sessions, totals};
 
 /// `POST settlements`: the node says that an invoice was paid. A duplicate is a 200 without effect.
 pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context) -> Result<Response> {
@@ -50,20 +50,21 @@ pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context)
     if asked != Msat(settled.amount_msat) {
         return refused("another amount than was asked for");
     }
-    let is_topup = service == prepaid::TOPUP;
     let settlement = Settlement {
         amount_msat: i64::try_from(settled.amount_msat).unwrap_or(i64::MAX),
         preimage: settled.preimage.as_ref().map(l402::Preimage::expose_hex).unwrap_or_default(),
         settled_at: i64::try_from(settled.settled_at.0).unwrap_or(i64::MAX),
     };
-    let outcome = match is_topup {
+    let outcome = match service.as_str() {
+        // A deposit is looked up when a session is opened with it.
+        sessions::DEPOSIT => Settled::Known,
         // What fills a balance is looked up first, whoever says it (C7).
-        true => match prepaid::credit(gate, env, &settled.payment_hash).await? {
+        prepaid::TOPUP => match prepaid::credit(gate, env, &settled.payment_hash).await? {
             true => Settled::New,
             // Not credited yet: the node will say it again.
             false => return http::refuse(&Refusal::Unavailable(5), false),
         },
-        false => record(gate, env, ctx, &settled.payment_hash, &service, settlement).await?,
+        _ => record(gate, env, ctx, &settled.payment_hash, &service, settlement).await?,
     };
     let (status, word) = match outcome {
         Settled::New => (200, "recorded"),

@@ -5,6 +5,7 @@ import { DurableObject } from "cloudflare:workers";
 import * as rust from "./index.js";
 import policyFile from "./policy.txt";
 import files, { build } from "./files.js";
+import { LATE, byTheUnit, pause, within } from "./meter.mjs";
 
 // A Rust panic poisons the wasm instance, and nothing would ever settle the promises of the poisoned one.
 // The panic hook sets `criticalError`: every event in flight is rejected, the next one gets a new instance.
@@ -137,17 +138,6 @@ const watch = (verdict, env) => {
   return env.PAYMENTS.getByName(hash).fetch(`https://watch/${until}`, { headers: { upgrade: "websocket" } });
 };
 
-const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
-
-const LATE = new Error("the origin took too long");
-
-// A promise, or LATE.
-const within = (ms, promise) => new Promise((resolve, reject) => {
-  const timer = setTimeout(() => reject(LATE), ms);
-  const settle = (how) => (value) => { clearTimeout(timer); how(value); };
-  promise.then(settle(resolve), settle(reject));
-});
-
 // Whether `fetch` asks for this URL byte for byte, instead of one that it takes for the same.
 const plain = new Set();
 const isPlain = (url) => {
@@ -219,6 +209,13 @@ const costs = () => {
     }
     return most;
   };
+};
+
+// Charges units of a session and reserves more: the ticket of those, how many, and what the session has cost.
+const meterOf = (env) => async (ticket, used, want) => {
+  const once = () => run(() => rust.meter(env, ticket, used, want));
+  const [next, units, spent] = (await once().catch(() => pause(200).then(once))).split("\n");
+  return { ticket: next, units: +units, spent: +spent };
 };
 
 // A stream's cost is written down after so many milliseconds, and not before: most streams are over by then.
@@ -318,8 +315,9 @@ const forward = async (request, verdict, env, ctx) => {
       return fault(error === LATE ? "timeout" : "failed");
     }
   } else if (claim) {
-    const tells = claim.startsWith("hold ") && isEvents(up) && !up.headers.get("content-encoding")?.replace(/^identity$/i, "");
-    body = delivered(up, rule, request, conclude, tells ? { read: costs(), note } : undefined);
+    const counts = isEvents(up) && !up.headers.get("content-encoding")?.replace(/^identity$/i, "");
+    if (counts && up.ok && up.body && claim.startsWith("session ")) body = byTheUnit(up, rule, claim, meterOf(env), concluded);
+    else body = delivered(up, rule, request, conclude, counts && claim.startsWith("hold ") ? { read: costs(), note } : undefined);
   } else if (body && size !== null && +size <= rule.small_bytes) {
     // Whole or not at all; no timer outlives a stream that is handed on.
     try { body = await within(rule.idle_ms, up.arrayBuffer()); } catch (error) { return fault(error === LATE ? "timeout" : "failed"); }
@@ -504,11 +502,15 @@ export class Account extends durable("Account") {
       if (!rust.is_configured()) rust.configure(this.env, policyFile, build, { exchange });
       // One line for each payout that the node has not answered definitely, and for each transfer that the other book has
       // not. One that fails holds up no other, and its row asks again (T85).
-      for (const order of words(await this.ask("alarm", ""), "\n")) {
+      for (let order of words(await this.ask("alarm", ""), "\n")) {
         try {
-          const said = await run(() => rust.follow(order, this.env));
-          const end = said?.indexOf("\n");
-          if (said) await this.ask(said.slice(0, end), said.slice(end + 1));
+          // What an answer leaves to be done is another line: an order that was lost is sent again.
+          for (let turn = 0; order && turn < 3; turn++) {
+            const said = await run(() => rust.follow(order, this.env));
+            if (!said) break;
+            const end = said.indexOf("\n"), operation = said.slice(0, end);
+            order = rust.left_over(operation, await this.ask(operation, said.slice(end + 1)));
+          }
         } catch { /* nothing is known */ }
       }
     } catch {

@@ -28,19 +28,18 @@ use crate::{charge, crypto, log, verdict};
 /// A hold outlives the longest response by half as much again, in seconds, and by this much at most.
 const HOLD_MARGIN_MAX_S: u32 = 60;
 /// What is left, in msat, for the client to see.
-const BALANCE_FIELD: &str = "satstile-balance-msat";
+pub const BALANCE_FIELD: &str = "satstile-balance-msat";
 
 /// Reserves, then forwards; or offers an invoice, when the balance does not cover it.
 pub async fn spend(gate: &Gate, spend: &Spend<'_>, request: &Request, env: &Env, ctx: &Context) -> Result<Admission> {
-    let (quote, limits) = (&spend.otherwise, gate.policy.timeouts);
+    let quote = &spend.otherwise;
     let price = quote.service.price.min(spend.ceiling);
-    let longest = limits.longest_s();
     let question = account::Reserve {
         token: hex::encode(spend.token.digest()),
         id: hex::encode(crypto::random::<32>()?),
         ceiling_msat: spend.ceiling.0,
         estimate_msat: price.0,
-        ttl_s: longest.saturating_add((longest / 2).min(HOLD_MARGIN_MAX_S)).min(satstile_ledger::hold::HOLD_TTL_MAX_S),
+        ttl_s: hold_ttl_s(gate),
     };
     let account = spend.token.account.to_string();
     let held: Answer<Left> = ask(env, binding::ACCOUNTS, &account, "hold", &question).await?;
@@ -63,6 +62,12 @@ pub async fn spend(gate: &Gate, spend: &Spend<'_>, request: &Request, env: &Env,
             }
         },
     }
+}
+
+/// How long a hold lives without a word: as long as an answer may take, and a little.
+pub fn hold_ttl_s(gate: &Gate) -> u32 {
+    let longest = gate.policy.timeouts.longest_s();
+    longest.saturating_add((longest / 2).min(HOLD_MARGIN_MAX_S)).min(satstile_ledger::hold::HOLD_TTL_MAX_S)
 }
 
 /// Settles or voids a hold.

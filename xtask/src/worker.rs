@@ -44,10 +44,15 @@ pub fn build(steps: &mut Steps, toolchain: &Toolchain, tools: &Tools, profile: P
         if profile == Profile::Shipped {
             wasm::optimise(tools, &new.join("index_bg.wasm"))?;
         }
-        fs::copy(&sources.shim, new.join("shim.mjs")).context("cannot copy worker/src/shim.mjs")?;
+        for script in &sources.scripts {
+            let name = script.file_name().context("a script without a name")?;
+            fs::copy(script, new.join(name)).with_context(|| format!("cannot copy {}", script.display()))?;
+        }
         if profile == Profile::Shipped {
             wasm::minify(tools, &new.join("index.js"))?;
-            wasm::minify(tools, &new.join("shim.mjs"))?;
+            for name in SCRIPTS {
+                wasm::minify(tools, &new.join(name))?;
+            }
         }
         fs::write(new.join("policy.txt"), policy(sources.policy.as_deref())?).context("cannot write policy.txt")?;
         widget::embed(new)?;
@@ -59,22 +64,26 @@ pub fn build(steps: &mut Steps, toolchain: &Toolchain, tools: &Tools, profile: P
 /// What a build is made of, besides what cargo itself keeps track of.
 struct Sources {
     wasm: PathBuf,
-    shim: PathBuf,
+    scripts: Vec<PathBuf>,
     policy: Option<PathBuf>,
 }
 
+/// The JavaScript of the worker, in `worker/src`: the door, and the meter of streams.
+const SCRIPTS: [&str; 2] = ["shim.mjs", "meter.mjs"];
+
 impl Sources {
     fn find(wasm: PathBuf) -> Result<Self> {
-        let shim = repo::root().join("worker/src/shim.mjs");
-        if !shim.is_file() {
-            bail!("worker/src/shim.mjs is missing");
+        let scripts: Vec<_> = SCRIPTS.iter().map(|name| repo::root().join("worker/src").join(name)).collect();
+        if let Some(missing) = scripts.iter().find(|script| !script.is_file()) {
+            bail!("{} is missing", missing.display());
         }
         let policy = Some(repo::root().join("policy.toml")).filter(|p| p.is_file());
-        Ok(Self { wasm, shim, policy })
+        Ok(Self { wasm, scripts, policy })
     }
 
     fn fingerprint(&self, profile: Profile) -> Result<String> {
-        let mut files = vec![self.wasm.clone(), self.shim.clone(), repo::root().join("package-lock.json")];
+        let mut files = vec![self.wasm.clone(), repo::root().join("package-lock.json")];
+        files.extend(self.scripts.clone());
         files.extend(self.policy.clone());
         files.push(widget::directory().join(".inputs"));
         // The steps below are an input too.

@@ -1,6 +1,6 @@
 //! `Accept-Payment`: does this client name Lightning itself? (`wire.md` 4.7, D2)
 
-use super::{INTENT, METHOD};
+use super::{CHARGE, METHOD, SESSION};
 
 /// Whether the header names `lightning/charge` or `lightning/*` with q > 0, so that the Payment challenge goes first.
 ///
@@ -15,17 +15,40 @@ use super::{INTENT, METHOD};
 /// ```
 #[must_use]
 pub fn prefers_payment(unverified_header: Option<&str>) -> bool {
+    unverified_header.is_some_and(|header| weight(header, CHARGE).is_some_and(|(_, weight)| weight > 0))
+}
+
+/// Whether the header names `lightning/session`, and no other intent of Lightning as much.
+///
+/// A session is for a client that says it has them: a deposit is more than a price. Where a charge is named with the same
+/// weight, a charge is what is asked for.
+///
+/// ```
+/// use l402::payment::prefers_session;
+/// assert!(prefers_session(Some("lightning/session, lightning/charge;q=0.5")));
+/// assert!(!prefers_session(Some("lightning/session, lightning/charge")));
+/// assert!(!prefers_session(Some("lightning/*")));
+/// ```
+#[must_use]
+pub fn prefers_session(unverified_header: Option<&str>) -> bool {
     let Some(header) = unverified_header else { return false };
+    let charge = weight(header, CHARGE).map_or(0, |(_, weight)| weight);
+    weight(header, SESSION).is_some_and(|(is_exact, weight)| is_exact && weight > charge)
+}
+
+/// The weight of `lightning/<intent>`, and whether it is named itself; `None` where Lightning is not, or nothing can be
+/// read.
+fn weight(header: &str, intent: &str) -> Option<(bool, u16)> {
     let mut named: Option<(bool, u16)> = None;
     for element in header.split(',').map(trim).filter(|element| !element.is_empty()) {
-        let Some((method, intent, weight)) = range(element) else { return false };
-        let exact = intent == INTENT;
+        let (method, range_intent, weight) = range(element)?;
+        let exact = range_intent == intent;
         let more_specific = named.is_none_or(|(was_exact, _)| exact && !was_exact);
-        if method == METHOD && (exact || intent == "*") && more_specific {
+        if method == METHOD && (exact || range_intent == "*") && more_specific {
             named = Some((exact, weight));
         }
     }
-    named.is_some_and(|(_, weight)| weight > 0)
+    named
 }
 
 /// `method/intent;q=0.5` as its names and thousandths.
@@ -91,6 +114,26 @@ mod tests {
         check("lightning/session", false);
         check("lightning/charge;q=0", false);
         check("lightning/charge;q=0.000", false);
+    }
+
+    #[test]
+    fn a_session_is_for_those_who_name_it_before_a_charge() {
+        for header in ["lightning/session", "lightning/session;q=0.2, lightning/charge;q=0.1", "*/*, lightning/session"]
+        {
+            assert!(prefers_session(Some(header)), "{header}");
+        }
+        for header in [
+            "lightning/*",
+            "*/session",
+            "lightning/session;q=0",
+            "lightning/session, lightning/charge",
+            "lightning/session;q=0.5, lightning/*",
+            "lightning/session, ⚡",
+            "",
+        ] {
+            assert!(!prefers_session(Some(header)), "{header}");
+        }
+        assert!(!prefers_session(None));
     }
 
     #[test]

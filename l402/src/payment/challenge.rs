@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::{ChargeFault, ChargeRequest, INTENT, METHOD, SCHEME};
+use super::{CHARGE, ChargeFault, ChargeRequest, METHOD, SCHEME, SESSION, SessionRequest};
 use crate::json;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -54,17 +54,24 @@ pub fn challenge_id(secret: &[u8], slots: &Slots<'_>) -> String {
     encoding::to_base64url(&mac.finalize().into_bytes())
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    /// A payment for one delivery, and the id of the L402 token that stands for the same purchase.
+    Charge(&'a ChargeRequest, &'a [u8; 32]),
+    /// A deposit.
+    Session(&'a SessionRequest),
+}
+
 /// What a challenge is made of.
 #[derive(Clone, Copy, Debug)]
-pub struct ChargeOffer<'a> {
+pub struct Offer<'a> {
     /// The public host (C4).
     pub realm: &'a str,
     /// What is asked for.
-    pub request: &'a ChargeRequest,
+    pub asked: Asked<'a>,
     /// The service that is sold.
     pub service: &'a str,
-    /// The id of the L402 token that stands for the same purchase.
-    pub token_id: &'a [u8; 32],
     /// When a credential stops counting; at most the invoice's own expiry.
     pub expires: UnixTime,
     /// The digest of the request's body, for requests with one.
@@ -81,6 +88,8 @@ pub struct PaymentChallenge {
     pub id: String,
     /// The public host.
     pub realm: String,
+    /// `charge` or `session`.
+    pub intent: &'static str,
     /// Base64url of the request's canonical JSON.
     pub request: String,
     /// RFC 3339. Always there: mppx counts a challenge without it as invalid.
@@ -89,7 +98,7 @@ pub struct PaymentChallenge {
     pub digest: Option<String>,
     /// A line for people, not bound by the id.
     pub description: Option<String>,
-    /// Base64url of `{"service","token"}`.
+    /// Base64url of `{"service","token"}`; a session has no token.
     pub opaque: String,
 }
 
@@ -98,12 +107,14 @@ pub struct PaymentChallenge {
 pub(super) struct Opaque {
     pub(super) service: String,
     /// Hex of the token id.
-    pub(super) token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<String>,
 }
 
 impl Opaque {
     pub(super) fn of(opaque: &Value) -> Option<Self> {
-        Some(Self { service: json::text(opaque, "service")?, token: json::text(opaque, "token")? })
+        let token = json::optional(opaque, "token", json::text)?;
+        Some(Self { service: json::text(opaque, "service")?, token })
     }
 }
 
@@ -112,17 +123,22 @@ impl PaymentChallenge {
     ///
     /// # Errors
     /// [`ChargeFault::Unwritable`] for an amount of 0, or a realm or digest with `|` or a control character.
-    pub fn issue(secret: &Secret, offer: &ChargeOffer<'_>) -> Result<Self, ChargeFault> {
+    pub fn issue(secret: &Secret, offer: &Offer<'_>) -> Result<Self, ChargeFault> {
         for (what, value) in [("realm", offer.realm), ("digest", offer.digest.unwrap_or_default())] {
             if value.contains('|') || auth_param::quoted(value).is_none() {
                 return Err(ChargeFault::Unwritable(what));
             }
         }
-        let opaque = Opaque { service: offer.service.to_owned(), token: hex::encode(offer.token_id) };
+        let (intent, request, token) = match offer.asked {
+            Asked::Charge(request, token_id) => (CHARGE, request.encode()?, Some(hex::encode(token_id))),
+            Asked::Session(request) => (SESSION, request.encode()?, None),
+        };
+        let opaque = Opaque { service: offer.service.to_owned(), token };
         let mut challenge = Self {
             id: String::new(),
             realm: offer.realm.to_owned(),
-            request: offer.request.encode()?,
+            intent,
+            request,
             expires: offer.expires.to_string(),
             digest: offer.digest.map(str::to_owned),
             description: offer.description.map(str::to_owned),
@@ -142,7 +158,7 @@ impl PaymentChallenge {
             ("id", self.id.as_str()),
             ("realm", &self.realm),
             ("method", METHOD),
-            ("intent", INTENT),
+            ("intent", self.intent),
             ("request", &self.request),
             ("expires", &self.expires),
         ];
@@ -156,7 +172,7 @@ impl PaymentChallenge {
         Slots {
             realm: &self.realm,
             method: METHOD,
-            intent: INTENT,
+            intent: self.intent,
             request: &self.request,
             expires: &self.expires,
             digest: self.digest.as_deref().unwrap_or_default(),
@@ -175,7 +191,7 @@ mod tests {
         Secret::new((0..32u8).map(|i| i.wrapping_mul(37)).collect()).unwrap()
     }
 
-    fn issue(change: impl FnOnce(&mut ChargeOffer<'_>)) -> Result<PaymentChallenge, ChargeFault> {
+    fn issue(change: impl FnOnce(&mut Offer<'_>)) -> Result<PaymentChallenge, ChargeFault> {
         let request = ChargeRequest {
             amount_sats: 21,
             description: None,
@@ -183,11 +199,10 @@ mod tests {
             payment_hash: PaymentHash([1; 32]),
             network: Network::Regtest,
         };
-        let mut offer = ChargeOffer {
+        let mut offer = Offer {
             realm: "api.example.com",
-            request: &request,
+            asked: Asked::Charge(&request, &[0x22; 32]),
             service: "articles",
-            token_id: &[0x22; 32],
             expires: UnixTime(1_900_000_000),
             digest: None,
             description: None,
@@ -220,10 +235,14 @@ mod tests {
     #[test]
     fn everything_but_the_description_moves_the_id() {
         let id = issue(|_| ()).unwrap().id;
-        let moved = |change: fn(&mut ChargeOffer<'_>)| issue(change).unwrap().id != id;
+        let moved = |change: fn(&mut Offer<'_>)| issue(change).unwrap().id != id;
         assert!(moved(|o| o.realm = "api.example.net"));
         assert!(moved(|o| o.service = "articles2"));
-        assert!(moved(|o| o.token_id = &[0x23; 32]));
+        assert!(moved(|o| {
+            if let Asked::Charge(_, token_id) = &mut o.asked {
+                *token_id = &[0x23; 32];
+            }
+        }));
         assert!(moved(|o| o.expires = UnixTime(1_900_000_001)));
         assert!(moved(|o| o.digest = Some("sha-256=:AA==:")));
         assert!(!moved(|o| o.description = Some("other words")));

@@ -4,18 +4,21 @@ use core::fmt;
 
 use serde_json::Value;
 
-use super::{ChargeFault, SCHEME};
+use super::echo::Echo;
+use super::{ChargeFault, SCHEME, SESSION, UnverifiedSession};
 use crate::json::{self, optional, text};
 use crate::preimage::Preimage;
 
 /// The longest credential that is read, in bytes; `wire.md` 4.2 asks for at least 4 KB.
 pub const CREDENTIAL_BYTES_MAX: usize = 16_384;
 
-/// The two forms that bear the name `Payment`.
+/// The forms that bear the name `Payment`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PaymentCredential {
     /// The scheme's own form: base64url of `{"challenge", "payload", …}`.
     Charge(UnverifiedCharge),
+    /// The same, of the session intent.
+    Session(UnverifiedSession),
     /// Plain JSON with a macaroon (`systems.md` B), to be verified exactly as `L402 <macaroon>:<preimage>`; its
     /// `challenge.id` means nothing (C4).
     PlainL402 {
@@ -29,14 +32,7 @@ pub enum PaymentCredential {
 /// What a client says that we issued and it paid.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnverifiedCharge {
-    pub(super) id: String,
-    pub(super) realm: String,
-    pub(super) method: String,
-    pub(super) intent: String,
-    pub(super) request: String,
-    pub(super) expires: Option<String>,
-    pub(super) digest: Option<String>,
-    pub(super) opaque: Option<String>,
+    pub(super) echo: Echo,
     pub(super) preimage: Option<String>,
 }
 
@@ -45,6 +41,7 @@ impl fmt::Debug for PaymentCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Charge(charge) => charge.fmt(f),
+            Self::Session(session) => session.fmt(f),
             Self::PlainL402 { .. } => f.write_str("PlainL402"),
         }
     }
@@ -53,25 +50,7 @@ impl fmt::Debug for PaymentCredential {
 /// Without the preimage (T120).
 impl fmt::Debug for UnverifiedCharge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnverifiedCharge").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-impl UnverifiedCharge {
-    fn of(credential: &Value) -> Option<Self> {
-        let (challenge, payload) = (credential.get("challenge")?, credential.get("payload")?);
-        payload.as_object()?;
-        Some(Self {
-            id: text(challenge, "id")?,
-            realm: text(challenge, "realm")?,
-            method: text(challenge, "method")?,
-            intent: text(challenge, "intent")?,
-            request: text(challenge, "request")?,
-            expires: optional(challenge, "expires", text)?,
-            digest: optional(challenge, "digest", text)?,
-            opaque: optional(challenge, "opaque", text)?,
-            preimage: optional(payload, "preimage", text)?,
-        })
+        f.debug_struct("UnverifiedCharge").field("id", &self.echo.id).finish_non_exhaustive()
     }
 }
 
@@ -105,8 +84,18 @@ impl PaymentCredential {
         if value.contains(',') {
             return Err(ChargeFault::Several);
         }
-        let charge = json::parse_base64url(value).and_then(|credential| UnverifiedCharge::of(&credential));
-        charge.map(Self::Charge).ok_or(ChargeFault::Malformed("not base64url of a charge's JSON"))
+        let credential = json::parse_base64url(value).and_then(|credential| Self::of(&credential));
+        credential.ok_or(ChargeFault::Malformed("not base64url of a credential's JSON"))
+    }
+
+    /// The echo's intent says which it is; whether we issued it is for `verify` to find out.
+    fn of(credential: &Value) -> Option<Self> {
+        let (echo, payload) = (Echo::of(credential.get("challenge")?)?, credential.get("payload")?);
+        payload.as_object()?;
+        if echo.intent == SESSION {
+            return UnverifiedSession::of(echo, payload).map(Self::Session);
+        }
+        Some(Self::Charge(UnverifiedCharge { echo, preimage: optional(payload, "preimage", text)? }))
     }
 }
 
@@ -156,7 +145,7 @@ mod tests {
         let json =
             format!(r#"{{{CHALLENGE},"source":"did:key:z6Mk","payload":{{"preimage":"aa","action":"open"}},"x":[1]}}"#);
         let charge = charge(&header(&json));
-        assert_eq!((charge.id.as_str(), charge.preimage.as_deref(), charge.expires), ("i", Some("aa"), None));
+        assert_eq!((charge.echo.id.as_str(), charge.preimage.as_deref(), charge.echo.expires), ("i", Some("aa"), None));
     }
 
     #[test]

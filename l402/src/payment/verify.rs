@@ -1,11 +1,7 @@
 //! From what a client claims to what we know: the only way to a [`VerifiedCharge`].
 
-use subtle::ConstantTimeEq;
-
-use super::challenge::Opaque;
-use super::{ChargeFault, ChargeRequest, INTENT, METHOD, Slots, UnverifiedCharge, challenge_id};
+use super::{CHARGE, ChargeFault, ChargeRequest, UnverifiedCharge};
 use crate::bolt11::Invoice;
-use crate::json;
 use crate::preimage::{PaymentHash, Preimage};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -43,26 +39,19 @@ impl UnverifiedCharge {
     /// [`ChargeFault::Expired`], [`ChargeFault::InvalidPreimage`]; [`ChargeFault::Malformed`] when what is under
     /// our own HMAC contradicts itself.
     pub fn verify(self, secrets: &[Secret], realm: &str, now: UnixTime) -> Result<VerifiedCharge, ChargeFault> {
-        // (1) Echo: we issued this, for this host, unchanged.
-        if !secrets.iter().any(|secret| self.is_issued_under(secret)) || self.realm != realm {
-            return Err(ChargeFault::UnknownChallenge);
-        }
-        // (2) Kind: it is one that we sell.
-        if self.method != METHOD || self.intent != INTENT {
-            return Err(ChargeFault::Unsupported);
-        }
-        let request = ChargeRequest::decode(&self.request)?;
-        let opaque = self.opaque.as_deref().and_then(json::parse_base64url).and_then(|opaque| Opaque::of(&opaque));
-        let opaque = opaque.ok_or(ChargeFault::Malformed("opaque"))?;
-        let token_id = PaymentHash::from_hex(&opaque.token).ok_or(ChargeFault::Malformed("opaque.token"))?.0;
+        // (1) Echo: we issued this, for this host, unchanged, and it is of the kind that this is.
+        self.echo.check(secrets, realm, CHARGE)?;
+        let request = ChargeRequest::decode(&self.echo.request)?;
+        let opaque = self.echo.opaque()?;
+        let token_id =
+            opaque.token.as_deref().and_then(PaymentHash::from_hex).ok_or(ChargeFault::Malformed("opaque.token"))?.0;
         let invoice = Invoice::parse(&request.invoice).map_err(|_| ChargeFault::Malformed("request.invoice"))?;
-        // (3) Time: neither the challenge nor its invoice has run out.
-        let expires = self.expires.as_deref().and_then(UnixTime::from_rfc3339);
-        let expires_at = expires.ok_or(ChargeFault::Malformed("expires"))?.min(invoice.expires_at());
+        // (2) Time: neither the challenge nor its invoice has run out.
+        let expires_at = self.echo.expires()?.min(invoice.expires_at());
         if now >= expires_at {
             return Err(ChargeFault::Expired);
         }
-        // (4) Proof: the invoice it names was paid, and it is the invoice that the request describes.
+        // (3) Proof: the invoice it names was paid, and it is the invoice that the request describes.
         let preimage = self.preimage.as_deref().and_then(Preimage::from_hex).ok_or(ChargeFault::InvalidPreimage)?;
         if preimage.payment_hash() != invoice.payment_hash {
             return Err(ChargeFault::InvalidPreimage);
@@ -77,27 +66,14 @@ impl UnverifiedCharge {
             return Err(ChargeFault::Malformed("request.amount"));
         }
         Ok(VerifiedCharge {
-            challenge_id: self.id,
+            challenge_id: self.echo.id,
             service: opaque.service,
             token_id,
             payment_hash: invoice.payment_hash,
             amount_sats: request.amount_sats,
             invoice,
             expires_at,
-            digest: self.digest,
+            digest: self.echo.digest,
         })
-    }
-
-    fn is_issued_under(&self, secret: &Secret) -> bool {
-        let slots = Slots {
-            realm: &self.realm,
-            method: &self.method,
-            intent: &self.intent,
-            request: &self.request,
-            expires: self.expires.as_deref().unwrap_or_default(),
-            digest: self.digest.as_deref().unwrap_or_default(),
-            opaque: self.opaque.as_deref().unwrap_or_default(),
-        };
-        challenge_id(secret.expose(), &slots).as_bytes().ct_eq(self.id.as_bytes()).into()
     }
 }

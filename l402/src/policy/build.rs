@@ -5,7 +5,7 @@ use core::fmt;
 use serde_json::Value;
 
 use super::table::Table;
-use super::{Budgets, ClientIp, FreeAllowance, Mode, Payouts, Policy, Prepaid, Refunds, Service, Timeouts};
+use super::{Budgets, ClientIp, FreeAllowance, Mode, Payouts, Policy, Prepaid, Refunds, Service, Sessions, Timeouts};
 use crate::amount::Msat;
 use crate::bolt11::Network;
 use crate::json;
@@ -35,7 +35,7 @@ impl fmt::Display for PolicyFault {
 
 impl std::error::Error for PolicyFault {}
 
-const POLICY: [&str; 16] = [
+const POLICY: [&str; 17] = [
     "version",
     "mode",
     "deployment",
@@ -52,12 +52,13 @@ const POLICY: [&str; 16] = [
     "prepaid",
     "payouts",
     "refunds",
+    "sessions",
 ];
 const BUDGETS: [&str; 4] = ["per_client_per_min", "per_origin_per_min", "global_per_min", "in_flight"];
 const TIMEOUTS: [&str; 3] = ["first_byte_s", "idle_s", "total_s"];
 const ROUTE: [&str; 2] = ["path", "methods"];
 const ALLOWANCE: [&str; 2] = ["count", "window_s"];
-const SERVICE: [&str; 14] = [
+const SERVICE: [&str; 15] = [
     "price_msat",
     "valid_s",
     "uses",
@@ -72,6 +73,7 @@ const SERVICE: [&str; 14] = [
     "pool",
     "ceiling_msat",
     "refund",
+    "session",
 ];
 
 impl Policy {
@@ -138,11 +140,13 @@ impl Policy {
             let key = format!("services.{}.refund", service.id);
             return Err(PolicyFault::at(key, "needs a table `refunds`"));
         }
+        let sessions = Sessions::of(&file, payouts, &services)?;
         let routes = RouteTable::new(routes)?;
         let timeouts = timeouts(&file)?;
         // What is reserved for an answer is reserved for a day at most: a longer answer would be free (T79).
-        if prepaid.is_some() && timeouts.longest_s() > 86_000 {
-            return file.fault("timeouts.total_s", "with `prepaid`, an answer may take 86,000 seconds in all");
+        if (prepaid.is_some() || sessions.is_some()) && timeouts.longest_s() > 86_000 {
+            let reason = "with `prepaid` or `sessions`, an answer may take 86,000 seconds in all";
+            return file.fault("timeouts.total_s", reason);
         }
         // A prefix may stand above the module, which is named by its path; the very same path cannot have two owners (C11).
         let is_claimed = |route: &&Route| prepaid.as_ref().is_some_and(|own| own.route(&route.pattern).is_some());
@@ -165,6 +169,7 @@ impl Policy {
             prepaid,
             payouts,
             refunds,
+            sessions,
         })
     }
 }
@@ -265,6 +270,7 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         pool,
         ceiling: table.number("ceiling_msat", 1, Msat::MAX.0)?.map(Msat),
         refund,
+        session: table.flag("session")?,
     })
 }
 

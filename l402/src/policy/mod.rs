@@ -3,6 +3,7 @@
 mod build;
 mod payouts;
 mod prepaid;
+mod sessions;
 mod table;
 
 use crate::amount::Msat;
@@ -12,6 +13,7 @@ use crate::route::{Route, RouteTable};
 pub use build::PolicyFault;
 pub use payouts::{Payouts, Refunds};
 pub use prepaid::{Prepaid, PrepaidRoute};
+pub use sessions::Sessions;
 
 /// Whether invoices are really asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Policy {
     pub payouts: Option<Payouts>,
     /// Refunds, where failed purchases are given back.
     pub refunds: Option<Refunds>,
+    /// Deposits that are used up by the unit, where they are sold.
+    pub sessions: Option<Sessions>,
 }
 
 /// Whose word is taken for a client's address (C13).
@@ -140,6 +144,8 @@ pub struct Service {
     pub ceiling: Option<Msat>,
     /// Whether a purchase that the origin failed is given back, instead of being good for another try.
     pub refund: bool,
+    /// Whether a deposit for several of it can be paid at once (the Payment scheme's intent `session`).
+    pub session: bool,
 }
 
 /// Requests that are given away (C14).

@@ -57,6 +57,13 @@ fn what_is_left_goes_back_in_whole_satoshi() {
 
 #[test]
 fn a_refund_that_cannot_be_paid_stays_in_the_sessions_book() {
+    let (book, session, failed) = failed();
+    assert_eq!((book.balances.user, book.balances.fees), (5_000, 0));
+    assert_eq!(refund_status(&session, Some(&failed)), Some(RefundStatus::Failed));
+}
+
+/// A session that nothing was used of, closed, and its refund failed.
+fn failed() -> (Book, Session, Payout) {
     let (book, session, _) = opened();
     let closed = close(&book, &session, None, Msat(100), Closer::Bearer, NOW).unwrap().change().unwrap();
     let sent = payout::send(&closed.book, &closed.row.1.unwrap(), NOW).unwrap().change().unwrap();
@@ -64,8 +71,41 @@ fn a_refund_that_cannot_be_paid_stays_in_the_sessions_book() {
     else {
         panic!()
     };
-    assert_eq!((failed.book.balances.user, failed.book.balances.fees), (5_000, 0));
-    assert_eq!(refund_status(&closed.row.0, Some(&failed.row)), Some(RefundStatus::Failed));
+    (failed.book, closed.row.0, failed.row)
+}
+
+/// T94: deposits that go back and forth over a dear route do not cost the operator more than they earned.
+#[test]
+fn routing_never_costs_more_than_the_session_has_earned() {
+    let (book, session, _) = opened();
+    let limit = |book: &Book| {
+        let closed = close(book, &session, None, Msat(1_000), Closer::Bearer, NOW).unwrap().change().unwrap();
+        (closed.row.1.unwrap().fee_limit, closed.book.balances.fees)
+    };
+    assert_eq!(limit(&book), (Msat(0), 0));
+    assert_eq!(limit(&used(&book, 1)), (Msat(1_000), 0), "a unit, and the dust");
+    assert_eq!(limit(&used(&book, 8)), (Msat(1_000), 1_000));
+}
+
+#[test]
+fn what_could_not_be_sent_back_goes_to_another_invoice_for_the_bearers_routing() {
+    let (book, session, failed) = failed();
+    let back = |row: Option<&Payout>, invoice, in_use, limit| {
+        send_back(&book, &session, row, (invoice, in_use), Msat(limit), NOW)
+    };
+    let again = back(Some(&failed), hash(3), None, 1_500).unwrap().change().unwrap();
+    assert_eq!((again.row.1.amount, again.row.1.fee_limit), (Msat(3_000), Msat(1_500)));
+    assert_eq!((again.book.balances.user, again.book.balances.payout, again.book.balances.fees), (500, 4_500, 0));
+    assert_eq!(refund_status(&again.row.0, Some(&again.row.1)), Some(RefundStatus::Pending));
+    assert_eq!(refund_status(&again.row.0, Some(&failed)), Some(RefundStatus::Pending), "the old one says nothing");
+    let once_more = send_back(&again.book, &again.row.0, Some(&again.row.1), (hash(4), None), Msat(0), NOW);
+    assert_eq!(once_more, Err(Refusal::Busy), "one at a time");
+    assert_eq!(back(None, hash(3), None, 0), Err(Refusal::Busy));
+    assert_eq!(back(Some(&failed), hash(2), None, 0), Err(Refusal::InvoiceInUse));
+    assert_eq!(back(Some(&failed), hash(3), Some(&failed), 0), Err(Refusal::InvoiceInUse));
+    assert_eq!(back(Some(&failed), hash(3), None, 4_001), Err(Refusal::InsufficientFunds { available: Msat(5_000) }));
+    let (open_book, open, _) = opened();
+    assert_eq!(send_back(&open_book, &open, Some(&failed), (hash(3), None), Msat(0), NOW), Err(Refusal::Busy));
 }
 
 #[test]
@@ -84,6 +124,19 @@ fn a_session_with_an_open_hold_is_busy() {
     let new = crate::hold::NewHold { id: id(3), ceiling: Msat(1), estimate: Msat(0), ttl_s: 60 };
     let held = crate::hold::place(&book, None, &new, &mut [], NOW).unwrap().change().unwrap();
     assert_eq!(close(&held.book, &session, None, Msat(0), Closer::Bearer, NOW), Err(Refusal::Busy));
+}
+
+/// T79: a long answer is no idleness.
+#[test]
+fn a_session_in_use_is_kept_by_the_alarm_until_the_use_has_ended() {
+    let (book, session, _) = opened();
+    let late = NOW.plus(2 * u64::from(IDLE_S));
+    assert_eq!(keep(&book, &session, late), None);
+    let new = crate::hold::NewHold { id: id(3), ceiling: Msat(1), estimate: Msat(0), ttl_s: 3_600 };
+    let held = crate::hold::place(&book, None, &new, &mut [], NOW).unwrap().change().unwrap();
+    let kept = keep(&held.book, &session, late).unwrap();
+    assert_eq!(kept.idle_at, late.plus(u64::from(IDLE_S)));
+    assert_eq!(touch(&held.book, &session, late), Ok(kept));
 }
 
 #[test]

@@ -5,8 +5,8 @@
 //! Least privilege: `lightning-cli createrune restrictions='[["method=xpay","method=listpays"]]'`.
 //!
 //! Habits: every call is a `POST`, and its success is 201; an error of the node is 500 with a `code`. `xpay` needs no
-//! description for an invoice that has only the hash of one, as Lightning addresses make them. Between two attempts of
-//! one payment `listpays` says `failed`; and a payment may have several rows there, an old failed one among them.
+//! description for an invoice that has only the hash of one, as Lightning addresses make them; it takes `amount_msat` for an
+//! invoice that names no amount, and demands it then, and for no other. Between two attempts of one payment `listpays` says `failed`; and a payment may have several rows there, an old failed one among them.
 
 use l402::{Msat, PaymentHash};
 use serde_json::Value;
@@ -58,11 +58,12 @@ impl Wallet for ClnWallet {
 
     fn pay(&self, payment: &Payment<'_>, replies: &[HttpReply]) -> Result<Step<Outcome>, BackendFault> {
         let [reply, ..] = replies else {
-            let parameters = [
+            let mut parameters = vec![
                 ("invstring", Field::Text(payment.bolt11)),
                 ("maxfee", Field::Number(payment.max_fee.0)),
                 ("retry_for", Field::Number(PAYMENT_S)),
             ];
+            parameters.extend(payment.amount_to_tell().map(|amount| ("amount_msat", Field::Number(amount.0))));
             return Ok(Step::Ask(self.call("xpay", &parameters)));
         };
         let Ok(body) = json::parse(reply) else { return of_status(reply.status).map(Step::Done) };

@@ -5,7 +5,8 @@
 //! Least privilege: `lncli bakemacaroon uri:/routerrpc.Router/SendPaymentV2 uri:/routerrpc.Router/TrackPaymentV2`.
 //!
 //! Habits: `/v2/router/send` answers with JSON objects a line each, of which the last one counts; an error comes as
-//! such a line, too, often with status 500; `FAILED` is final, `IN_FLIGHT` and `INITIATED` are not.
+//! such a line, too, often with status 500; `FAILED` is final, `IN_FLIGHT` and `INITIATED` are not. `amt_msat` is demanded
+//! for an invoice that names no amount, and refused for any other.
 
 use l402::{PaymentHash, encoding};
 use serde_json::{Value, json};
@@ -51,12 +52,15 @@ impl Wallet for LndWallet {
 
     fn pay(&self, payment: &Payment<'_>, replies: &[HttpReply]) -> Result<Step<Outcome>, BackendFault> {
         let [reply, ..] = replies else {
-            let body = json!({
+            let mut body = json!({
                 "payment_request": payment.bolt11,
                 "fee_limit_msat": payment.max_fee.0.to_string(),
                 "timeout_seconds": PAYMENT_S,
                 "no_inflight_updates": true,
             });
+            if let (Some(amount), Some(body)) = (payment.amount_to_tell(), body.as_object_mut()) {
+                body.insert("amt_msat".to_owned(), amount.0.to_string().into());
+            }
             return Ok(Step::Ask(self.signed(HttpRequest::post_json(self.server.at("/v2/router/send"), &body))));
         };
         outcome(payment.payment_hash, reply).map(Step::Done)
@@ -112,7 +116,9 @@ fn of_error(error: &Value, status: u16) -> Result<Outcome, BackendFault> {
     if says("isn't initiated") {
         return Ok(Outcome::NotFound);
     }
-    if says("invoice expired") || says("invalid payment request") || says("self-payments not allowed") {
+    let is_misordered = says("amount must be specified") || says("amount must not be specified");
+    if says("invoice expired") || says("invalid payment request") || says("self-payments not allowed") || is_misordered
+    {
         return Ok(Outcome::failed(message));
     }
     match of_status(status) {
@@ -188,6 +194,13 @@ mod tests {
         check(404, r#"{"code":5,"message":"Not Found"}"#, Err(BackendFault::Refused(404)));
         let expired = r#"{"error":{"code":2,"message":"invoice expired. Valid until 2026-11-21"}}"#;
         check(500, expired, Ok(Outcome::Failed("invoice expired. Valid until 2026-11-21".to_owned())));
+        for words in [
+            "amount must be specified when paying a zero amount invoice",
+            "amount must not be specified when paying a non-zero amount invoice",
+        ] {
+            let amount = format!(r#"{{"error":{{"code":2,"message":"{words}"}}}}"#);
+            check(500, &amount, Ok(Outcome::Failed(words.to_owned())));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use core::fmt;
 
+use l402::bolt11::Invoice;
 use l402::{Msat, PaymentHash, Preimage};
 
 use crate::call::Step;
@@ -61,14 +62,28 @@ pub trait Wallet: fmt::Debug {
 /// What is to be paid. Read and checked by the caller: amount, network, expiry.
 #[derive(Clone, Copy)]
 pub struct Payment<'a> {
-    /// The invoice; it names its amount.
+    /// The invoice. One that names no amount is for [`KINDS_FOR_PAYOUTS`]: no other wallet here is told what to pay on it.
     pub bolt11: &'a str,
     /// Read from it.
     pub payment_hash: PaymentHash,
-    /// Read from it.
+    /// Read from it, or what is to be paid where it names none.
     pub amount: Msat,
     /// The most that the way there may cost on top.
     pub max_fee: Msat,
+}
+
+impl Payment<'_> {
+    /// The amount, if the invoice names none: then a wallet must be told, and at any other time it must not.
+    pub(crate) fn amount_to_tell(&self) -> Option<Msat> {
+        names_no_amount(self.bolt11).then_some(self.amount)
+    }
+}
+
+/// Whether an invoice leaves its amount to whoever pays it. No for what cannot be read, for an amount past what BOLT 11
+/// readers can count (T57), and for a zero, which BOLT 11 forbids: nodes pay neither that nor another amount instead of it.
+#[must_use]
+pub fn names_no_amount(unverified_bolt11: &str) -> bool {
+    Invoice::parse(unverified_bolt11).is_ok_and(|invoice| invoice.amount.is_none())
 }
 
 /// What became of a payment.

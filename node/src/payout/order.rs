@@ -1,10 +1,13 @@
 //! What may be paid, looked at before anything is written or sent: the invoice must be the one that was described, of a
-//! stranger, in time, and within the operator's limits.
+//! stranger, in time, and within the operator's limits. It names exactly what is ordered, or no amount at all: then what is
+//! ordered is what is paid.
 
 use bitcoin::secp256k1::PublicKey;
 use l402::bolt11::Network;
 use l402::relay::PaymentSend;
 use l402::{Msat, UnixTime};
+use lightning_invoice::Bolt11Invoice;
+use satstile_lightning::wallet;
 
 use crate::invoice;
 use crate::problem::Problem;
@@ -39,7 +42,7 @@ pub(super) fn refusal(order: &PaymentSend, terms: &Terms<'_>) -> Option<&'static
     [
         ("the invoice is of another network", invoice::network(&invoice) == Some(terms.network)),
         ("the invoice has another payment hash", invoice::payment_hash(&invoice) == order.payment_hash),
-        ("the invoice is for another amount", invoice.amount_milli_satoshis() == Some(order.amount_msat)),
+        ("the invoice is for another amount", is_for(&invoice, order)),
         ("the invoice has expired", terms.now < ends),
         ("the invoice is this node's own", !terms.own.contains(&payee)),
         ("the amount is over the node's limit for one payout", order.amount_msat <= terms.max.0),
@@ -47,6 +50,12 @@ pub(super) fn refusal(order: &PaymentSend, terms: &Terms<'_>) -> Option<&'static
     ]
     .into_iter()
     .find_map(|(why, holds)| (!holds).then_some(why))
+}
+
+/// Whether an invoice asks for what is ordered, or leaves it open, as the return invoice of a session does. That it leaves
+/// it open is said by the code that tells the node an amount then: this reader says "none" of more than it can count (T57).
+fn is_for(invoice: &Bolt11Invoice, order: &PaymentSend) -> bool {
+    invoice.amount_milli_satoshis() == Some(order.amount_msat) || wallet::names_no_amount(&order.bolt11)
 }
 
 /// Whether the time of an invoice is over. One that cannot be read has none left.

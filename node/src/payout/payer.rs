@@ -138,8 +138,8 @@ impl DevPayer {
     }
 
     async fn pay(&self, payment: &Payment) -> Result<Outcome, BackendFault> {
-        let (hash, bolt11) = (payment.payment_hash, payment.bolt11.to_ascii_lowercase());
-        let pay = self.store.write(move |books| wallet_invoices::pay(books, hash, &bolt11, clock::now()));
+        let (hash, bolt11, amount) = (payment.payment_hash, payment.bolt11.to_ascii_lowercase(), payment.amount);
+        let pay = self.store.write(move |books| wallet_invoices::pay(books, hash, &bolt11, amount, clock::now()));
         Ok(pay.await.map_or(Outcome::Unknown, outcome))
     }
 

@@ -25,11 +25,12 @@ const DESCRIPTION_CHARS_MAX: usize = 128;
 /// phoenixd's own default is an hour, too.
 const EXPIRY_S: u64 = 3_600;
 
-/// What is sent. Invoices by the hash of a description, without an amount or with a webhook are not made here.
+/// What is sent. Invoices by the hash of a description, or with a webhook, are not made here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CreateInvoice {
-    amount_sat: u64,
+    /// Left out, the invoice can be paid with any amount, as with phoenixd.
+    amount_sat: Option<u64>,
     description: String,
     expiry_seconds: Option<u64>,
     external_id: Option<String>,
@@ -44,15 +45,16 @@ pub(super) async fn create_invoice(
         return phoenixd::unauthorized();
     }
     let Ok(Form(form)) = form else {
-        let why = "The form must have amountSat and description, and may have expirySeconds and externalId";
+        let why = "The form must have description, and may have amountSat, expirySeconds and externalId";
         return (StatusCode::BAD_REQUEST, why).into_response();
     };
-    let amount = Msat::from_sats(form.amount_sat);
-    let (Some(amount), true) = (amount, form.description.chars().count() <= DESCRIPTION_CHARS_MAX) else {
+    let amount = form.amount_sat.map(Msat::from_sats);
+    if amount == Some(None) || form.description.chars().count() > DESCRIPTION_CHARS_MAX {
         return (StatusCode::BAD_REQUEST, "Invalid parameter: amountSat or description").into_response();
-    };
+    }
+    let amount = amount.flatten();
     let order = InvoiceCreate {
-        amount_msat: amount.0,
+        amount_msat: amount.map_or(0, |amount| amount.0),
         description: form.description.clone(),
         expiry_s: form.expiry_seconds.unwrap_or(EXPIRY_S),
         service: String::new(),
@@ -60,7 +62,10 @@ pub(super) async fn create_invoice(
         payee: None,
     };
     let now = clock::now();
-    let made = Chance::draw().and_then(|chance| wallet.signer.make(&order, &chance, now));
+    let made = Chance::draw().and_then(|chance| match amount {
+        Some(_) => wallet.signer.make(&order, &chance, now),
+        None => wallet.signer.make_for_any_amount(&order, &chance, now),
+    });
     let made =
         made.map(|made| made.preimage.map(|preimage| (preimage, made.bolt11, made.payment_hash, made.expires_at)));
     let (preimage, bolt11, payment_hash, expires_at) = match made {
@@ -81,6 +86,7 @@ pub(super) async fn create_invoice(
         created_at: now,
         expires_at,
         tried_at: None,
+        tried: None,
         paid_at: None,
     };
     match wallet.looks.store.write(move |books| wallet_invoices::insert(books, &invoice)).await {
@@ -115,9 +121,10 @@ pub(super) async fn incoming_payment(
     }
 }
 
-/// Times are in milliseconds there.
+/// Times are in milliseconds there. `receivedMsat` is not of phoenixd, which counts in whole sats: what is left of a
+/// balance is paid out to the millisatoshi.
 fn incoming(invoice: &WalletInvoice) -> serde_json::Value {
-    let (sats, is_paid) = (invoice.amount.0 / 1_000, invoice.paid_at.is_some());
+    let (received, is_paid) = (invoice.received(), invoice.paid_at.is_some());
     json!({
         "type": "incoming_payment",
         "subType": "lightning",
@@ -128,8 +135,9 @@ fn incoming(invoice: &WalletInvoice) -> serde_json::Value {
         "invoice": invoice.bolt11,
         "isPaid": is_paid,
         "isExpired": !is_paid && clock::now() >= invoice.expires_at,
-        "requestedSat": sats,
-        "receivedSat": if is_paid { sats } else { 0 },
+        "requestedSat": invoice.amount.map(|amount| amount.0 / 1_000),
+        "receivedSat": received.0 / 1_000,
+        "receivedMsat": received.0,
         "fees": 0,
         "payerNote": null,
         "payerKey": null,

@@ -15,7 +15,7 @@ use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use l402::encoding::base64_any;
 use l402::{PaymentHash, Preimage};
-use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
+use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret, SiPrefix};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -109,6 +109,11 @@ impl Payer {
         self.invoice_by(SecretKey::from_slice(&[0x42; 32]).unwrap(), Currency::Regtest, amount_msat, 600)
     }
 
+    /// One that names no amount.
+    pub fn open_invoice(&self) -> (String, PaymentHash) {
+        self.invoice_over(SecretKey::from_slice(&[0x42; 32]).unwrap(), Currency::Regtest, None, 600)
+    }
+
     pub fn invoice_by(
         &self,
         key: SecretKey,
@@ -116,20 +121,33 @@ impl Payer {
         amount_msat: u64,
         expiry_s: u64,
     ) -> (String, PaymentHash) {
+        self.invoice_over(key, currency, Some((10 * amount_msat, Some(SiPrefix::Pico))), expiry_s)
+    }
+
+    /// The amount as it is to stand in the text: so many of a unit, or of whole bitcoin.
+    pub fn invoice_over(
+        &self,
+        key: SecretKey,
+        currency: Currency,
+        amount: Option<(u64, Option<SiPrefix>)>,
+        expiry_s: u64,
+    ) -> (String, PaymentHash) {
         let mut chance = [0; 32];
         getrandom::fill(&mut chance).unwrap();
         let preimage = Preimage::new(chance);
         let (hash, secp) = (preimage.payment_hash(), Secp256k1::new());
-        let bolt11 = InvoiceBuilder::new(currency)
+        let mut raw = InvoiceBuilder::new(currency)
             .description("a payout".to_owned())
             .payment_hash(sha256::Hash::from_byte_array(hash.0))
             .payment_secret(PaymentSecret([7; 32]))
             .duration_since_epoch(Duration::from_secs(now().0))
             .expiry_time(Duration::from_secs(expiry_s))
             .min_final_cltv_expiry_delta(144)
-            .amount_milli_satoshis(amount_msat)
-            .build_signed(|message| secp.sign_ecdsa_recoverable(message, &key))
+            .build_raw()
             .unwrap();
+        raw.hrp.raw_amount = amount.map(|(number, _)| number);
+        raw.hrp.si_prefix = amount.and_then(|(_, unit)| unit);
+        let bolt11 = raw.sign(|message| Ok::<_, ()>(secp.sign_ecdsa_recoverable(message, &key))).unwrap();
         self.books.lock().unwrap().preimages.insert(hash, preimage);
         (bolt11.to_string(), hash)
     }
@@ -139,9 +157,17 @@ async fn send(State(books): State<Arc<Mutex<Books>>>, body: String) -> Response 
     let order: Value = serde_json::from_str(&body).unwrap();
     let invoice: Bolt11Invoice = order["payment_request"].as_str().unwrap().parse().unwrap();
     let hash = PaymentHash(*invoice.payment_hash().as_ref());
+    let misordered = match (invoice.amount_milli_satoshis(), order.get("amt_msat")) {
+        (None, None) => Some("amount must be specified when paying a zero amount invoice"),
+        (Some(_), Some(_)) => Some("amount must not be specified when paying a non-zero amount invoice"),
+        _ => None,
+    };
     let does = {
         let mut books = books.lock().unwrap();
         books.orders.push(order);
+        if let Some(why) = misordered {
+            return error(StatusCode::INTERNAL_SERVER_ERROR, 2, why);
+        }
         match books.fates.get(&hash) {
             Some(Fate::Paid) => return error(StatusCode::CONFLICT, 6, "invoice is already paid"),
             Some(Fate::Open) => return error(StatusCode::CONFLICT, 6, "payment is in transition"),

@@ -7,7 +7,8 @@ use l402::relay::{
     InvoiceLookup, PaymentId, PaymentLookup, PaymentSend, PaymentState, PaymentStatus, RelayCall, RelaySecrets,
 };
 use l402::{PaymentHash, UnixTime};
-use lightning_invoice::Currency;
+use lightning_invoice::{Currency, SiPrefix};
+use serde_json::Value;
 
 use crate::payer::{Does, Payer};
 use crate::world::*;
@@ -281,6 +282,68 @@ async fn what_differs_from_its_invoice_or_is_over_a_limit_is_never_sent() {
 }
 
 #[tokio::test]
+async fn an_invoice_that_names_no_amount_is_paid_once_with_exactly_what_is_ordered() {
+    // T56, T93
+    let (payer, world) = cast(Does::Pays).await;
+    let open = PaymentSend { amount_msat: 12_345, ..order(1, payer.open_invoice()) };
+    let named = order(2, payer.invoice(21_000));
+    has_paid(&send(&world, &open).await);
+    has_paid(&send(&world, &named).await);
+    let orders = payer.orders();
+    assert_eq!((&orders[0]["amt_msat"], &orders[0]["payment_request"]), (&"12345".into(), &open.bolt11.clone().into()));
+    assert_eq!(orders[1].get("amt_msat"), None, "an invoice that names its amount is told no other");
+
+    // Its id is for that amount, and its hash for that id.
+    let more = PaymentSend { amount_msat: 12_346, ..open.clone() };
+    let answer = ask_with(&payout_secrets(), world.relay(), &fresh(), &body(&more)).await;
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (409, Some("payment_id_reused")));
+    let again = PaymentSend { payment_id: PaymentId([3; 32]), amount_msat: 1, ..open.clone() };
+    has_failed(&send(&world, &again).await, "the invoice is being paid under another id, or was");
+    let world = world.restart().await;
+    has_paid(&send(&world, &open).await);
+    assert_eq!(payer.orders().len(), 2);
+}
+
+#[tokio::test]
+async fn an_invoice_that_names_no_amount_opens_no_limit() {
+    // T56, T57, T94, T96
+    let payer = Payer::start(Does::Pays).await;
+    let world = World::paying("--payout-max-sats 21 --payout-daily-sats 45", payer.pays()).await;
+    let stranger = SecretKey::from_slice(&[0x42; 32]).unwrap();
+    let over = |currency, amount, expiry_s| payer.invoice_over(stranger, currency, amount, expiry_s);
+    let (another, no_limit) =
+        ("the invoice is for another amount", "the amount is over the node's limit for one payout");
+    let refused = [
+        (PaymentSend { amount_msat: 21_001, ..order(1, payer.open_invoice()) }, no_limit),
+        (
+            PaymentSend { payment_hash: PaymentHash([9; 32]), ..order(2, payer.open_invoice()) },
+            "the invoice has another payment hash",
+        ),
+        (order(3, over(Currency::Bitcoin, None, 600)), "the invoice is of another network"),
+        (order(4, over(Currency::Regtest, None, 0)), "the invoice has expired"),
+        // A zero is an amount, and so is one past what the reader can count: a node would not take another for it.
+        (order(5, over(Currency::Regtest, Some((0, Some(SiPrefix::Milli))), 600)), another),
+        (order(6, over(Currency::Regtest, Some((18_446_745, None)), 600)), another),
+        (order(7, payer.invoice(20_999)), another),
+    ];
+    for (order, why) in &refused {
+        has_failed(&send(&world, order).await, why);
+    }
+    let open = order(8, payer.open_invoice());
+    for amount_msat in [0, 1_000_000_000_001] {
+        let absurd = PaymentSend { amount_msat, ..open.clone() };
+        let answer = ask_with(&payout_secrets(), world.relay(), &fresh(), &body(&absurd)).await;
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (422, Some("amount")));
+    }
+    assert!(payer.orders().is_empty());
+    // The nearest yes: at the limit, twice; and of what the day has left, a third does not get enough.
+    has_paid(&send(&world, &open).await);
+    has_paid(&send(&world, &order(9, payer.open_invoice())).await);
+    has_failed(&send(&world, &order(10, payer.open_invoice())).await, "the node's daily limit for payouts is used up");
+    assert_eq!(payer.orders().len(), 2);
+}
+
+#[tokio::test]
 async fn a_day_has_a_limit_with_routing_and_what_failed_does_not_count() {
     let payer = Payer::start(Does::NoRoute).await;
     let world = World::paying("--payout-max-sats 30 --payout-daily-sats 45", payer.pays()).await;
@@ -375,6 +438,34 @@ async fn the_dev_node_pays_the_dev_wallet_once() {
 }
 
 #[tokio::test]
+async fn the_dev_wallet_tells_what_it_received_on_an_invoice_for_any_amount() {
+    let world = World::paying("", Pays::Itself).await;
+    let bolt11 = world.open_wallet_invoice("what is left").await;
+    let read = l402::bolt11::Invoice::parse(&bolt11).unwrap();
+    assert_eq!(read.amount, None);
+    let open = PaymentSend { amount_msat: 12_345, ..order(1, (bolt11, read.payment_hash)) };
+    let unpaid = world.received(read.payment_hash).await;
+    assert_eq!(
+        (&unpaid["isPaid"], &unpaid["requestedSat"], &unpaid["receivedMsat"]),
+        (&false.into(), &Value::Null, &0.into())
+    );
+    let paid = send(&world, &open).await;
+    assert_eq!((paid.status, paid.fee_msat), (PaymentState::Succeeded, Some(0)));
+    let more = PaymentSend { payment_id: PaymentId([2; 32]), amount_msat: 99_999, ..open.clone() };
+    has_failed(&send(&world, &more).await, "the invoice is being paid under another id, or was");
+    let received = world.received(read.payment_hash).await;
+    assert_eq!(
+        (&received["isPaid"], &received["receivedSat"], &received["receivedMsat"]),
+        (&true.into(), &12.into(), &12_345.into())
+    );
+    // The descriptions choose here as well: nothing is received where nothing is paid.
+    let fails = world.open_wallet_invoice("fail").await;
+    let fails = order(3, (fails.clone(), l402::bolt11::Invoice::parse(&fails).unwrap().payment_hash));
+    has_failed(&send(&world, &fails).await, "no route");
+    assert_eq!(world.received(fails.payment_hash).await["receivedMsat"], 0);
+}
+
+#[tokio::test]
 async fn the_description_of_a_wallets_invoice_chooses_how_its_payment_ends() {
     let world = World::paying("", Pays::Itself).await;
     let (fails, hangs) = (to_wallet(&world, 1, "fail").await, to_wallet(&world, 2, "hang").await);
@@ -408,6 +499,7 @@ async fn without_the_password_the_wallet_makes_and_shows_nothing() {
     assert_eq!(http(wallet, &line, "", b"").await.status, 401);
     for odd in [
         "amountSat=0&description=x",
+        "amountSat=&description=x",
         "amountSat=21",
         "amountSat=1.5&description=x",
         "amountSat=21&description=x&webhookUrl=y",

@@ -118,7 +118,15 @@ impl World {
 
     /// An invoice of the dev wallet, as the phone of whoever is paid out makes one.
     pub async fn wallet_invoice(&self, sats: u64, description: &str) -> String {
-        let form = format!("amountSat={sats}&description={}", description.replace(' ', "+"));
+        self.wallet_makes(&format!("amountSat={sats}&description={}", description.replace(' ', "+"))).await
+    }
+
+    /// The same for any amount.
+    pub async fn open_wallet_invoice(&self, description: &str) -> String {
+        self.wallet_makes(&format!("description={}", description.replace(' ', "+"))).await
+    }
+
+    async fn wallet_makes(&self, form: &str) -> String {
         let answer = wallet_call(self, "POST /createinvoice", form.as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["serialized"].as_str().unwrap().to_owned()

@@ -1,8 +1,9 @@
-//! What the stories share: a stack that is lent out in turns, an offer and its purchase, a log to wait for, and
-//! servers of a story's own ([`server`], [`fake_node`]).
+//! What the stories share: a stack that is lent out in turns, an offer and its purchase, a log to wait for, balances
+//! ([`bank`]), and servers of a story's own ([`server`], [`fake_node`]).
 
 #![allow(dead_code)] // each story takes what it needs
 
+pub mod bank;
 pub mod fake_node;
 pub mod server;
 
@@ -318,15 +319,31 @@ pub fn now() -> UnixTime {
 
 /// Waits for something that happens soon, but not before the answer.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(5);
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(Duration::from_secs(5), what, look)
+}
+
+/// Waits for something that has its own pace. The longer it may take, the more seldom is looked.
+#[track_caller]
+pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(limit / 500);
     }
+}
+
+/// Does so many things at once; what came of each, in the order of their numbers.
+#[track_caller]
+pub fn at_once<T: Send>(n: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let act = &act;
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..n).map(|i| scope.spawn(move || act(i))).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    })
 }
 
 fn random() -> [u8; 16] {

@@ -122,6 +122,50 @@ fn bob_is_paid_once_and_his_preimage_is_the_proof() {
     assert_eq!(record(devnet, &order)["htlcs"].as_array().map(Vec::len), Some(1), "one attempt");
 }
 
+/// An invoice of bob that leaves the amount to whoever pays.
+#[track_caller]
+fn open_invoice_of_bob(devnet: &Devnet) -> PaymentSend {
+    let invoice = devnet.bob().call("POST", "/v1/invoices", Some(&json!({ "memo": "what is left" })));
+    order(invoice["payment_request"].as_str().expect("an invoice"))
+}
+
+#[test]
+#[ignore = "needs btcd and lnd: cargo xtask test lightning"]
+fn on_an_invoice_that_names_no_amount_bob_gets_exactly_what_was_ordered() {
+    // T56
+    let devnet = Devnet::shared();
+    let paymaster = Paymaster::start(devnet);
+    let order = PaymentSend { amount_msat: 12_345, ..open_invoice_of_bob(devnet) };
+    let paid = paymaster.send(&order);
+    assert_eq!((paid.status, paid.fee_msat), (PaymentState::Succeeded, Some(0)), "{paid:?}");
+    assert_eq!(paid.preimage.map(|preimage| preimage.payment_hash()), Some(order.payment_hash));
+    let more = PaymentSend { payment_id: PaymentId(random()), amount_msat: 23_456, ..order.clone() };
+    let refused = paymaster.send(&more);
+    let why = "the invoice is being paid under another id, or was";
+    assert_eq!((refused.status, refused.reason.as_deref()), (PaymentState::Failed, Some(why)));
+    let invoice = devnet.bob().call("GET", &format!("/v1/invoice/{}", order.payment_hash), None);
+    assert_eq!((&invoice["state"], &invoice["value_msat"]), (&"SETTLED".into(), &"0".into()));
+    assert_eq!(invoice["amt_paid_msat"], "12345");
+    assert_eq!(record(devnet, &order)["value_msat"], "12345");
+}
+
+#[test]
+#[ignore = "needs btcd and lnd: cargo xtask test lightning"]
+fn lnd_is_to_be_told_an_amount_where_the_invoice_names_none_and_nowhere_else() {
+    // What our orders keep to, in lnd's own words; both are said before anything is sent.
+    let devnet = Devnet::shared();
+    let (open, named) = (open_invoice_of_bob(devnet), invoice_of_bob(devnet));
+    let pay = |order: &PaymentSend, amount: Value| {
+        let order = json!({ "payment_request": order.bolt11, "timeout_seconds": 10, "amt_msat": amount });
+        devnet.alice().try_call("POST", "/v2/router/send", Some(&order)).expect_err("lnd refuses it")
+    };
+    assert_eq!(pay(&open, "0".into()), "amount must be specified when paying a zero amount invoice");
+    assert_eq!(pay(&named, "21000".into()), "amount must not be specified when paying a non-zero amount invoice");
+    for order in [&open, &named] {
+        assert_eq!((state(devnet, order), record(devnet, order)), ("OPEN".into(), Value::Null));
+    }
+}
+
 #[test]
 #[ignore = "needs btcd and lnd: cargo xtask test lightning"]
 fn a_payment_that_bob_holds_is_unknown_until_he_settles_or_gives_it_back() {

@@ -11,6 +11,8 @@ use super::words::words;
 pub struct Own {
     /// Hex.
     pub account: String,
+    /// The one that stands there now, where it is known to be over and never to have had the payment.
+    pub instead_of: Option<String>,
 }
 
 /// The reply to `own` and `owner`.
@@ -20,7 +22,7 @@ pub struct Owner {
     pub account: Option<String>,
 }
 
-words!(Own { account });
+words!(Own { account, instead_of });
 words!(Owner { account });
 
 const SCHEMA: &str =
@@ -30,6 +32,9 @@ const SCHEMA: &str =
 pub fn own(storage: &Storage, own: Own) -> Result<Owner> {
     transaction(storage, |sql| {
         sql.exec(SCHEMA, None)?;
+        if let Some(other) = own.instead_of {
+            sql.exec("DELETE FROM owner WHERE account = ?", vec![other.into()])?;
+        }
         sql.exec("INSERT OR IGNORE INTO owner VALUES(1, ?)", vec![own.account.into()])?;
         read(sql)
     })

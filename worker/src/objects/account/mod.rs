@@ -10,10 +10,12 @@
 //! | [`tokens`] | who may do what |
 //! | [`payouts`] | what leaves over Lightning |
 //! | [`transfers`] | what goes to another balance here, and what comes from one |
+//! | [`sessions`] | a deposit that is used up by the unit |
 //! | [`refunds`] | a purchase that came to nothing |
 
 mod payouts;
 mod refunds;
+mod sessions;
 mod tokens;
 mod topups;
 mod transfers;
@@ -26,6 +28,7 @@ use l402::{PaymentHash, UnixTime};
 use satstile_ledger::hold::Hold;
 use satstile_ledger::payout::Payout;
 use satstile_ledger::refund::Refund;
+use satstile_ledger::session::Session;
 use satstile_ledger::stored::Stored;
 use satstile_ledger::transfer::Outbound;
 use satstile_ledger::{Id, Refusal};
@@ -67,6 +70,12 @@ pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question:
         "promise" => run.act(refunds::promise),
         "refund" => run.act(refunds::see),
         "collect" => run.act(refunds::collect),
+        "session-open" => run.act(sessions::open),
+        "session-top-up" => run.act(sessions::top_up),
+        "session-lacks" => run.act(sessions::lacks),
+        "session-meter" => run.act(sessions::meter),
+        "session-close" => run.act(sessions::close),
+        "session-put-off" => run.act(sessions::put_off),
         "sheet" => run.act(see_sheet),
         "audit" => run.act(|sql, (), now| in_book(sql, now, sheet::audit)),
         "thaw" => run.act(|sql, (), now| in_book(sql, now, |books, now| Ok(books.thaw(now)?.map_err(no)))),
@@ -138,8 +147,8 @@ fn see_sheet(sql: &SqlStorage, asked: SeeSheet, now: UnixTime) -> Result<Answer<
 }
 
 /// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts and transfers without an
-/// answer. What is to be asked of the node (`pay …`) and carried to other books (`credit …`), one line each. The next
-/// alarm is set with the transaction.
+/// answer, sessions that nobody uses. What is to be asked of the node (`pay …`), carried to other books (`credit …`) and
+/// closed on terms that are not here (`close …`), one line each. The next alarm is set with the transaction.
 fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
     let Some(mut books) = Books::find(sql)? else { return Ok(String::new()) };
     let books = &mut books;
@@ -151,6 +160,8 @@ fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
             refunds::lapse(books, id, now)?;
         } else if kind == Payout::TABLE as i64 {
             orders.extend(payouts::follow(books, id, now)?.map(|order| format!("pay {}", Word::say(&order))));
+        } else if kind == Session::TABLE as i64 {
+            orders.extend(sessions::follow(books, id, now)?.map(|session| format!("close {session}")));
         } else if kind == Outbound::TABLE as i64 {
             orders.extend(transfers::follow(books, id, now)?.map(|order| format!("credit {}", Word::say(&order))));
         }

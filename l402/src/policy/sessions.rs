@@ -1,0 +1,108 @@
+//! The module `sessions`: a deposit that is used up by the unit, and what is left goes back (the Payment scheme's intent
+//! `session`). Off unless its table stands in the policy, and with it the operator holds other people's money.
+
+use super::table::Table;
+use super::{Payouts, PolicyFault, Service};
+use crate::amount::Msat;
+
+const SESSIONS: [&str; 2] = ["deposit_units", "idle_s"];
+/// The most that one operation of the books may move: 10 BTC.
+const DEPOSIT_MAX: Msat = Msat(1_000_000_000_000);
+
+/// How sessions are sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// A deposit is for so many units of the service.
+    pub deposit_units: u64,
+    /// Seconds without a use after which a session is closed, and what is left goes back.
+    pub idle_s: u32,
+}
+
+impl Sessions {
+    pub(super) fn of(
+        file: &Table<'_>,
+        payouts: Option<Payouts>,
+        services: &[Service],
+    ) -> Result<Option<Self>, PolicyFault> {
+        let sold = services.iter().filter(|service| service.session);
+        let Some(table) = file.table("sessions", &SESSIONS)? else {
+            return match sold.into_iter().next() {
+                Some(service) => Err(at(service, "needs a table `sessions`")),
+                None => Ok(None),
+            };
+        };
+        if payouts.is_none() {
+            return file
+                .fault("sessions", "needs a table `payouts`: what is left of a session goes back over Lightning");
+        }
+        let idle_s = table.number("idle_s", 60, 86_400)?.unwrap_or(300);
+        let sessions = Self {
+            deposit_units: table.number("deposit_units", 1, 1_000_000)?.unwrap_or(20),
+            idle_s: u32::try_from(idle_s).unwrap_or(u32::MAX),
+        };
+        for service in sold {
+            if sessions.deposit(service) > DEPOSIT_MAX {
+                return Err(at(service, "a deposit would be more than 10 BTC; see `sessions.deposit_units`"));
+            }
+        }
+        Ok(Some(sessions))
+    }
+
+    /// What a session of this service begins with.
+    #[must_use]
+    pub fn deposit(&self, service: &Service) -> Msat {
+        Msat(service.price.0.saturating_mul(self.deposit_units))
+    }
+}
+
+fn at(service: &Service, reason: &str) -> PolicyFault {
+    PolicyFault::at(format!("services.{}.session", service.id), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use serde_json::{Value, json};
+
+    fn with(modules: &Value, price_msat: u64, session: bool) -> Result<Policy, String> {
+        let mut policy = json!({
+            "version": 1, "deployment": "demo", "origin": "http://127.0.0.1:8789", "network": "regtest",
+            "services": {"api": {"price_msat": price_msat, "valid_s": 600, "session": session, "routes": [{"path": "/api/*"}]}},
+        });
+        for (key, value) in modules.as_object().unwrap() {
+            policy[key] = value.clone();
+        }
+        Policy::from_value(&policy).map_err(|fault| fault.key)
+    }
+
+    #[test]
+    fn a_deposit_is_for_twenty_units_unless_the_operator_says_otherwise() {
+        let policy = with(&json!({"payouts": {}, "sessions": {}}), 1_500, true).unwrap();
+        let sessions = policy.sessions.unwrap();
+        assert_eq!((sessions.deposit(&policy.services[0]), sessions.idle_s), (Msat(40_000), 300));
+        let policy =
+            with(&json!({"payouts": {}, "sessions": {"deposit_units": 3, "idle_s": 60}}), 1_000, true).unwrap();
+        assert_eq!(policy.sessions.unwrap().deposit(&policy.services[0]), Msat(3_000));
+    }
+
+    #[test]
+    fn nobody_has_sessions_unless_the_policy_says_so() {
+        let policy = with(&json!({}), 1_000, false).unwrap();
+        assert!(policy.sessions.is_none() && !policy.services[0].session);
+        assert!(!with(&json!({"payouts": {}, "sessions": {}}), 1_000, false).unwrap().services[0].session);
+    }
+
+    #[test]
+    fn a_module_that_lacks_what_it_needs_is_refused_t127() {
+        assert_eq!(with(&json!({}), 1_000, true).unwrap_err(), "services.api.session");
+        assert_eq!(with(&json!({"sessions": {}}), 1_000, true).unwrap_err(), "sessions");
+        let all = json!({"payouts": {}, "sessions": {"deposit_units": 1_000_000}});
+        assert_eq!(with(&all, 2_000_000, true).unwrap_err(), "services.api.session");
+        assert!(with(&all, 1_000_000, true).is_ok());
+        assert_eq!(
+            with(&json!({"payouts": {}, "sessions": {"idle_s": 59}}), 1_000, true).unwrap_err(),
+            "sessions.idle_s"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+// An answer in events that a session pays: one unit for each event with data, reserved before it is handed on.
+
+export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+export const LATE = new Error("the origin took too long");
+
+// A promise, or LATE.
+export const within = (ms, promise) => new Promise((resolve, reject) => {
+  const timer = setTimeout(() => reject(LATE), ms);
+  const settle = (how) => (value) => { clearTimeout(timer); how(value); };
+  promise.then(settle(resolve), settle(reject));
+});
+
+// How many units are reserved at a time, once it is known that the answer is a stream.
+const AHEAD = 16;
+// How long an answer waits for another deposit, and how often it looks for one, in milliseconds.
+const TOP_UP_MS = 60000;
+const LOOK_MS = 500;
+// An event that is longer is handed on in pieces of this size, and counts when it ends.
+const EVENT_BYTES_MAX = 262144;
+
+const LF = 10, CR = 13;
+const DATA = /^data(:|$)/, DONE = /^data: ?\[DONE\]$/;
+
+// Cuts bytes after each event (HTML, 9.2.5): whole lines up to an empty one. Nothing is changed or lost.
+export const events = () => {
+  let pieces = [], size = 0, head = "", length = 0, data = false, done = false, afterCr = false;
+  const cut = (kind) => {
+    const event = { kind, pieces };
+    pieces = [];
+    size = 0;
+    return event;
+  };
+  return (chunk) => {
+    const found = [];
+    let from = 0;
+    const take = (to) => {
+      if (to > from) { pieces.push(chunk.subarray(from, to)); size += to - from; }
+      from = to;
+    };
+    for (let i = 0; i < chunk.length; i++) {
+      const byte = chunk[i];
+      if (byte === LF && afterCr) { afterCr = false; continue; }
+      afterCr = byte === CR;
+      if (byte !== LF && byte !== CR) {
+        if (length++ < 16) head += String.fromCharCode(byte);
+      } else if (length > 0) {
+        if (length <= 16 && DONE.test(head)) done = true;
+        else if (DATA.test(head)) data = true;
+        head = "";
+        length = 0;
+      } else {
+        take(i + 1);
+        found.push(cut(data ? "data" : done ? "done" : "other"));
+        data = done = false;
+      }
+    }
+    take(chunk.length);
+    if (size >= EVENT_BYTES_MAX) found.push(cut("other"));
+    return found;
+  };
+};
+
+const said = (name, data) => new TextEncoder().encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+
+// `ticket` reserves one unit. `meter(ticket, used, want)` ends it with what was used, and reserves more.
+export const byTheUnit = (up, rule, ticket, meter, concluded) => {
+  const [, session, , unit_msat] = ticket.split(" ");
+  const { readable, writable } = new TransformStream();
+  const reader = up.body.getReader(), writer = writable.getWriter();
+  let left = 1, used = 0, units = 0, spent = 0, told = false, gone = false;
+  for (const end of [reader.closed, writer.ready]) end.catch(() => {});
+  writer.closed.catch(() => { gone = true; });
+  const write = (bytes) => within(rule.idle_ms, writer.write(bytes));
+  const settle = async (want) => {
+    const next = await meter(ticket, used, want);
+    units += used;
+    ({ ticket, spent } = next);
+    [left, used] = [next.units, 0];
+  };
+  const standing = () => ({ sessionId: session, balanceSpent: spent, balanceRequired: unit_msat / 1000 });
+
+  // A unit for the next event; false when none came in time, or the client has left.
+  const reserve = async () => {
+    if (used < left) return true;
+    await settle(AHEAD);
+    if (left > 0) return true;
+    await write(said("payment-need-topup", standing()));
+    for (const until = Date.now() + TOP_UP_MS; Date.now() < until && !gone;) {
+      await pause(LOOK_MS);
+      await settle(AHEAD);
+      if (left > 0) return true;
+    }
+    if (!gone) await write(said("session-timeout", standing()));
+    return false;
+  };
+  const tell = async () => {
+    if (told) return;
+    told = true;
+    await settle(0);
+    const receipt = { method: "lightning", reference: session, spent: units * (unit_msat / 1000), status: "success",
+      timestamp: new Date(Math.floor(Date.now() / 1000) * 1000).toISOString().replace(".000", ""), units };
+    await write(said("payment-receipt", receipt));
+  };
+
+  const pump = async () => {
+    const cut = events(), end = Date.now() + rule.total_ms;
+    for (;;) {
+      const piece = await within(Math.min(rule.idle_ms, end - Date.now()), reader.read());
+      if (piece.done) break;
+      for (const event of cut(piece.value)) {
+        if (event.kind === "data" && !(await reserve())) return;
+        if (event.kind === "done") await tell();
+        for (const bytes of event.pieces) await write(bytes);
+        if (event.kind === "data") used++;
+      }
+    }
+    await tell();
+  };
+  const finish = async (how) => {
+    reader.cancel().catch(() => {});
+    try { if (!told || used > 0) await settle(0); } catch { /* it ends by itself */ }
+    how().catch(() => {});
+    concluded();
+  };
+  pump().then(() => finish(() => writer.close()), (error) => finish(() => writer.abort(error)));
+  return readable;
+};
