@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use common::bank::{account_of, balance, funded, settled_balance, sheet, sound};
 use common::server::{Heard, Server};
-use common::{API, AUDIT, buy, eventually, plenty};
-use satstile_tests::raw::{Connection, Response};
+use common::{API, buy, plenty};
+use satstile_tests::raw::Connection;
 use satstile_tests::{Stack, http};
 use serde_json::{Value, json};
 
@@ -20,51 +21,10 @@ const CEILING: u64 = 40_000;
 /// What each story fills in, in sats.
 const FILLED: u64 = 1_000;
 
-#[track_caller]
-fn ok(response: Response) -> Value {
-    assert_eq!(response.status, 200, "{}", response.text());
-    response.json()
-}
-
-fn post(stack: &Stack, path: &str, body: &Value) -> Response {
-    http::post(&stack.url(path), &[], body.to_string().as_bytes())
-}
-
-/// The token of a new balance.
-#[track_caller]
-fn funded(stack: &Stack, sats: u64) -> String {
-    let order = ok(post(stack, "/api/v1/topup", &json!({"amount_sats": sats})));
-    let preimage = stack.node().pay(order["invoice"].as_str().unwrap());
-    ok(post(stack, "/api/v1/topup/claim", &json!({"preimage": preimage})))["token"].as_str().unwrap().to_owned()
-}
-
-fn sheet(stack: &Stack, token: &str) -> Value {
-    ok(http::get(&stack.url("/api/v1/balance"), &[("x-token", token)]))
-}
-
-/// What can be spent, and what is reserved, in msat.
-fn balance(stack: &Stack, token: &str) -> (u64, u64) {
-    let sheet = sheet(stack, token);
-    (sheet["balance_msat"].as_u64().unwrap(), sheet["reserved_msat"].as_u64().unwrap())
-}
-
-/// The account in a token.
-fn account_of(token: &str) -> String {
-    let bytes = l402::encoding::base64_any(token.strip_prefix("abl_").unwrap()).unwrap();
-    hex::encode(&bytes[1..17])
-}
-
-/// What the operator is told of an account.
-fn audit(stack: &Stack, account: &str) -> Value {
-    let key = format!("Bearer {}", stack.secrets.audit_key);
-    ok(http::get(&stack.url(&format!("{AUDIT}?account={account}")), &[("authorization", &key)]))
-}
-
 /// What this balance has paid in all, once every use of it has ended.
 #[track_caller]
 fn charged(stack: &Stack, token: &str) -> u64 {
-    let ended = || Some(balance(stack, token)).filter(|(_, held)| *held == 0);
-    FILLED * 1_000 - eventually("the end of every hold", ended).0
+    FILLED * 1_000 - settled_balance(stack, token)
 }
 
 /// In front of an origin, with metered uses of `api`.
@@ -198,7 +158,7 @@ fn a_whole_stream_costs_what_it_said_last() {
         assert_eq!(now - before, *costs, "head {head:?}, stream {pieces:?}");
         before = now;
     }
-    assert_eq!(audit(&stack, &account_of(&token))["holds"], true);
+    sound(&stack, &account_of(&token));
 }
 
 /// How a client leaves.
@@ -414,7 +374,7 @@ fn f14_killed_in_a_stream_charges_what_was_written_down_of_it() {
             assert!(started.elapsed() < ttl + Duration::from_secs(8), "not swept: {}", sheet(&stack, &token));
             pause(100);
         }
-        assert_eq!(audit(&stack, &account_of(&token))["holds"], true);
+        sound(&stack, &account_of(&token));
         charged(&stack, &token)
     });
     assert!(started.elapsed() > ttl - Duration::from_secs(2), "ended while it may still have been used");
