@@ -35,7 +35,7 @@ impl Sessions {
             return file
                 .fault("sessions", "needs a table `payouts`: what is left of a session goes back over Lightning");
         }
-        let idle_s = table.number("idle_s", 60, 86_400)?.unwrap_or(300);
+        let idle_s = table.number("idle_s", 10, 86_400)?.unwrap_or(300);
         let sessions = Self {
             deposit_units: table.number("deposit_units", 1, 1_000_000)?.unwrap_or(20),
             idle_s: u32::try_from(idle_s).unwrap_or(u32::MAX),
@@ -82,7 +82,7 @@ mod tests {
         let sessions = policy.sessions.unwrap();
         assert_eq!((sessions.deposit(&policy.services[0]), sessions.idle_s), (Msat(40_000), 300));
         let policy =
-            with(&json!({"payouts": {}, "sessions": {"deposit_units": 3, "idle_s": 60}}), 1_000, true).unwrap();
+            with(&json!({"payouts": {}, "sessions": {"deposit_units": 3, "idle_s": 10}}), 1_000, true).unwrap();
         assert_eq!(policy.sessions.unwrap().deposit(&policy.services[0]), Msat(3_000));
     }
 
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(with(&all, 2_000_000, true).unwrap_err(), "services.api.session");
         assert!(with(&all, 1_000_000, true).is_ok());
         assert_eq!(
-            with(&json!({"payouts": {}, "sessions": {"idle_s": 59}}), 1_000, true).unwrap_err(),
+            with(&json!({"payouts": {}, "sessions": {"idle_s": 9}}), 1_000, true).unwrap_err(),
             "sessions.idle_s"
         );
     }
