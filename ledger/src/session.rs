@@ -189,23 +189,28 @@ pub fn close(
     book.step(clock, Kind::SessionClosed, Id::from(session.id), postings, row, None)
 }
 
-/// Sends the refund of a closed session once more, to another invoice, after it has definitely failed. The bearer asks for
-/// it, and bears the routing: up to `fee_limit` less goes back, and what routing did not cost stays in the book.
+/// Sends what is left of a closed session once more, to another invoice: after its refund has definitely failed, or what
+/// routing did not cost came back. The bearer asks for it.
+///
+/// Where the session has earned `fee_limit`, all of it goes, and the operator bears the routing, as at the close. Where it
+/// has not, the bearer does: a tenth of what is left, or `fee_limit` if that is less, stays behind for the route, and what of
+/// it routing does not cost can be sent again.
 ///
 /// # Errors
-/// [`Refusal::Busy`] unless `failed`, the payout of the close or of the try before, is there and has failed;
-/// [`Refusal::InvoiceInUse`] when `in_use` is there or the invoice is the one that failed;
+/// [`Refusal::Busy`] unless `over`, the payout of the close or of the try before, is there and has ended;
+/// [`Refusal::InvoiceInUse`] when `in_use` is there or the invoice is the one of that payout;
 /// [`Refusal::InsufficientFunds`] when nothing would be left of it; [`Refusal::TooLarge`]; [`Refusal::Frozen`].
 pub fn send_back(
     book: &Book,
     session: &Session,
-    failed: Option<&Payout>,
+    over: Option<&Payout>,
     (return_invoice, in_use): (PaymentHash, Option<&Payout>),
     fee_limit: Msat,
     clock: UnixTime,
 ) -> Result<Step<(Session, Payout)>, Refusal> {
     let SessionState::Closed { payout: Some(before), .. } = session.state else { return Err(Refusal::Busy) };
-    if !failed.is_some_and(|row| row.id == before && row.state == PayoutState::Failed) {
+    let has_ended = |row: &Payout| matches!(row.state, PayoutState::Failed | PayoutState::Succeeded { .. });
+    if !over.is_some_and(|row| row.id == before && has_ended(row)) {
         return Err(Refusal::Busy);
     }
     if in_use.is_some() || return_invoice == session.return_invoice {
@@ -213,7 +218,10 @@ pub fn send_back(
     }
     book.moving()?;
     let left = book.balances.available();
-    let refund_sats = left.0.saturating_sub(fee_limit.0) / 1_000;
+    let is_earned = available(book.balances.fees) >= fee_limit;
+    let fee_limit = if is_earned { fee_limit } else { fee_limit.min(Msat(left.0 / 10)) };
+    let stays = if is_earned { 0 } else { fee_limit.0 };
+    let refund_sats = left.0.saturating_sub(stays) / 1_000;
     if refund_sats == 0 {
         return Err(Refusal::InsufficientFunds { available: left });
     }
@@ -221,10 +229,14 @@ pub fn send_back(
     let reserve = crate::amount::operation(plus(amount, fee_limit)?)?;
     let id = Id::derive("session-refund", &[&session.id.0, &return_invoice.0]);
     let new = NewPayout { id, payment_hash: return_invoice, amount, fee_limit };
-    let payout = payout::reserved(&new, Funds::Balance, book.now(clock));
+    let (funds, postings) = match is_earned {
+        true => (Funds::Session, Postings::of([(Move::PayOut, amount), (Move::PayRouting, fee_limit)])),
+        false => (Funds::Balance, Postings::of([(Move::PayOut, reserve)])),
+    };
+    let payout = payout::reserved(&new, funds, book.now(clock));
     let state = SessionState::Closed { refund_sats, payout: Some(id) };
     let row = (Session { return_invoice, state, ..*session }, payout);
-    book.step(clock, Kind::PayoutCreated, id, Postings::of([(Move::PayOut, reserve)]), row, None)
+    book.step(clock, Kind::PayoutCreated, id, postings, row, None)
 }
 
 /// What became of the refund of a closed session; `None` while it is open. The answer to a close, however often it is

@@ -325,14 +325,33 @@ fn a_refund_that_failed_goes_to_another_invoice_of_who_paid() {
     assert!(!is_paid(stack.node(), &hash));
     let closed = ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &bolt11)));
     assert_eq!(closed["refundStatus"], "succeeded", "{closed}");
-    let sent = closed["refundSats"].as_u64().unwrap();
-    assert!((170..=190).contains(&sent), "less what routing may cost: {sent}");
-    assert_eq!(received(stack.node(), &hash), sent);
+    // The session has earned a unit, and that is what routing may cost.
+    assert_eq!((&closed["refundSats"], received(stack.node(), &hash)), (&json!(190), 190));
+    assert_eq!(book(&stack, bearer.id()).0, 0);
     // A third invoice finds it done.
     let (third, unpaid) = open_invoice(stack.node(), "third");
     assert_eq!(ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &third))), closed);
     assert!(!is_paid(stack.node(), &unpaid));
     sound(&stack, bearer.id());
+}
+
+/// A session that earned nothing: the route is at the cost of who paid, and what it did not cost is not lost.
+#[test]
+fn an_unused_deposit_goes_back_in_the_end_to_the_last_sat() {
+    let origin = Server::start(|_, stream| server::reply(stream, 500, &[], b"broken"));
+    let stack = desk_before(&origin);
+    let bearer = Bearer::paying(&stack, API, "fail");
+    assert_eq!(call(&stack, API, &bearer.open()).status, 500);
+    let closed = ok(call(&stack, API, &bearer.close()));
+    assert_eq!((&closed["refundSats"], &closed["refundStatus"]), (&json!(200), &json!("failed")));
+    let mut got = 0;
+    for expected in [190, 9, 0] {
+        let (bolt11, hash) = open_invoice(stack.node(), "back");
+        assert_eq!(ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &bolt11)))["status"], "closed");
+        got += if expected > 0 { received(stack.node(), &hash) } else { 0 };
+        assert_eq!(is_paid(stack.node(), &hash), expected > 0);
+    }
+    assert_eq!((got, left(&stack, bearer.id())), (199, 1), "less than an invoice and its route can carry");
 }
 
 #[test]

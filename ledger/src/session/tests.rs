@@ -87,43 +87,58 @@ fn routing_never_costs_more_than_the_session_has_earned() {
     assert_eq!(limit(&used(&book, 8)), (Msat(1_000), 1_000));
 }
 
+/// What the node says of a payout that it was told to send.
+fn told(book: &Book, row: &Payout, answer: &NodeAnswer) -> (Book, Payout) {
+    let sent = payout::send(book, row, NOW).unwrap().change().unwrap();
+    let Outcome::Over(Step::Write(over)) = payout::answer(&sent.book, &sent.row, answer, NOW).unwrap() else {
+        panic!()
+    };
+    (over.book, over.row)
+}
+
+/// A session that earned nothing: the bearer bears the route, and what that did not cost goes back with the next invoice.
 #[test]
 fn what_could_not_be_sent_back_goes_to_another_invoice_for_the_bearers_routing() {
     let (book, session, failed) = failed();
     let back = |row: Option<&Payout>, invoice, in_use, limit| {
         send_back(&book, &session, row, (invoice, in_use), Msat(limit), NOW)
     };
-    let again = back(Some(&failed), hash(3), None, 1_500).unwrap().change().unwrap();
-    assert_eq!((again.row.1.amount, again.row.1.fee_limit), (Msat(3_000), Msat(1_500)));
-    assert_eq!((again.book.balances.user, again.book.balances.payout, again.book.balances.fees), (500, 4_500, 0));
+    let again = back(Some(&failed), hash(3), None, 400).unwrap().change().unwrap();
+    assert_eq!((again.row.1.amount, again.row.1.fee_limit), (Msat(4_000), Msat(400)));
+    assert_eq!((again.book.balances.user, again.book.balances.payout, again.book.balances.fees), (600, 4_400, 0));
     assert_eq!(refund_status(&again.row.0, Some(&again.row.1)), Some(RefundStatus::Pending));
     assert_eq!(refund_status(&again.row.0, Some(&failed)), Some(RefundStatus::Pending), "the old one says nothing");
     let once_more = send_back(&again.book, &again.row.0, Some(&again.row.1), (hash(4), None), Msat(0), NOW);
     assert_eq!(once_more, Err(Refusal::Busy), "one at a time");
+    let dear = back(Some(&failed), hash(3), None, 50_000).unwrap().change().unwrap();
+    assert_eq!((dear.row.1.amount, dear.row.1.fee_limit), (Msat(4_000), Msat(500)), "a tenth at most");
+    let (paid, row) = told(&dear.book, &dear.row.1, &NodeAnswer::Succeeded { preimage: preimage(3), fee: Msat(0) });
+    assert_eq!((paid.balances.user, paid.balances.fees), (1_000, 0));
+    let rest = send_back(&paid, &dear.row.0, Some(&row), (hash(4), None), Msat(0), NOW).unwrap().change().unwrap();
+    assert_eq!((rest.row.1.amount, rest.book.balances.user), (Msat(1_000), 0), "nothing is stuck");
     assert_eq!(back(None, hash(3), None, 0), Err(Refusal::Busy));
     assert_eq!(back(Some(&failed), hash(2), None, 0), Err(Refusal::InvoiceInUse));
     assert_eq!(back(Some(&failed), hash(3), Some(&failed), 0), Err(Refusal::InvoiceInUse));
-    assert_eq!(back(Some(&failed), hash(3), None, 4_001), Err(Refusal::InsufficientFunds { available: Msat(5_000) }));
     let (open_book, open, _) = opened();
     assert_eq!(send_back(&open_book, &open, Some(&failed), (hash(3), None), Msat(0), NOW), Err(Refusal::Busy));
 }
 
+/// And of one that earned it: the bearer gets all that is left, as at the close.
 #[test]
-fn an_empty_session_is_closed_without_a_payout() {
+fn a_second_try_costs_the_bearer_nothing_where_the_session_has_earned_the_routing() {
     let (book, session, _) = opened();
-    let closed = close(&used(&book, 20), &session, None, Msat(100), Closer::Bearer, NOW).unwrap().change().unwrap();
-    assert_eq!((closed.row.1, closed.book.balances.payout), (None, 0));
-    assert_eq!(refund_status(&closed.row.0, None), Some(RefundStatus::Skipped));
-    assert_eq!(touch(&closed.book, &closed.row.0, NOW), Err(Refusal::Ended));
-}
-
-/// T79: a session with a use under way is not closed over its head.
-#[test]
-fn a_session_with_an_open_hold_is_busy() {
-    let (book, session, _) = opened();
-    let new = crate::hold::NewHold { id: id(3), ceiling: Msat(1), estimate: Msat(0), ttl_s: 60 };
-    let held = crate::hold::place(&book, None, &new, &mut [], NOW).unwrap().change().unwrap();
-    assert_eq!(close(&held.book, &session, None, Msat(0), Closer::Bearer, NOW), Err(Refusal::Busy));
+    let closed = close(&used(&book, 8), &session, None, Msat(1_000), Closer::Bearer, NOW).unwrap().change().unwrap();
+    let (failed, row) = told(&closed.book, &closed.row.1.unwrap(), &NodeAnswer::Failed);
+    let back = |limit| send_back(&failed, &closed.row.0, Some(&row), (hash(3), None), Msat(limit), NOW);
+    let again = back(2_000).unwrap().change().unwrap();
+    assert_eq!((again.row.1.amount, again.row.1.fee_limit), (Msat(3_000), Msat(2_000)));
+    assert_eq!((again.book.balances.user, again.book.balances.fees), (0, 0));
+    let dear = back(2_001).unwrap().change().unwrap();
+    assert_eq!((dear.row.1.amount, dear.row.1.fee_limit), (Msat(2_000), Msat(300)));
+    let (paid, row) = told(&again.book, &again.row.1, &NodeAnswer::Succeeded { preimage: preimage(3), fee: Msat(5) });
+    assert_eq!((paid.balances.user, paid.balances.fees), (0, 1_995));
+    let nothing = send_back(&paid, &again.row.0, Some(&row), (hash(4), None), Msat(0), NOW);
+    assert_eq!(nothing, Err(Refusal::InsufficientFunds { available: Msat(0) }));
 }
 
 /// T79: a long answer is no idleness.

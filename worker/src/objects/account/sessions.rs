@@ -4,7 +4,7 @@
 use l402::policy::Payouts;
 use l402::{Msat, Preimage, UnixTime};
 use satstile_ledger::hold::{self, Ending, Hold, NewHold};
-use satstile_ledger::payout::{Payout, PayoutState};
+use satstile_ledger::payout::Payout;
 use satstile_ledger::session::{self, Closer, RefundStatus, Session, SessionState};
 use satstile_ledger::topup::{self, Settlement, TopUp};
 use satstile_ledger::{BookId, Id, Refusal};
@@ -162,15 +162,17 @@ pub(super) fn close(sql: &SqlStorage, asked: CloseSession, now: UnixTime) -> Res
                 step.map(|step| books.write_noted(step, &return_bolt11))
             }
             (SessionState::Closed { payout: Some(payout), .. }, Some((invoice, bolt11))) => {
-                let (failed, invoice) = (books.row::<Payout>(payout)?, hash(invoice)?);
+                let (over, invoice) = (books.row::<Payout>(payout)?, hash(invoice)?);
                 let in_use = payouts::in_use(books, &invoice)?;
-                let may_retry = |row: &Payout| row.state == PayoutState::Failed && row.payment_hash != invoice;
-                if !failed.as_ref().is_some_and(may_retry) || in_use.is_some() {
-                    return seen(books, key);
-                }
                 let limit = fee_limit(&asked, books.book.balances.available());
-                let step = session::send_back(&books.book, &row, failed.as_ref(), (invoice, None), limit, now);
-                step.map(|step| books.write_noted(step, bolt11))
+                let back = (invoice, in_use.as_ref());
+                match session::send_back(&books.book, &row, over.as_ref(), back, limit, now) {
+                    // It is under way, or went there before, or there is nothing more to send.
+                    Err(Refusal::Busy | Refusal::InvoiceInUse | Refusal::InsufficientFunds { .. }) => {
+                        return seen(books, key);
+                    }
+                    step => step.map(|step| books.write_noted(step, bolt11)),
+                }
             }
             (SessionState::Closed { .. }, _) => return seen(books, key),
         };
