@@ -9,7 +9,7 @@ use crate::fault::{Denial, Malformed};
 use crate::headers::{Headers, ResponseRules};
 use crate::keys::Keys;
 use crate::path::{RequestUrl, Target, canonical_host, is_loopback};
-use crate::payment::{VerifiedCharge, VerifiedSession};
+use crate::payment::{ChargeFault, VerifiedCharge, VerifiedSession};
 use crate::policy::{Mode, Policy, PrepaidRoute, Service};
 use crate::problem::Refusal;
 use crate::route::{Access, Methods, Route};
@@ -308,6 +308,9 @@ fn examine<'p>(
                 Ok(wanted) => {
                     let is_for_this = wanted.service == service.scope(route) && wanted.unit >= service.price;
                     Ok(Decision::Session(Session { wanted, is_for_this, otherwise: Box::new(quote(None)) }))
+                }
+                Err(ChargeFault::Unsupported | ChargeFault::Malformed(_)) => {
+                    Ok(Decision::Charge(quote(Some(Denial::SessionUnclear))))
                 }
                 Err(fault) => match Denial::from(fault) {
                     denial if denial.is_forgery() && !spares_forgers => {

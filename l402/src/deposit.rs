@@ -51,10 +51,16 @@ pub fn answer(
     )?;
     let pay = format!(
         "Pay the deposit of {deposit}, for uses of {} each, then send the request again with `Authorization: Payment` and \
-         the action `open`, or `topUp` for a session that is open.",
+         the action `open`; or `topUp`, for a session that is open.",
         service.price
     );
-    let detail = reason.map_or_else(|| pay.clone(), |reason| format!("No: {reason}. {pay}"));
+    let detail = match reason {
+        None => pay,
+        Some(reason) => match advice(reason) {
+            Some(advice) => advice.to_owned(),
+            None => format!("No: {reason}. {pay}"),
+        },
+    };
     let mut body = problem(session_type(reason), "Payment required", 402, &detail);
     let more = json!({
         "message": detail,
@@ -75,6 +81,40 @@ pub fn answer(
     Ok(Answer { status: 402, headers: headers(challenge.to_header()?), body: Value::Object(body).to_string() })
 }
 
+/// What to do instead of paying once more, which is seldom what is wanted.
+const fn advice(reason: Denial) -> Option<&'static str> {
+    Some(match reason {
+        Denial::WrongPreimage => {
+            "The preimage is not that of the deposit in this challenge (`open`, `topUp`), or not that of `sessionId` \
+             (`bearer`, `close`). No new deposit is needed."
+        }
+        Denial::BadReturnInvoice => {
+            "`returnInvoice` must be a BOLT11 invoice of this network, without an amount, that can be paid for a minute \
+             longer than the session's idle time; at `close` it takes the challenge that the session was opened with. A \
+             deposit that was paid stays good: send the same again with another invoice."
+        }
+        Denial::SessionClosed => {
+            "The session is closed. A deposit that was paid for it stays good: send `open` with its challenge."
+        }
+        Denial::SessionFull => {
+            "With another deposit the session would hold more than can be sent back at once. This one stays good: send \
+             `open` with its challenge."
+        }
+        Denial::SessionTooLow => {
+            "What is left of the session does not cover a unit. Pay this deposit and send `topUp`, or `close` the session."
+        }
+        Denial::OtherDeposit => {
+            "A session is used and closed with the challenge of one of its own deposits. No new deposit is needed: send the \
+             challenge that it was opened with."
+        }
+        Denial::SessionUnclear => {
+            "`action` is one of `open`, `bearer`, `topUp` and `close`; all but `open` name the `sessionId`, and `open` brings \
+             a `returnInvoice`."
+        }
+        _ => return None,
+    })
+}
+
 /// The problem types of the session intent, and for the rest those of the scheme (`wire.md` 4.6).
 fn session_type(reason: Option<Denial>) -> &'static str {
     match reason {
@@ -84,7 +124,10 @@ fn session_type(reason: Option<Denial>) -> &'static str {
         Some(Denial::BadReturnInvoice) => "https://paymentauth.org/problems/lightning/invalid-return-invoice",
         Some(Denial::ChallengeExpired) => "https://paymentauth.org/problems/lightning/challenge-expired",
         Some(Denial::WrongPreimage) => "https://paymentauth.org/problems/lightning/invalid-preimage",
-        Some(Denial::UnknownChallenge) => "https://paymentauth.org/problems/lightning/unknown-challenge",
+        Some(Denial::SessionUnclear) => "https://paymentauth.org/problems/lightning/malformed-credential",
+        Some(Denial::UnknownChallenge | Denial::OtherDeposit) => {
+            "https://paymentauth.org/problems/lightning/unknown-challenge"
+        }
         other => payment_type(other),
     }
 }

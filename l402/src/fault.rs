@@ -115,6 +115,12 @@ pub enum Denial {
     SessionTooLow,
     /// What is left of a session could not be sent to this invoice.
     BadReturnInvoice,
+    /// The challenge is not of a deposit of this session.
+    OtherDeposit,
+    /// With another deposit the session would hold more than goes back at once.
+    SessionFull,
+    /// The action is none of a session, or something of it is missing.
+    SessionUnclear,
 }
 
 impl Denial {
@@ -176,6 +182,9 @@ impl fmt::Display for Denial {
             Self::SessionUnknown => "there is no such session",
             Self::SessionClosed => "the session is closed",
             Self::SessionTooLow => "what is left of the session does not cover it",
+            Self::OtherDeposit => "the challenge is not that of a deposit of this session",
+            Self::SessionFull => "the session cannot hold another deposit",
+            Self::SessionUnclear => "the action is none of a session, or something of it is missing",
             Self::BadReturnInvoice => {
                 "the return invoice must have no amount, be of this network, and outlive the session"
             }

@@ -140,8 +140,9 @@ pub enum Closer {
 /// Closes: whole satoshi go back to the bearer, the operator bears the routing, and less than one satoshi that no invoice
 /// can carry is revenue (rule 10: payouts round down).
 ///
-/// Routing may cost `fee_limit`, and no more than the session has earned: otherwise whoever sits on the route could have
-/// deposits sent back and forth for the operator's money (T94). See [`send_back`] for a refund that fails over that.
+/// Routing may cost `fee_limit`, and no more than a tenth of what the session has earned: whoever names the invoice can
+/// name the route, too, and would have used the service for what they earn on it (T94). See [`send_back`] for a refund
+/// that fails over that.
 ///
 /// # Errors
 /// [`Refusal::Busy`] while holds are open: end them first; [`Refusal::NotYet`] for the alarm before its time;
@@ -173,7 +174,7 @@ pub fn close(
     let refund_sats = left.0 / 1_000;
     let amount = Msat(refund_sats.saturating_mul(1_000));
     let dust = Msat(left.0 % 1_000);
-    let fee_limit = fee_limit.min(plus(available(book.balances.fees), dust)?);
+    let fee_limit = fee_limit.min(of_the_operator(book));
     let payout = if refund_sats > 0 {
         crate::amount::operation(plus(amount, fee_limit)?)?;
         let id = Id::derive("session-refund", &[&session.id.0]);
@@ -189,12 +190,17 @@ pub fn close(
     book.step(clock, Kind::SessionClosed, Id::from(session.id), postings, row, None)
 }
 
+/// What of its revenue routing may cost.
+fn of_the_operator(book: &Book) -> Msat {
+    Msat(available(book.balances.fees).0 / 10)
+}
+
 /// Sends what is left of a closed session once more, to another invoice: after its refund has definitely failed, or what
 /// routing did not cost came back. The bearer asks for it.
 ///
-/// Where the session has earned `fee_limit`, all of it goes, and the operator bears the routing, as at the close. Where it
-/// has not, the bearer does: a tenth of what is left, or `fee_limit` if that is less, stays behind for the route, and what of
-/// it routing does not cost can be sent again.
+/// Where a tenth of what the session has earned covers `fee_limit`, all of it goes, and the operator bears the routing, as
+/// at the close. Where it does not, the bearer does: a tenth of what is left, or `fee_limit` if that is less, stays behind
+/// for the route, and what of it routing does not cost can be sent again.
 ///
 /// # Errors
 /// [`Refusal::Busy`] unless `over`, the payout of the close or of the try before, is there and has ended;
@@ -218,7 +224,7 @@ pub fn send_back(
     }
     book.moving()?;
     let left = book.balances.available();
-    let is_earned = available(book.balances.fees) >= fee_limit;
+    let is_earned = of_the_operator(book) >= fee_limit;
     let fee_limit = if is_earned { fee_limit } else { fee_limit.min(Msat(left.0 / 10)) };
     let stays = if is_earned { 0 } else { fee_limit.0 };
     let refund_sats = left.0.saturating_sub(stays) / 1_000;

@@ -16,22 +16,37 @@ const AHEAD = 16;
 // How long an answer waits for another deposit, and how often it looks for one, in milliseconds.
 const TOP_UP_MS = 60000;
 const LOOK_MS = 500;
-// An event that is longer is handed on in pieces of this size, and counts when it ends.
+// An event that is longer is handed on in pieces of this size, and counts with the first of them.
 const EVENT_BYTES_MAX = 262144;
 
 const LF = 10, CR = 13;
-const DATA = /^data(:|$)/, DONE = /^data: ?\[DONE\]$/;
+// A stream may begin with a byte order mark.
+const DATA = /^(\xef\xbb\xbf)?data(:|$)/, DONE = /^(\xef\xbb\xbf)?data: ?\[DONE\]$/;
 
-// Cuts bytes after each event (HTML, 9.2.5): whole lines up to an empty one. Nothing is changed or lost.
+// Cuts bytes after each event (HTML, 9.2.5): whole lines up to an empty one. Nothing is changed or lost. Without bytes: the
+// rest, at the end of a stream.
 export const events = () => {
-  let pieces = [], size = 0, head = "", length = 0, data = false, done = false, afterCr = false;
+  let pieces = [], size = 0, head = "", length = 0, data = false, done = false, counted = false, afterCr = false;
   const cut = (kind) => {
-    const event = { kind, pieces };
+    // A long event, which was counted before its end, counts once.
+    const event = { kind: kind === "data" && counted ? "other" : kind, pieces };
+    counted ||= kind === "data";
     pieces = [];
     size = 0;
     return event;
   };
+  const line = () => {
+    if (length <= 16 && DONE.test(head)) done = true;
+    else if (DATA.test(head)) data = true;
+    head = "";
+    length = 0;
+  };
+  const kind = () => data ? "data" : done ? "done" : "other";
   return (chunk) => {
+    if (!chunk) {
+      if (length > 0) line();
+      return size > 0 ? [cut(kind())] : [];
+    }
     const found = [];
     let from = 0;
     const take = (to) => {
@@ -45,18 +60,16 @@ export const events = () => {
       if (byte !== LF && byte !== CR) {
         if (length++ < 16) head += String.fromCharCode(byte);
       } else if (length > 0) {
-        if (length <= 16 && DONE.test(head)) done = true;
-        else if (DATA.test(head)) data = true;
-        head = "";
-        length = 0;
+        line();
       } else {
         take(i + 1);
-        found.push(cut(data ? "data" : done ? "done" : "other"));
-        data = done = false;
+        found.push(cut(kind()));
+        data = done = counted = false;
       }
     }
     take(chunk.length);
-    if (size >= EVENT_BYTES_MAX) found.push(cut("other"));
+    // Whatever its first line says, so much is no comment.
+    if (size >= EVENT_BYTES_MAX) found.push(cut("data"));
     return found;
   };
 };
@@ -70,7 +83,8 @@ export const byTheUnit = (up, rule, ticket, meter, concluded) => {
   const reader = up.body.getReader(), writer = writable.getWriter();
   let left = 1, used = 0, units = 0, spent = 0, told = false, gone = false;
   for (const end of [reader.closed, writer.ready]) end.catch(() => {});
-  writer.closed.catch(() => { gone = true; });
+  const leaving = new Promise((_, reject) => { writer.closed.catch((why) => { gone = true; reject(why); }); });
+  leaving.catch(() => {});
   const write = (bytes) => within(rule.idle_ms, writer.write(bytes));
   const settle = async (want) => {
     const next = await meter(ticket, used, want);
@@ -105,21 +119,25 @@ export const byTheUnit = (up, rule, ticket, meter, concluded) => {
 
   const pump = async () => {
     const cut = events(), end = Date.now() + rule.total_ms;
-    for (;;) {
-      const piece = await within(Math.min(rule.idle_ms, end - Date.now()), reader.read());
-      if (piece.done) break;
+    for (let over = false; !over;) {
+      const next = Promise.race([reader.read(), leaving]);
+      const piece = await within(Math.min(rule.idle_ms, end - Date.now()), next);
+      over = piece.done;
       for (const event of cut(piece.value)) {
         if (event.kind === "data" && !(await reserve())) return;
         if (event.kind === "done") await tell();
-        for (const bytes of event.pieces) await write(bytes);
-        if (event.kind === "data") used++;
+        for (const [i, bytes] of event.pieces.entries()) {
+          await write(bytes);
+          // With its first byte: who leaves in the middle of an event has had of it what they wanted.
+          if (i === 0 && event.kind === "data") used++;
+        }
       }
     }
     await tell();
   };
   const finish = async (how) => {
     reader.cancel().catch(() => {});
-    try { if (!told || used > 0) await settle(0); } catch { /* it ends by itself */ }
+    try { if (left > 0 || used > 0) await settle(0); } catch { /* it ends by itself */ }
     how().catch(() => {});
     concluded();
   };

@@ -19,6 +19,7 @@ use l402::problem::Refusal;
 use l402::receipt::{PaymentReceipt, closed_session};
 use l402::relay::InvoiceState;
 use l402::{Denial, Msat, PaymentHash, deposit};
+use satstile_ledger::Id;
 use satstile_lightning::Watched;
 use serde_json::json;
 use worker::{Context, Env, Request, Response, Result};
@@ -27,6 +28,7 @@ use crate::admit::{Admission, Outcome, Ticket};
 use crate::gate::{self, Gate, Setup};
 use crate::invoice::{self, Wanted};
 use crate::node::{self, NodeFault};
+use crate::objects::account::sessions::{FULL, NOT_ITS};
 use crate::objects::account::{Answer, CloseSession, Meter, Metered, No, OpenSession, SessionSeen, TopUpSession};
 use crate::objects::words::Words;
 use crate::objects::{Own, Owner, ask, binding};
@@ -68,6 +70,8 @@ impl From<No> for Stop {
             402 => Self::Sell(Denial::SessionTooLow),
             403 => Self::Sell(Denial::UnknownChallenge),
             409 => Self::Sell(Denial::SessionClosed),
+            FULL => Self::Sell(Denial::SessionFull),
+            NOT_ITS => Self::Sell(Denial::OtherDeposit),
             _ => {
                 log::warn("session", &no.reason);
                 Self::Refuse(Refusal::Unavailable(60))
@@ -80,17 +84,19 @@ impl From<No> for Stop {
 pub async fn serve(gate: &Gate, asked: &Session<'_>, request: &Request, env: &Env, ctx: &Context) -> Result<Admission> {
     let Some(sessions) = &gate.policy.sessions else { return Ok(Admission::refuse(&Refusal::NotReady, false)) };
     let session = asked.wanted.action.session();
+    // Whoever forwarded a deposit has its preimage, and could ask for a challenge like anybody.
+    let by = (!sessions.any_challenge).then(|| asked.wanted.deposit.to_string());
     let done = match &asked.wanted.action {
         SessionAction::Open { deposit, return_invoice } => match open(gate, env, deposit, return_invoice).await {
-            Ok(()) => forward(gate, asked, session, env).await,
+            Ok(()) => forward(gate, asked, (session, by), env).await,
             Err(stop) => Err(stop),
         },
-        SessionAction::Bearer(_) => forward(gate, asked, session, env).await,
+        SessionAction::Bearer(_) => forward(gate, asked, (session, by), env).await,
         SessionAction::TopUp { deposit, .. } => top_up(gate, env, session, deposit).await.and_then(|()| {
             let receipt = PaymentReceipt::new(&session, Some(&asked.wanted.challenge_id), http::now());
             Ok(Admission::Answer(answer(&json!({"status": "ok"}), &receipt.to_header())?))
         }),
-        SessionAction::Close { return_invoice, .. } => close(gate, env, session, return_invoice.as_ref()).await,
+        SessionAction::Close { return_invoice, .. } => close(gate, env, (session, by), return_invoice.as_ref()).await,
     };
     match done {
         Ok(admission) => Ok(admission),
@@ -176,6 +182,7 @@ async fn top_up(gate: &Gate, env: &Env, session: PaymentHash, deposit: &Deposit)
         hash: deposit.payment_hash.to_string(),
         deposit_msat: deposit.amount.0,
         paid_msat: None,
+        limit_msat: gate.policy.payouts.map_or(0, |payouts| payouts.max.0),
     };
     let found: Answer<()> = ask(env, binding::ACCOUNTS, &name, "session-top-up", &question).await?;
     match found {
@@ -201,7 +208,8 @@ async fn take(gate: &Gate, env: &Env, deposit: &Deposit, session: &str) -> core:
     let owner: Owner = ask(env, binding::PAYMENTS, &hash, "own", &own).await?;
     let Some(other) = owner.account.filter(|owner| owner != session) else { return Ok(paid) };
     // It was meant for a session that ended before it came: then it is free to open one of its own.
-    let asked = TopUpSession { session: other.clone(), hash: hash.clone(), deposit_msat: 0, paid_msat: None };
+    let asked =
+        TopUpSession { session: other.clone(), hash: hash.clone(), deposit_msat: 0, paid_msat: None, limit_msat: 0 };
     let lacks: Answer<()> = ask(env, binding::ACCOUNTS, &other, "session-lacks", &asked).await?;
     lacks.map_err(|_| Stop::Sell(Denial::UnknownChallenge))?;
     own.instead_of = Some(other);
@@ -216,13 +224,14 @@ async fn take(gate: &Gate, env: &Env, deposit: &Deposit, session: &str) -> core:
 async fn forward(
     gate: &Gate,
     asked: &Session<'_>,
-    session: PaymentHash,
+    (session, by): (PaymentHash, Option<String>),
     env: &Env,
 ) -> core::result::Result<Admission, Stop> {
     if !asked.is_for_this {
         return Err(Stop::Sell(Denial::UnknownChallenge));
     }
-    let use_of = Use { session: session.to_string(), id: new_id()?, unit: asked.wanted.unit };
+    let id = hex::encode(crypto::random::<32>()?);
+    let use_of = Use { session: session.to_string(), by, id, unit: asked.wanted.unit };
     let metered: Answer<Metered> = use_of.meter(gate, env, None, 1).await?;
     let metered = metered?;
     if metered.units == 0 {
@@ -238,6 +247,8 @@ async fn forward(
 /// A use under way: the hold of some units.
 struct Use {
     session: String,
+    /// The deposit whose challenge was shown.
+    by: Option<String>,
     id: String,
     unit: Msat,
 }
@@ -251,6 +262,7 @@ impl Use {
     async fn meter(&self, gate: &Gate, env: &Env, before: Option<(String, u64)>, want: u64) -> Result<Answer<Metered>> {
         let question = Meter {
             session: self.session.clone(),
+            by: self.by.clone(),
             used: before.as_ref().map_or(0, |(_, used)| *used),
             end: before.map(|(id, _)| id),
             begin: (want > 0).then(|| self.id.clone()),
@@ -270,7 +282,9 @@ pub async fn meter(env: &Env, ticket: &str, used: u64, want: u64) -> Result<Stri
     };
     let setup = gate::current().ok_or("not configured")?;
     let Setup::Ready(gate) = &*setup else { return Err("not ready".into()) };
-    let next = Use { session, id: new_id()?, unit: Msat(unit_msat) };
+    // Derived, so that the same question again is about the same hold.
+    let next = hex::encode(Id::derive("session-hold", &[id.as_bytes()]).0);
+    let next = Use { session, by: None, id: next, unit: Msat(unit_msat) };
     let metered: Answer<Metered> = next.meter(gate, env, Some((id, used)), want).await?;
     let metered = metered.map_err(|no| no.reason)?;
     let (ticket, spent) = (next.ticket().to_line(), metered.spent_msat.div_ceil(1_000));
@@ -286,7 +300,7 @@ pub async fn end(env: &Env, ticket: &str, outcome: Outcome<'_>) -> Result<()> {
 async fn close(
     gate: &Gate,
     env: &Env,
-    session: PaymentHash,
+    (session, by): (PaymentHash, Option<String>),
     return_invoice: Option<&ReturnInvoice>,
 ) -> core::result::Result<Admission, Stop> {
     let (Some(limits), Some(payer)) = (gate.policy.payouts, gate.payer.as_ref()) else {
@@ -295,6 +309,7 @@ async fn close(
     let name = session.to_string();
     let mut question = CloseSession {
         session: name.clone(),
+        by,
         is_alarm: false,
         fee_ppm: limits.fee_ppm,
         fee_min_msat: limits.fee_min.0,
@@ -328,6 +343,7 @@ pub fn close_idle(session: &str) -> String {
     let Some(limits) = limits else { return "session-put-off\n".to_owned() };
     let question = CloseSession {
         session: session.to_owned(),
+        by: None,
         is_alarm: true,
         fee_ppm: limits.fee_ppm,
         fee_min_msat: limits.fee_min.0,
@@ -335,10 +351,6 @@ pub fn close_idle(session: &str) -> String {
         return_bolt11: None,
     };
     format!("session-close\n{}", question.say())
-}
-
-fn new_id() -> Result<String> {
-    Ok(hex::encode(crypto::random::<32>()?))
 }
 
 fn answer(body: &serde_json::Value, receipt: &str) -> Result<Response> {

@@ -129,6 +129,9 @@ pub struct VerifiedSession {
     pub challenge_id: String,
     /// What the challenge was for.
     pub service: String,
+    /// The deposit that it asked for. Who shows the challenge of a deposit that was paid is who paid it: a preimage is known
+    /// to all who forwarded the payment, and the challenge to none of them.
+    pub deposit: PaymentHash,
     /// What a unit costs by it.
     pub unit: Msat,
     /// What is wanted.
@@ -249,7 +252,8 @@ impl UnverifiedSession {
             _ => return Err(ChargeFault::Unsupported),
         };
         let unit = Msat::from_sats(request.amount_sats).ok_or(ChargeFault::Malformed("request.amount"))?;
-        Ok(VerifiedSession { service: self.echo.opaque()?.service, challenge_id: self.echo.id, unit, action })
+        let (service, deposit) = (self.echo.opaque()?.service, request.payment_hash);
+        Ok(VerifiedSession { service, challenge_id: self.echo.id, deposit, unit, action })
     }
 
     /// The deposit of this very challenge, paid.

@@ -5,9 +5,7 @@ use super::table::Table;
 use super::{Payouts, PolicyFault, Service};
 use crate::amount::Msat;
 
-const SESSIONS: [&str; 2] = ["deposit_units", "idle_s"];
-/// The most that one operation of the books may move: 10 BTC.
-const DEPOSIT_MAX: Msat = Msat(1_000_000_000_000);
+const SESSIONS: [&str; 3] = ["deposit_units", "idle_s", "any_challenge"];
 
 /// How sessions are sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +14,8 @@ pub struct Sessions {
     pub deposit_units: u64,
     /// Seconds without a use after which a session is closed, and what is left goes back.
     pub idle_s: u32,
+    /// Whether a session is used and closed with any challenge of ours, and not with those of its own deposits alone.
+    pub any_challenge: bool,
 }
 
 impl Sessions {
@@ -31,18 +31,23 @@ impl Sessions {
                 None => Ok(None),
             };
         };
-        if payouts.is_none() {
+        let Some(payouts) = payouts else {
             return file
                 .fault("sessions", "needs a table `payouts`: what is left of a session goes back over Lightning");
-        }
+        };
         let idle_s = table.number("idle_s", 10, 86_400)?.unwrap_or(300);
         let sessions = Self {
             deposit_units: table.number("deposit_units", 1, 1_000_000)?.unwrap_or(20),
             idle_s: u32::try_from(idle_s).unwrap_or(u32::MAX),
+            any_challenge: table.flag("any_challenge")?,
         };
         for service in sold {
-            if sessions.deposit(service) > DEPOSIT_MAX {
-                return Err(at(service, "a deposit would be more than 10 BTC; see `sessions.deposit_units`"));
+            // What came in must be able to go back.
+            if sessions.deposit(service) > payouts.max {
+                return Err(at(
+                    service,
+                    "a deposit, `sessions.deposit_units` times the price, is more than `payouts.max_msat`",
+                ));
             }
         }
         Ok(Some(sessions))
@@ -97,9 +102,9 @@ mod tests {
     fn a_module_that_lacks_what_it_needs_is_refused_t127() {
         assert_eq!(with(&json!({}), 1_000, true).unwrap_err(), "services.api.session");
         assert_eq!(with(&json!({"sessions": {}}), 1_000, true).unwrap_err(), "sessions");
-        let all = json!({"payouts": {}, "sessions": {"deposit_units": 1_000_000}});
-        assert_eq!(with(&all, 2_000_000, true).unwrap_err(), "services.api.session");
-        assert!(with(&all, 1_000_000, true).is_ok());
+        let all = json!({"payouts": {"max_msat": 20_000}, "sessions": {}});
+        assert_eq!(with(&all, 2_000, true).unwrap_err(), "services.api.session");
+        assert!(with(&all, 1_000, true).is_ok());
         assert_eq!(
             with(&json!({"payouts": {}, "sessions": {"idle_s": 9}}), 1_000, true).unwrap_err(),
             "sessions.idle_s"

@@ -15,7 +15,7 @@
 
 mod payouts;
 mod refunds;
-mod sessions;
+pub mod sessions;
 mod tokens;
 mod topups;
 mod transfers;

@@ -11,8 +11,22 @@ use satstile_ledger::{BookId, Id, Refusal};
 use worker::{Result, SqlStorage};
 
 use super::words::{CloseSession, Meter, Metered, OpenSession, Order, SessionSeen, TopUpSession};
-use super::{Answer, hash, id, in_book, no, payouts, refused};
+use super::{Answer, No, hash, id, in_book, no, payouts, refused};
 use crate::objects::books::Books;
+
+/// The status of a deposit that would be too much for its session.
+pub const FULL: u32 = 413;
+/// That of a challenge which is not of this session.
+pub const NOT_ITS: u32 = 421;
+
+/// Whether who asks has shown the challenge of a deposit of this session, where that is asked for.
+fn shows_its_own(books: &Books<'_>, by: Option<&String>) -> Result<Answer<()>> {
+    let Some(by) = by else { return Ok(Ok(())) };
+    let deposit = books.row::<TopUp>(hash(by)?.into())?;
+    let is_its_own = deposit.is_some_and(|row| row.credited.is_some());
+    let reason = "the challenge is not that of a deposit of this session".to_owned();
+    Ok(if is_its_own { Ok(()) } else { Err(No { status: NOT_ITS, reason }) })
+}
 
 /// Opens a session with its deposit; one that was opened before is found. Without a word about the payment only that.
 pub(super) fn open(sql: &SqlStorage, asked: OpenSession, now: UnixTime) -> Result<Answer<()>> {
@@ -57,6 +71,12 @@ pub(super) fn top_up(sql: &SqlStorage, asked: TopUpSession, now: UnixTime) -> Re
             Some(Err(refusal)) => return refused(books, refusal, now),
             None => return Ok(Err(no(Refusal::UnknownPayment))),
         };
+        // What came in must be able to go back.
+        let balances = books.book.balances;
+        let held = balances.available().0.saturating_add(u64::try_from(balances.hold).unwrap_or(0));
+        if held.saturating_add(asked.deposit_msat) > asked.limit_msat {
+            return Ok(Err(No { status: FULL, reason: "the session is full".to_owned() }));
+        }
         let Some(paid_msat) = asked.paid_msat else { return Ok(Err(no(Refusal::NotSettled))) };
         let settlement = Settlement { payment_hash: deposit, paid: Msat(paid_msat), node_fee: Msat(0) };
         let opened = topup::open(&books.book, None, deposit, Msat(asked.deposit_msat), None);
@@ -86,6 +106,9 @@ pub(super) fn lacks(sql: &SqlStorage, asked: TopUpSession, now: UnixTime) -> Res
 pub(super) fn meter(sql: &SqlStorage, asked: Meter, now: UnixTime) -> Result<Answer<Metered>> {
     let session = hash(&asked.session)?.into();
     in_book(sql, now, |books, now| {
+        if let Err(no) = shows_its_own(books, asked.by.as_ref())? {
+            return Ok(Err(no));
+        }
         if let Some(over) = &asked.end
             && let Err(refusal) = end(books, id(over)?, asked.used.saturating_mul(asked.unit_msat), now)?
         {
@@ -95,6 +118,10 @@ pub(super) fn meter(sql: &SqlStorage, asked: Meter, now: UnixTime) -> Result<Ans
         let touched = session::touch(&books.book, &row, now);
         let mut units = 0;
         match (&asked.begin, touched) {
+            // Asked again, because the answer was lost: it is reserved.
+            (Some(begin), Ok(_)) if let Some(hold) = books.row::<Hold>(id(begin)?)? => {
+                units = hold.ceiling.0.checked_div(asked.unit_msat).unwrap_or(0);
+            }
             (Some(begin), Ok(touched)) => {
                 let there_are = books.book.balances.available().0.checked_div(asked.unit_msat).unwrap_or(0);
                 units = asked.want.min(there_are.div_ceil(2));
@@ -152,6 +179,9 @@ pub(super) fn close(sql: &SqlStorage, asked: CloseSession, now: UnixTime) -> Res
         let Some((row, return_bolt11)) = books.noted::<Session>(key)? else {
             return Ok(Err(no(Refusal::UnknownPayment)));
         };
+        if let Err(no) = shows_its_own(books, asked.by.as_ref())? {
+            return Ok(Err(no));
+        }
         let again = asked.return_hash.as_deref().zip(asked.return_bolt11.as_ref());
         let closed = match (row.state, again) {
             (SessionState::Open, _) => {

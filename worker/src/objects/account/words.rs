@@ -395,6 +395,8 @@ pub struct TopUpSession {
     pub deposit_msat: u64,
     /// What was paid, where the node was asked.
     pub paid_msat: Option<u64>,
+    /// The most that a session may hold.
+    pub limit_msat: u64,
 }
 
 /// `session-meter`: end one use, begin the next.
@@ -402,6 +404,8 @@ pub struct TopUpSession {
 pub struct Meter {
     /// The session, hex.
     pub session: String,
+    /// The deposit whose challenge was shown, hex, where it must be one of this session.
+    pub by: Option<String>,
     /// The hold to end, hex.
     pub end: Option<String>,
     /// How many units of it were used.
@@ -432,6 +436,8 @@ pub struct Metered {
 pub struct CloseSession {
     /// The session, hex.
     pub session: String,
+    /// See [`Meter::by`].
+    pub by: Option<String>,
     /// Nobody asked for it: only a session that was not used for its time is closed.
     pub is_alarm: bool,
     /// Routing may cost so many millionths of the amount …
@@ -456,10 +462,10 @@ pub struct SessionSeen {
 }
 
 words!(OpenSession { hash, preimage, deposit_msat, paid_msat, return_hash, return_bolt11, idle_s });
-words!(TopUpSession { session, hash, deposit_msat, paid_msat });
-words!(Meter { session, end, used, begin, want, unit_msat, ttl_s });
+words!(TopUpSession { session, hash, deposit_msat, paid_msat, limit_msat });
+words!(Meter { session, by, end, used, begin, want, unit_msat, ttl_s });
 words!(Metered { units, spent_msat, available_msat });
-words!(CloseSession { session, is_alarm, fee_ppm, fee_min_msat, return_hash, return_bolt11 });
+words!(CloseSession { session, by, is_alarm, fee_ppm, fee_min_msat, return_hash, return_bolt11 });
 words!(SessionSeen { refund_sats, status, order });
 
 words!(PayOut { by, id, hash, amount_msat, fee_limit_msat, bolt11 });
