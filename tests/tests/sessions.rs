@@ -674,6 +674,33 @@ fn a_session_is_offered_to_who_prefers_it_and_where_it_is_sold() {
     assert_eq!(ok(call(&stack, API, &bearer.close()))["refundSats"], DEPOSIT - 2 * UNIT);
 }
 
+/// What was paid at yesterday's price is not lost: the session is opened, and used at the new price with a challenge of it.
+#[test]
+fn a_price_that_was_raised_takes_no_deposit_and_serves_nothing_below_it() {
+    let mut stack = desk(json!({}));
+    let bearer = Bearer::paying(&stack, API, "back");
+    stack.workerd.restart_with(&json!({"services": {"api": {"price_msat": 20_000}}}));
+    refused(&call(&stack, API, &bearer.open()), "unknown-challenge");
+    assert_eq!((left(&stack, bearer.id()), seen(&stack).len()), (DEPOSIT, 0));
+    let top_up = bearer.top_up(&stack, API);
+    assert_eq!(ok(call(&stack, API, &top_up)), json!({"status": "ok"}));
+    assert_eq!(left(&stack, bearer.id()), DEPOSIT + 2 * DEPOSIT);
+    assert_eq!(ok(call(&stack, API, &bearer.close()))["refundSats"], 3 * DEPOSIT);
+}
+
+/// C14: in a dry run nobody's deposit is touched.
+#[test]
+fn a_dry_run_opens_no_session() {
+    let mut stack = desk(json!({}));
+    let bearer = Bearer::paying(&stack, API, "back");
+    stack.workerd.restart_with(&json!({"mode": "dry-run"}));
+    assert_eq!(call(&stack, API, &bearer.open()).status, 200);
+    stack.workerd.restart_with(&json!({"mode": "live"}));
+    refused(&call(&stack, API, &bearer.bearer()), "session-not-found");
+    assert_eq!(call(&stack, API, &bearer.open()).status, 200);
+    assert_eq!(left(&stack, bearer.id()), DEPOSIT - UNIT);
+}
+
 /// Without the module a preference for sessions is none, and a session's credential opens nothing.
 #[test]
 fn without_the_module_there_are_no_sessions() {
@@ -690,4 +717,26 @@ fn without_the_module_there_are_no_sessions() {
         deposit.with(&json!({"action": "bearer", "sessionId": deposit.hash, "preimage": preimage.expose_hex()}));
     assert_eq!(call(&stack, API, &forged).status, 401);
     assert_eq!(seen(&stack), [""; 0]);
+}
+
+/// The example, as a client of its own: nothing in it is ours.
+#[test]
+#[ignore = "needs python3: cargo xtask interop runs it"]
+fn the_example_opens_uses_and_closes_a_session() {
+    let stack = desk(json!({}));
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/sessions/session.py");
+    let output = std::process::Command::new("python3")
+        .arg(script)
+        .env("URL", stack.url(API))
+        .env("WALLET", format!("http://{}", stack.node().wallet_address()))
+        .env("PHOENIX_WALLET_PASSWORD", stack.node().wallet_password())
+        .env("NO_PROXY", "127.0.0.1")
+        .output()
+        .expect("python3 is there");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    let end = told.lines().last().and_then(|line| line.split_once('{')).map(|(_, json)| format!("{{{json}"));
+    let closed: Value = serde_json::from_str(&end.unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {told}"));
+    assert_eq!(closed, json!({"status": "closed", "refundSats": 2 * DEPOSIT - 3 * UNIT, "refundStatus": "succeeded"}));
+    assert_eq!(seen(&stack).len(), 3);
 }

@@ -86,6 +86,14 @@ pub fn run(only: &[String]) -> Result<()> {
     } else {
         println!("curl: not run, curl or jq is missing (to run it: apt-get install curl jq)");
     }
+    if Command::new("python3").arg("--version").output().is_ok() {
+        steps.run("Python: a session is opened, used, filled and closed", || {
+            let args = ["test", "--package", "satstile-tests", "--test", "sessions", "--", "--ignored"];
+            repo::run(&mut repo::cargo(args))
+        })?;
+    } else {
+        println!("Python: the session's example is not run, python3 is missing");
+    }
     if !failed.is_empty() {
         bail!("could not be set up: {}", failed.join(", "));
     }
