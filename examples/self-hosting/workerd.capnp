@@ -26,7 +26,7 @@ const config :Workerd.Config = (
     # or its network alone.
     (name = "internet", network = (allow = ["public"], tlsOptions = (trustBrowserCas = true))),
 
-    # Settlements and counted uses; only this process may write there.
+    # Settlements, counted uses, balances and sessions; only this process may write there.
     (name = "objects", disk = (path = "/var/lib/satstile", writable = true)),
   ],
 
@@ -46,6 +46,7 @@ const satstile :Workerd.Worker = (
     (name = "MASTER_KEYS", fromEnvironment = "MASTER_KEYS"),
     (name = "CHALLENGE_SECRET", fromEnvironment = "CHALLENGE_SECRET"),
     (name = "RELAY_SECRETS", fromEnvironment = "RELAY_SECRETS"),
+    (name = "PAYOUT_SECRETS", fromEnvironment = "PAYOUT_SECRETS"), # only with `payouts` in the policy
     (name = "RECEIPT_KEY", fromEnvironment = "RECEIPT_KEY"),
     (name = "AUDIT_KEY", fromEnvironment = "AUDIT_KEY"),
     (name = "PAYMENTS", durableObjectNamespace = "Payment"),

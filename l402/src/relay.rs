@@ -62,7 +62,9 @@ impl fmt::Display for RelayFault {
             Self::UnreadableTimestamp => "webhook-timestamp must be decimal Unix seconds",
             Self::Stale => "the message was signed more than 300 seconds from now; are both clocks right?",
             Self::UnreadableSignature => "webhook-signature must hold at least one v1 signature",
-            Self::WrongSignature => "no signature is by one of the RELAY_SECRETS in force here",
+            Self::WrongSignature => {
+                "no signature is by one of the secrets in force here: RELAY_SECRETS, or PAYOUT_SECRETS for payments out"
+            }
             Self::BodyTooLong => "the relay message is longer than 65536 bytes",
             Self::UnreadableBody => "the relay message is not the JSON that its type asks for",
             Self::WrongAudience => "the relay message is meant for another audience",

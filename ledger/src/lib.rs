@@ -36,8 +36,9 @@
 //! | goes to another book | user → in transit → the other's user | [`transfer`], [`inbox`] | that book has answered |
 //! | is earned for somebody | fees → in transit → the other's user | [`transfer::share`] | that book has answered |
 //! | goes back to a payer | fees → refund → payout → node | [`refund`] | a wallet has it, or the link lapsed |
+//! | pays an invoice that fills another book | user → in transit → the other's user | [`transfer`], [`inbox`] | the node has withdrawn the invoice and that book has answered; it bounces when the invoice was paid or cannot be withdrawn |
 //! | leaves | user → payout → node | [`payout`] | the node says definitely yes or no |
-//! | was a session's | deposit, uses, then user → payout | [`session`] | closed and paid back |
+//! | was a session's | deposit, uses, then user → payout | [`session`] | paid back; or stays in the book until its bearer names an invoice that can be paid |
 //! | costs routing | payout → node, and fees → node above the limit | [`payout`] | |
 //!
 //! Money enters and leaves through the node account alone, and only when the node moved it. What is in transit is nobody's

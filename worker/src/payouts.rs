@@ -307,7 +307,10 @@ pub fn payer(
         return fault("payouts need a node webhook: NODE_URL, and PAYOUT_SECRETS here and there");
     };
     let Some(secrets) = secrets else {
-        return fault("PAYOUT_SECRETS is missing; set it with `wrangler secret put PAYOUT_SECRETS`");
+        return fault(
+            "PAYOUT_SECRETS is missing; on this machine put it into .dev.vars and start again, deployed: \
+             `wrangler secret put PAYOUT_SECRETS`",
+        );
     };
     match l402::relay::RelaySecrets::parse(&secrets) {
         Ok(secrets) => Some(Webhook { url: webhook.url.clone(), secrets }),

@@ -50,7 +50,10 @@ pub fn run() -> Result<()> {
     let mut children = Children::new()?;
     let woken = steps.run("start", || {
         children.start("origin", &mut origin())?;
-        children.start("node", node(&state).env("RELAY_SECRETS", dev_vars::get(&vars, "RELAY_SECRETS")?))?;
+        let mut node = node(&state);
+        node.env("RELAY_SECRETS", dev_vars::get(&vars, "RELAY_SECRETS")?);
+        pay_out(&mut node, dev_vars::get(&vars, "PAYOUT_SECRETS").ok());
+        children.start("node", &mut node)?;
         children.start("worker", &mut wrangler(&tools, &state))?;
         let up =
             || [NODE, ORIGIN, BLOG].into_iter().all(listens) && (on_own_node() || listens(WALLET)) && worker_answers();
@@ -98,6 +101,21 @@ fn node(state: &Path) -> Command {
         }
     }
     command
+}
+
+/// Lets it pay out, if the worker has the secret for that: whether it is ever asked to is for the policy to say. The dev
+/// node pays invoices of the dev wallet; a node of one's own pays by PAYOUT_BACKEND of our environment, if that is set.
+fn pay_out(node: &mut Command, secrets: Option<&str>) {
+    node.env_remove("PAYOUT_SECRETS");
+    let secrets = secrets.filter(|secrets| !secrets.is_empty());
+    if !on_own_node() {
+        node.env_remove("PAYOUT_BACKEND");
+        if let Some(secrets) = secrets {
+            node.env("PAYOUT_SECRETS", secrets).env("PAYOUT_BACKEND", "type=dev");
+        }
+    } else if let Some(secrets) = secrets.filter(|_| is_set("PAYOUT_BACKEND")) {
+        node.env("PAYOUT_SECRETS", secrets);
+    }
 }
 
 fn wrangler(tools: &Tools, state: &Path) -> Command {
@@ -150,7 +168,11 @@ fn wallet_password(state: &Path) -> Result<String> {
 
 /// Whether invoices are to come from a node of one's own: the node webhook takes BACKENDS from our environment.
 fn on_own_node() -> bool {
-    std::env::var_os("BACKENDS").is_some_and(|backends| !backends.is_empty())
+    is_set("BACKENDS")
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 fn welcome_on_own_node() -> String {
