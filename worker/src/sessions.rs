@@ -86,7 +86,14 @@ pub async fn serve(gate: &Gate, asked: &Session<'_>, request: &Request, env: &En
     let session = asked.wanted.action.session();
     // Whoever forwarded a deposit has its preimage, and could ask for a challenge like anybody.
     let by = (!sessions.any_challenge).then(|| asked.wanted.deposit.to_string());
+    let stranger = match (&by, &asked.wanted.action) {
+        (Some(deposit), SessionAction::Bearer(_) | SessionAction::Close { .. }) if asked.wanted.deposit != session => {
+            !fills(env, deposit, session).await?
+        }
+        _ => false,
+    };
     let done = match &asked.wanted.action {
+        _ if stranger => Err(Stop::Sell(Denial::OtherDeposit)),
         SessionAction::Open { deposit, return_invoice } => match open(gate, env, deposit, return_invoice).await {
             Ok(()) => forward(gate, asked, (session, by), env).await,
             Err(stop) => Err(stop),
@@ -107,6 +114,13 @@ pub async fn serve(gate: &Gate, asked: &Session<'_>, request: &Request, env: &En
         Err(Stop::Refuse(refusal)) => Ok(Admission::refuse(&refusal, asked.otherwise.is_head)),
         Err(Stop::Platform(error)) => Err(error),
     }
+}
+
+/// Whether a deposit went into this session. Asked of the deposit, which is one of ours, before a session that anybody can
+/// name: no guess wakes a book (T64).
+async fn fills(env: &Env, deposit: &str, session: PaymentHash) -> Result<bool> {
+    let owner: Owner = ask(env, binding::PAYMENTS, deposit, "owner", &()).await?;
+    Ok(owner.account.is_some_and(|owner| owner == session.to_string()))
 }
 
 /// The 402 with a deposit to pay. It counts as any other invoice (T58).

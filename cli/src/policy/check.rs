@@ -12,8 +12,16 @@ use crate::say::{Say, Tone, printable};
 
 /// Cloudflare's limit for one variable.
 const VARIABLE_BYTES_MAX: usize = 5_120;
-const SECRETS: [&str; 7] =
-    ["MASTER_KEYS", "CHALLENGE_SECRET", "RELAY_SECRETS", "RECEIPT_KEY", "AUDIT_KEY", "BACKEND", "BACKENDS"];
+const SECRETS: [&str; 8] = [
+    "MASTER_KEYS",
+    "CHALLENGE_SECRET",
+    "RELAY_SECRETS",
+    "PAYOUT_SECRETS",
+    "RECEIPT_KEY",
+    "AUDIT_KEY",
+    "BACKEND",
+    "BACKENDS",
+];
 
 /// Checks a policy as the edge will, and shows what it sells
 ///
