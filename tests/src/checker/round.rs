@@ -21,6 +21,9 @@ use super::{moves, returns};
 
 /// Everything is at rest by then: the life of a hold, an alarm that is late, and a push that is said again after a while.
 const REST: Duration = Duration::from_secs(45);
+/// A payout whose first answers were lost is asked about after 1, 2, 4 … seconds, and never sooner than an alarm rings again:
+/// where five questions in a row came to nothing, the sixth comes a minute and a half after the order (T93).
+const RETURNED: Duration = Duration::from_secs(100);
 /// An attempt at a counted delivery, whose worker died, counts as failed after so long (D8): 60 s and the timeouts.
 const LEASE: Duration = Duration::from_secs(75);
 /// A run that makes no more progress than this is over, whatever the clients planned.
@@ -117,7 +120,7 @@ fn rest(edge: &Edge, log: &Log, number: u64) -> Findings {
             }
         }
     }
-    found.add(returns::finish(edge, log, deadline));
+    found.add(returns::finish(edge, log, Instant::now() + RETURNED));
     found
 }
 
@@ -276,7 +279,7 @@ pub fn last_grants(bank: &Bank, log: &Log) -> Findings {
         found.add(compare::grant(grant, &world));
     }
     // What was delivered now has no refund, and what has one was not delivered.
-    found.add(returns::finish(&edge, log, Instant::now() + REST));
+    found.add(returns::finish(&edge, log, Instant::now() + RETURNED));
     audit_refunds(&edge, log);
     lock(&log.grants)
         .iter()
