@@ -47,7 +47,8 @@ fn lnd_is_asked_to_cancel_and_then_what_became_of_it() {
     assert!(cancel.headers.contains(&("grpc-metadata-macaroon", "0201036c6e64".to_owned())));
     let body = r#"{"payment_hash":"+5IVf1rQHW7xaqds3HuelwChr3j5CZDp2/uVox+VzNM="}"#;
     assert_eq!(line(&cancel), ("POST https://node.test:8080/v2/invoices/cancel".to_owned(), Some(body)));
-    for first in [canceled(), settled_already(), HttpReply::new(404, "{}"), HttpReply::new(503, "")] {
+    let may_not = || reply("lnd-rest", "error");
+    for first in [canceled(), settled_already(), may_not(), HttpReply::new(404, "{}"), HttpReply::new(503, "")] {
         let look = asked(next("lnd-rest", &[first]));
         assert_eq!(line(&look), (format!("GET https://node.test:8080/v1/invoice/{hash}"), None));
     }
@@ -60,6 +61,7 @@ fn lnds_state_decides_and_not_its_answer() {
     ends("lnd-rest", &[HttpReply::new(503, ""), gone()], Ok(Status::Canceled));
     is_settled("lnd-rest", &[settled_already(), reply("lnd-rest", "paid")]);
     is_settled("lnd-rest", &[canceled(), reply("lnd-rest", "paid")]);
+    is_settled("lnd-rest", &[reply("lnd-rest", "error"), reply("lnd-rest", "paid")]);
     // It forgets what it canceled, where it was told to.
     ends("lnd-rest", &[canceled(), reply("lnd-rest", "unknown")], Ok(Status::Canceled));
     ends("lnd-rest", &[settled_already(), reply("lnd-rest", "unknown")], Ok(Status::NotFound));
@@ -74,9 +76,14 @@ fn an_invoice_that_lnd_calls_open_is_not_withdrawn() {
     ends("lnd-rest", &[HttpReply::new(404, "{}"), open()], Err(BackendFault::Refused(404)));
     ends("lnd-rest", &[HttpReply::new(501, "{}"), open()], Err(BackendFault::NotOffered));
     ends("lnd-rest", &[canceled(), HttpReply::new(503, "")], Err(BackendFault::Busy(503)));
-    ends("lnd-rest", &[reply("lnd-rest", "error")], Err(BackendFault::Unauthorized));
+    // A macaroon that may not do it.
+    for second in [open(), reply("lnd-rest", "error"), HttpReply::new(503, "")] {
+        ends("lnd-rest", &[reply("lnd-rest", "error"), second], Err(BackendFault::Unauthorized));
+    }
     // It is withdrawn, and nobody has said so yet.
-    ends("lnd-rest", &[canceled(), reply("lnd-rest", "error")], Err(BackendFault::Unreadable));
+    for first in [canceled(), HttpReply::new(503, "")] {
+        ends("lnd-rest", &[first, reply("lnd-rest", "error")], Err(BackendFault::Unreadable));
+    }
     // Another invoice, which ran out.
     ends("lnd-rest", &[canceled(), reply("lnd-rest", "expired")], Err(BackendFault::WrongInvoice));
 }

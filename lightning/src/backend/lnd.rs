@@ -122,19 +122,18 @@ impl Backend for Lnd {
                 let url = self.access.server.at("/v2/invoices/cancel");
                 Ok(Step::Ask(self.signed(HttpRequest::post_json(url, &body))))
             }
-            [canceled] => match success(canceled) {
-                Err(fault @ BackendFault::Unauthorized) => Err(fault),
-                // Whatever it answers, the state decides: a "no" is also what one hears of a settled invoice.
-                _ => Ok(Step::Ask(self.look_up(watched))),
-            },
+            // Whatever it answers, the state decides: a "no" is also what one hears of a settled invoice.
+            [_] => Ok(Step::Ask(self.look_up(watched))),
             [canceled, state, ..] => match (status_of(watched, state), success(canceled)) {
                 (Ok(Status::NotFound), Ok(_)) => Ok(Step::Done(Status::Canceled)),
                 // An LND without this part answers 501.
                 (Ok(Status::Pending), Err(BackendFault::Busy(501))) => Err(BackendFault::NotOffered),
                 (Ok(Status::Pending), Err(fault)) => Err(fault),
                 (Ok(status), _) => Ok(Step::Done(status)),
+                // A macaroon that may not withdraw has withdrawn nothing, whatever else is wrong.
+                (Err(_), Err(fault @ BackendFault::Unauthorized)) => Err(fault),
                 // Refused is the question, and not what was asked before.
-                (Err(BackendFault::Unauthorized | BackendFault::Refused(_)), Ok(_)) => Err(BackendFault::Unreadable),
+                (Err(BackendFault::Unauthorized | BackendFault::Refused(_)), _) => Err(BackendFault::Unreadable),
                 (Err(fault), _) => Err(fault),
             },
         }
