@@ -20,10 +20,10 @@ export const send = (method, url, { authorization, body, cookies } = {}) => fetc
   headers: { accept: "application/json, */*;q=0.1", ...(authorization && { authorization }), ...(body && { "content-type": "text/plain" }) },
 }).catch(() => {});
 
-// Whether a cookie of this browser opens it already. Nothing is used up by the question.
+// Whether a cookie of this browser opens it already; undefined when nobody answered. Nothing is used up by the question.
 export const isOpen = async (seller) => {
   const response = await send("GET", passUrl(seller), { cookies: true });
-  return !!response?.ok && (await json(response)).open === true;
+  return response?.ok ? (await json(response)).open : undefined;
 };
 
 export const passUrl = (seller) => `${seller.own}pass?for=${encodeURIComponent(seller.path)}`;

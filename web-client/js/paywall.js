@@ -186,8 +186,9 @@ export class Paywall {
         const response = await send("POST", `${this.#seller.own}pass`, { authorization, cookies: true });
         if (!response?.ok) return this.#step(response && response.status < 500 && response.status !== 429 ? "refused" : "not-unlocked");
         // A browser may take no cookies; what was paid is then not shown as an unpaid page after a reload.
-        this.#cookieless = !await isOpen(this.#seller);
-        if (this.#cookieless) return this.#step("refused");
+        const opens = await isOpen(this.#seller);
+        this.#cookieless = opens === false;
+        if (!opens) return this.#step(this.#cookieless ? "refused" : "not-unlocked");
       }
       for (const what of [this.#service, this.#seller.path]) keep(this.#remember, this.#seller, what, authorization);
       this.#tabs?.tell("paid", { preimage });
