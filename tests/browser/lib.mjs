@@ -40,7 +40,9 @@ export const tell = async (stories, { lanes = 2 } = {}) => {
       } catch (error) {
         failed++;
         await shoot(visit.page, `failed-${name.replace(/\W+/g, "-").slice(0, 60)}`).catch(() => {});
-        console.log(`  FAILED  ${name}\n${error.stack}\n  the page said: ${JSON.stringify(visit.said.slice(0, 5))}`);
+        console.log(`  FAILED  ${name}`);
+        // To whoever started us, who says it again at the end.
+        console.error(`  FAILED  ${name}\n${error.stack}\n  the page said: ${JSON.stringify(visit.said.slice(0, 5))}`);
       }
       await visit.context.unrouteAll({ behavior: "ignoreErrors" });
       await visit.context.close();

@@ -141,7 +141,9 @@ impl Process {
     }
 
     fn tail(&self) -> String {
-        let lines = self.log.lines();
+        let mut lines = self.log.lines();
+        // workerd's addresses of itself, which say nothing to anybody.
+        lines.retain(|line| !line.starts_with("stack: "));
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }

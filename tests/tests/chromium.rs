@@ -3,12 +3,10 @@
 
 mod common;
 
-use std::process::Command;
-
+use common::browser::tell;
 use common::fake_node::Draft;
 use common::plenty;
 use l402::relay::InvoiceCreate;
-use satstile_tests::binaries::root;
 use satstile_tests::{Stack, StackOptions};
 use serde_json::{Value, json};
 
@@ -16,48 +14,26 @@ fn stack() -> Stack {
     Stack::start(StackOptions { pages: true, ..plenty(json!({})) })
 }
 
-/// Runs `tests/browser/<name>.mjs`, which gets the stack's addresses and what is `given` to it.
-#[track_caller]
-fn run(name: &str, stack: &Stack, given: &Value) {
-    let facts = json!({
-        "edge": stack.localhost(),
-        "blog": stack.origin.blog_url(),
-        "wallet": format!("http://{}", stack.node().wallet_address()),
-        "password": stack.node().wallet_password(),
-        "given": given,
-    });
-    // Not on the command line, which every user of the machine may read.
-    let status = Command::new("node")
-        .current_dir(root())
-        .arg(format!("tests/browser/{name}.mjs"))
-        .env("SATSTILE_STACK", facts.to_string())
-        .status()
-        .expect("node is there: xtask has checked it");
-    assert!(status.success(), "tests/browser/{name}.mjs failed; it said why above");
-    let broken = common::first_break(&stack.log());
-    assert!(broken.is_none(), "the worker broke: {}", broken.unwrap_or_default());
-}
-
 /// C6: QR, pay, and the page unlocks by itself; by keyboard, on a phone, in the dark; nobody else is asked
 /// for anything (T117), and the page keeps its own policy (T110).
 #[test]
 #[ignore = "needs Debian's chromium: cargo xtask test browser --install"]
 fn a_browser_without_javascript_pays_and_gets_in() {
-    run("unlock", &stack(), &json!({}));
+    tell("unlock", &stack(), &json!({}));
 }
 
 /// Each form of the component: what it shows can be paid, and opens at once (T115, T117).
 #[test]
 #[ignore = "needs Debian's chromium: cargo xtask test browser --install"]
 fn whoever_pays_in_a_page_reads_on_in_a_moment() {
-    run("pay", &stack(), &json!({}));
+    tell("pay", &stack(), &json!({}));
 }
 
 /// In what is read aloud, by keyboard alone, in twelve languages, in any colours, on the smallest screen.
 #[test]
 #[ignore = "needs Debian's chromium: cargo xtask test browser --install"]
 fn whoever_cannot_see_or_point_pays_like_anybody_else() {
-    run("access", &stack(), &json!({}));
+    tell("access", &stack(), &json!({}));
 }
 
 /// Sellers who lie, markup in every field, changed files, strict pages: nothing is drawn that should not be paid, nothing
@@ -65,7 +41,7 @@ fn whoever_cannot_see_or_point_pays_like_anybody_else() {
 #[test]
 #[ignore = "needs Debian's chromium: cargo xtask test browser --install"]
 fn whoever_lies_to_the_component_gets_no_payment_and_no_script() {
-    run("hostile", &stack(), &payloads());
+    tell("hostile", &stack(), &payloads());
 }
 
 /// Renewed, reloaded, in two tabs, out of sight, without a connection, on another device: one payment, and it counts
@@ -73,7 +49,7 @@ fn whoever_lies_to_the_component_gets_no_payment_and_no_script() {
 #[test]
 #[ignore = "needs Debian's chromium: cargo xtask test browser --install"]
 fn whoever_has_paid_never_pays_twice() {
-    run("life", &stack(), &json!({}));
+    tell("life", &stack(), &json!({}));
 }
 
 /// Invoices that a hostile seller's node would sign: what they are for is markup.

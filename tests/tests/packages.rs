@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use common::browser::tell;
 use common::plenty;
 use satstile_tests::binaries::{private_directory, root};
 use satstile_tests::{Node, Origin, Process, Stack, StackOptions, free_port, http, loopback};
@@ -209,18 +210,7 @@ fn the_template_binds_what_the_repository_binds() {
 fn a_page_that_bundles_the_widget_is_paid() {
     let folder = folder_with("satstile-widget");
     let stack = Stack::start(StackOptions { pages: true, ..plenty(json!({})) });
-    let facts = json!({
-        "edge": stack.localhost(),
-        "blog": stack.origin.blog_url(),
-        "wallet": format!("http://{}", stack.node().wallet_address()),
-        "password": stack.node().wallet_password(),
-        "given": { "folder": folder.path() },
-    });
-    // Not on the command line, which every user of the machine may read.
-    let mut story = Command::new("node");
-    story.arg("tests/browser/packages.mjs").current_dir(root()).env("SATSTILE_STACK", facts.to_string());
-    let status = story.status().expect("node is there: xtask has checked it");
-    assert!(status.success(), "tests/browser/packages.mjs failed; it said why above");
+    tell("packages", &stack, &json!({ "folder": folder.path() }));
 }
 
 /// On a server there is no window, and nothing is touched that is not there.

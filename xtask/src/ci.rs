@@ -40,7 +40,7 @@ const fn minutes(n: u64) -> Duration {
 pub fn run(install: bool) -> Result<()> {
     let start = Instant::now();
     let mut summary = String::new();
-    let (mut failed, mut not_run) = (Vec::new(), Vec::new());
+    let (mut failed, mut why, mut not_run) = (Vec::new(), String::new(), Vec::new());
     for lane in LANES {
         let left = BUDGET.saturating_sub(start.elapsed());
         if left < lane.needs {
@@ -56,6 +56,8 @@ pub fn run(install: bool) -> Result<()> {
             Ok(skipped) => format!("passed without {}", skipped.join(", ")),
             Err(e) => {
                 eprintln!("xtask: {}: {e:#}", lane.name);
+                // Once more at the end, where somebody looks who has not followed it.
+                why.push_str(&format!("\n{}: {e:#}", lane.name));
                 failed.push(lane.name);
                 "FAILED".to_owned()
             }
@@ -65,7 +67,7 @@ pub fn run(install: bool) -> Result<()> {
     println!("\nci, {} in all:\n{summary}", seconds(start.elapsed()));
     match (failed.is_empty(), not_run.is_empty()) {
         (true, true) => Ok(()),
-        (false, _) => bail!("failed: {}", failed.join(", ")),
+        (false, _) => bail!("failed: {}\n{why}", failed.join(", ")),
         (true, false) => bail!("not run for want of time: {}", not_run.join(", ")),
     }
 }

@@ -17,6 +17,7 @@ mod size;
 mod smoke;
 mod steps;
 mod test;
+mod told;
 mod wasm;
 mod wasm_target;
 mod widget;

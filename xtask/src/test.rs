@@ -11,7 +11,7 @@ use crate::npm::{self, Tools};
 use crate::peers::{self, Peers};
 use crate::steps::{Steps, seconds};
 use crate::wasm_target::{self, TARGET, Toolchain};
-use crate::{devnet, dist, repo, smoke, wasm, worker};
+use crate::{devnet, dist, repo, smoke, told, wasm, worker};
 
 /// What is left out of wasm builds, and so off by default.
 const NATIVE: &str = "satstile-egress/nwc";
@@ -104,7 +104,7 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     })?;
 
     let setup = Setup { toolchain, tools, install, ledger };
-    let (mut failed, mut skipped) = (Vec::new(), Vec::new());
+    let (mut failed, mut why, mut skipped) = (Vec::new(), String::new(), Vec::new());
     let mut summary = String::new();
     for lane in lanes {
         let start = Instant::now();
@@ -120,7 +120,7 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
                 format!("skipped  {why}; to run it: {command}")
             }
             Err(e) => {
-                eprintln!("xtask: {e:#}");
+                why.push_str(&format!("\n{}: {e:#}", lane.name));
                 failed.push(lane.name);
                 format!("FAILED   {}", seconds(start.elapsed()))
             }
@@ -132,13 +132,13 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     }
     println!("\n{summary}");
     if !failed.is_empty() {
-        bail!("failed: {}. One lane again: `cargo xtask test {}`", failed.join(", "), failed[0]);
+        bail!("failed: {}. One lane again: `cargo xtask test {}`\n{why}", failed.join(", "), failed[0]);
     }
     Ok(skipped)
 }
 
 fn passed(command: &mut Command) -> Result<Outcome> {
-    repo::run(command).map(|()| Outcome::Passed)
+    told::run(command).map(|()| Outcome::Passed)
 }
 
 fn fmt(_: &Setup) -> Result<Outcome> {
@@ -263,7 +263,7 @@ fn lightning(setup: &Setup) -> Result<Outcome> {
 
 /// A test that is left out unless it is asked for.
 fn ignored(test: &str) -> Command {
-    repo::cargo(["test", "--package", "satstile-tests", "--test", test, "--", "--ignored", "--nocapture"])
+    repo::cargo(["test", "--package", "satstile-tests", "--test", test, "--", "--ignored"])
 }
 
 /// Whether it is there, or was installed as asked.

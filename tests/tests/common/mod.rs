@@ -1,9 +1,11 @@
 //! What the stories share: a stack that is lent out in turns, an offer and its purchase, a log to wait for, balances
-//! ([`bank`]), somebody's [`wallet`], and servers of a story's own ([`server`], [`fake_node`]).
+//! ([`bank`]), somebody's [`wallet`], servers of a story's own ([`server`], [`fake_node`]), and what happens in a
+//! [`browser`].
 
 #![allow(dead_code)] // each story takes what it needs
 
 pub mod bank;
+pub mod browser;
 pub mod fake_node;
 pub mod server;
 pub mod wallet;
