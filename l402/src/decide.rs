@@ -277,6 +277,11 @@ fn examine<'p>(
             Err(denial) => Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)),
         });
     }
+    let denied =
+        |denial: Denial, quote: &dyn Fn(Option<Denial>) -> Quote<'p>| match denial.is_forgery() && !spares_forgers {
+            true => Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)),
+            false => Decision::Charge(quote(Some(denial))),
+        };
     match credential {
         None => Ok(Decision::Charge(quote(None))),
         Some(Credential::L402(l402)) => match l402.verify(keys).and_then(|verified| verified.clear(&demand)) {
@@ -294,10 +299,7 @@ fn examine<'p>(
                 }
                 Ok(Decision::Paid(pass))
             }
-            Err(denial) if denial.is_forgery() && !spares_forgers => {
-                Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
-            }
-            Err(denial) => Ok(Decision::Charge(quote(Some(denial)))),
+            Err(denial) => Ok(denied(denial, &quote)),
         },
         Some(Credential::Session(unverified)) => {
             let quote = |reason| Quote { by_session: service.session, ..quote(reason) };
@@ -312,12 +314,7 @@ fn examine<'p>(
                 Err(ChargeFault::Unsupported | ChargeFault::Malformed(_)) => {
                     Ok(Decision::Charge(quote(Some(Denial::SessionUnclear))))
                 }
-                Err(fault) => match Denial::from(fault) {
-                    denial if denial.is_forgery() && !spares_forgers => {
-                        Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
-                    }
-                    denial => Ok(Decision::Charge(quote(Some(denial)))),
-                },
+                Err(fault) => Ok(denied(fault.into(), &quote)),
             }
         }
         Some(Credential::Payment(unverified)) => match unverified.verify(keys.challenge_secrets(), &place.host, now) {
@@ -327,12 +324,7 @@ fn examine<'p>(
                 Ok(Decision::Claim(Claim { service, route, proof, otherwise: Box::new(quote(Some(Denial::UsedUp))) }))
             }
             Ok(_) => Ok(Decision::Charge(quote(Some(Denial::UnknownChallenge)))),
-            Err(fault) => match Denial::from(fault) {
-                denial if denial.is_forgery() && !spares_forgers => {
-                    Ok(Decision::Refuse(Refusal::Forgery { service: &service.id }, Some(denial)))
-                }
-                denial => Ok(Decision::Charge(quote(Some(denial)))),
-            },
+            Err(fault) => Ok(denied(fault.into(), &quote)),
         },
     }
 }

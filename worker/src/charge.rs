@@ -15,13 +15,9 @@ use worker::{Context, Env, Request, Result};
 use crate::admit::{Admission, Ticket};
 use crate::gate::Gate;
 use crate::invoice::{Made, Wanted};
-use crate::node::NodeFault;
 use crate::objects::{Take, Taken, ask, binding};
 use crate::wait::{self, Waited};
 use crate::{budget, client, crypto, http, invoice, log, page, pool, sessions, totals, verdict};
-
-/// Seconds after which a client may ask again when the node is silent.
-pub const NODE_RETRY_S: u64 = 5;
 
 /// Answers a quote.
 pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env, ctx: &Context) -> Result<Admission> {
@@ -77,8 +73,7 @@ pub async fn charge(gate: &Gate, quote: &Quote<'_>, request: &Request, env: &Env
     };
     let made = match made {
         Ok(made) => made,
-        Err(NodeFault::Silent) => return Ok(Admission::refuse(&Refusal::Unavailable(NODE_RETRY_S), false)),
-        Err(NodeFault::Wrong) => return Ok(Admission::refuse(&Refusal::BadInvoice, false)),
+        Err(fault) => return Ok(Admission::refuse(&fault.refusal(), false)),
     };
     pool::refill(env, ctx, service, host);
     totals::count(env, ctx, &quote.service.id, |counts| counts.challenges += 1);

@@ -10,6 +10,7 @@
 use l402::bolt11::Network;
 use l402::encoding::to_base64url;
 use l402::path::{canonical_host, is_loopback};
+use l402::problem::Refusal;
 use l402::relay::{InvoiceCreate, InvoiceCreated, InvoiceLookup, InvoiceState, InvoiceStatus, RelayCall, RelaySecrets};
 use l402::{PaymentHash, Policy, reference};
 use satstile_lightning::{Connection, Order, Status, Watched};
@@ -22,6 +23,9 @@ use crate::{crypto, direct, http, log, relay};
 
 /// For one call with all of its requests, reply bodies included, in milliseconds.
 pub const DEADLINE_MS: u64 = 5_000;
+
+/// Seconds after which a client may ask again when the node's side is silent.
+pub const RETRY_S: u64 = 5;
 
 /// The node's side.
 pub enum Node {
@@ -38,6 +42,16 @@ pub enum NodeFault {
     Silent,
     /// An answer that cannot be used: 502.
     Wrong,
+}
+
+impl NodeFault {
+    /// What a client hears of it.
+    pub const fn refusal(self) -> Refusal<'static> {
+        match self {
+            Self::Silent => Refusal::Unavailable(RETRY_S),
+            Self::Wrong => Refusal::BadInvoice,
+        }
+    }
 }
 
 /// What was made, as the node's side tells it.

@@ -109,10 +109,7 @@ async fn top_up(gate: &Gate, module: &Prepaid, asked: &Asked, mut request: Reque
     let permit = budget::take(env, &gate.policy, &asked.place, &request).await?;
     let description = format!("Balance at {}", asked.place.host);
     let wanted = Wanted { name: TOPUP, amount, description, purpose: "topup", payee: None };
-    let made = invoice::create(gate, &wanted).await.map_err(|fault| match fault {
-        NodeFault::Silent => Refusal::Unavailable(5),
-        NodeFault::Wrong => Refusal::BadInvoice,
-    })?;
+    let made = invoice::create(gate, &wanted).await.map_err(NodeFault::refusal)?;
     drop(permit);
 
     let hash = made.invoice.payment_hash;
@@ -364,14 +361,14 @@ enum Stand {
 /// | nothing | kept | |
 async fn stand(gate: &Gate, watched: &Watched<'_>) -> Stand {
     let Some(status) = node::look_up(gate, watched).await else { return Stand::Unsure };
-    match (status.status, status.amount_msat) {
+    match (status.paid_msat(), status.status) {
         // The node's state, never a preimage; and less than was asked is not settled (T66). The node webhook says what the
         // invoice asks; a back end that is called from here, what it received for it.
-        (InvoiceState::Settled, Some(paid)) if paid >= watched.amount.0 => {
-            Stand::Paid(account::Credit { hash: watched.payment_hash.to_string(), paid_msat: paid })
+        (Some(paid_msat), _) if paid_msat >= watched.amount.0 => {
+            Stand::Paid(account::Credit { hash: watched.payment_hash.to_string(), paid_msat })
         }
-        (InvoiceState::Expired | InvoiceState::Canceled, _) => Stand::Over,
-        (InvoiceState::Settled | InvoiceState::Pending | InvoiceState::NotFound, _) => Stand::Unsure,
+        (_, InvoiceState::Expired | InvoiceState::Canceled) => Stand::Over,
+        (_, InvoiceState::Settled | InvoiceState::Pending | InvoiceState::NotFound) => Stand::Unsure,
     }
 }
 

@@ -13,7 +13,6 @@ use l402::credential::Credential;
 use l402::decide::{OWN_PREFIX, Place, Quote};
 use l402::policy::{Payouts, Refunds};
 use l402::problem::{Refusal, problem};
-use l402::relay::InvoiceState;
 use l402::{Msat, PaymentHash};
 use satstile_lightning::Watched;
 use satstile_lightning::lnurl::withdraw::{K1, Link, Refusal as NoLink, UnverifiedClaim, service::ACCEPTED};
@@ -155,8 +154,7 @@ async fn promise(desk: &Desk<'_>, env: &Env, hash: &PaymentHash, payer: &str, pr
     let k1 = first.ok_or("no key")?;
     let watched = Watched { payment_hash: *hash, amount: price, reference: "" };
     let status = node::look_up(desk.gate, &watched).await.ok_or("the node does not say what was paid")?;
-    let paid =
-        status.amount_msat.filter(|_| status.status == InvoiceState::Settled).ok_or("the node knows no payment")?;
+    let paid = status.paid_msat().ok_or("the node knows no payment")?;
     let question = Refundable { amount_msat: paid };
     let back: Refundable = ask(env, binding::ALLOWANCES, &format!("failures:{payer}"), "refundable", &question).await?;
     let promise = Promise {

@@ -17,7 +17,6 @@ use l402::payment::session::{Deposit, ReturnInvoice};
 use l402::policy::Sessions;
 use l402::problem::Refusal;
 use l402::receipt::{PaymentReceipt, closed_session};
-use l402::relay::InvoiceState;
 use l402::{Denial, Msat, PaymentHash, deposit};
 use satstile_ledger::Id;
 use satstile_lightning::Watched;
@@ -29,16 +28,21 @@ use crate::gate::{self, Gate, Setup};
 use crate::invoice::{self, Wanted};
 use crate::node::{self, NodeFault};
 use crate::objects::account::sessions::{FULL, NOT_ITS};
-use crate::objects::account::{Answer, CloseSession, Meter, Metered, No, OpenSession, SessionSeen, TopUpSession};
+use crate::objects::account::{
+    Answer, CloseSession, LacksDeposit, Meter, Metered, No, OpenSession, SessionSeen, TopUpSession,
+};
 use crate::objects::words::Words;
 use crate::objects::{Own, Owner, ask, binding};
 use crate::prepaid::Said;
-use crate::{budget, charge, crypto, http, log, payouts, spend, totals, verdict};
+use crate::{budget, crypto, http, log, payouts, spend, totals, verdict};
 
 /// What a deposit's invoice is for. No service has this name.
 pub const DEPOSIT: &str = "_session";
 
-/// Why a wish about a session is not met.
+/// What became of a wish about a session.
+type Wish<T> = core::result::Result<T, Stop>;
+
+/// Why one is not met.
 enum Stop {
     /// Another deposit is offered, and the reason told.
     Sell(Denial),
@@ -83,29 +87,7 @@ impl From<No> for Stop {
 /// Does what a bearer wants.
 pub async fn serve(gate: &Gate, asked: &Session<'_>, request: &Request, env: &Env, ctx: &Context) -> Result<Admission> {
     let Some(sessions) = &gate.policy.sessions else { return Ok(Admission::refuse(&Refusal::NotReady, false)) };
-    let session = asked.wanted.action.session();
-    // Whoever forwarded a deposit has its preimage, and could ask for a challenge like anybody.
-    let by = (!sessions.any_challenge).then(|| asked.wanted.deposit.to_string());
-    let stranger = match (&by, &asked.wanted.action) {
-        (Some(deposit), SessionAction::Bearer(_) | SessionAction::Close { .. }) if asked.wanted.deposit != session => {
-            !fills(env, deposit, session).await?
-        }
-        _ => false,
-    };
-    let done = match &asked.wanted.action {
-        _ if stranger => Err(Stop::Sell(Denial::OtherDeposit)),
-        SessionAction::Open { deposit, return_invoice } => match open(gate, env, deposit, return_invoice).await {
-            Ok(()) => forward(gate, asked, (session, by), env).await,
-            Err(stop) => Err(stop),
-        },
-        SessionAction::Bearer(_) => forward(gate, asked, (session, by), env).await,
-        SessionAction::TopUp { deposit, .. } => top_up(gate, env, session, deposit).await.and_then(|()| {
-            let receipt = PaymentReceipt::new(&session, Some(&asked.wanted.challenge_id), http::now());
-            Ok(Admission::Answer(answer(&json!({"status": "ok"}), &receipt.to_header())?))
-        }),
-        SessionAction::Close { return_invoice, .. } => close(gate, env, (session, by), return_invoice.as_ref()).await,
-    };
-    match done {
+    match act(gate, asked, sessions, env).await {
         Ok(admission) => Ok(admission),
         Err(Stop::Sell(denial)) => {
             let quote = Quote { reason: Some(denial), ..(*asked.otherwise).clone() };
@@ -113,6 +95,31 @@ pub async fn serve(gate: &Gate, asked: &Session<'_>, request: &Request, env: &En
         }
         Err(Stop::Refuse(refusal)) => Ok(Admission::refuse(&refusal, asked.otherwise.is_head)),
         Err(Stop::Platform(error)) => Err(error),
+    }
+}
+
+async fn act(gate: &Gate, asked: &Session<'_>, sessions: &Sessions, env: &Env) -> Wish<Admission> {
+    let (wanted, session) = (&asked.wanted, asked.wanted.action.session());
+    // Whoever forwarded a deposit has its preimage, and could ask for a challenge like anybody.
+    let by = (!sessions.any_challenge).then(|| wanted.deposit.to_string());
+    if let (Some(deposit), SessionAction::Bearer(_) | SessionAction::Close { .. }) = (&by, &wanted.action)
+        && wanted.deposit != session
+        && !fills(env, deposit, session).await?
+    {
+        return Err(Stop::Sell(Denial::OtherDeposit));
+    }
+    match &wanted.action {
+        SessionAction::Open { deposit, return_invoice } => {
+            open(gate, env, deposit, return_invoice).await?;
+            forward(gate, asked, (session, by), env).await
+        }
+        SessionAction::Bearer(_) => forward(gate, asked, (session, by), env).await,
+        SessionAction::TopUp { deposit, .. } => {
+            top_up(gate, env, session, deposit).await?;
+            let receipt = PaymentReceipt::new(&session, Some(&wanted.challenge_id), http::now());
+            Ok(Admission::Answer(answer(&json!({"status": "ok"}), &receipt.to_header())?))
+        }
+        SessionAction::Close { return_invoice, .. } => close(gate, env, (session, by), return_invoice.as_ref()).await,
     }
 }
 
@@ -146,8 +153,7 @@ pub async fn offer(
         // A deposit is looked up by its hash alone, so it takes a node that can be asked so.
         Ok(made) if made.reference.is_empty() => made,
         Ok(_) => return Ok(Admission::refuse(&Refusal::NotReady, false)),
-        Err(NodeFault::Silent) => return Ok(Admission::refuse(&Refusal::Unavailable(charge::NODE_RETRY_S), false)),
-        Err(NodeFault::Wrong) => return Ok(Admission::refuse(&Refusal::BadInvoice, false)),
+        Err(fault) => return Ok(Admission::refuse(&fault.refusal(), false)),
     };
     drop(permit);
     totals::count(env, ctx, &service.id, |counts| counts.challenges += 1);
@@ -160,12 +166,7 @@ pub async fn offer(
 }
 
 /// Opens a session, unless it was opened before.
-async fn open(
-    gate: &Gate,
-    env: &Env,
-    deposit: &Deposit,
-    return_invoice: &ReturnInvoice,
-) -> core::result::Result<(), Stop> {
+async fn open(gate: &Gate, env: &Env, deposit: &Deposit, return_invoice: &ReturnInvoice) -> Wish<()> {
     let name = deposit.payment_hash.to_string();
     let mut question = OpenSession {
         hash: name.clone(),
@@ -189,7 +190,7 @@ async fn open(
 }
 
 /// Adds a deposit to a session, unless that was done before.
-async fn top_up(gate: &Gate, env: &Env, session: PaymentHash, deposit: &Deposit) -> core::result::Result<(), Stop> {
+async fn top_up(gate: &Gate, env: &Env, session: PaymentHash, deposit: &Deposit) -> Wish<()> {
     let name = session.to_string();
     let mut question = TopUpSession {
         session: name.clone(),
@@ -209,21 +210,18 @@ async fn top_up(gate: &Gate, env: &Env, session: PaymentHash, deposit: &Deposit)
 }
 
 /// The money of a deposit is here, by the node's word (C7), and it is this session's alone (T83). What was paid, in msat.
-async fn take(gate: &Gate, env: &Env, deposit: &Deposit, session: &str) -> core::result::Result<u64, Stop> {
+async fn take(gate: &Gate, env: &Env, deposit: &Deposit, session: &str) -> Wish<u64> {
     let watched = Watched { payment_hash: deposit.payment_hash, amount: deposit.amount, reference: "" };
-    let status = node::look_up(gate, &watched).await.ok_or(Stop::Refuse(Refusal::Unavailable(charge::NODE_RETRY_S)))?;
-    let paid = status.amount_msat.filter(|paid| *paid >= deposit.amount.0);
-    let (InvoiceState::Settled, Some(paid)) = (status.status, paid) else {
-        // Whoever has the preimage has paid, and the node will know in a moment.
-        return Err(Stop::Refuse(Refusal::Unavailable(1)));
-    };
+    let status = node::look_up(gate, &watched).await.ok_or(Stop::Refuse(NodeFault::Silent.refusal()))?;
+    // Whoever has the preimage has paid, and the node will know in a moment.
+    let paid = status.paid_msat().filter(|paid| *paid >= deposit.amount.0);
+    let paid = paid.ok_or(Stop::Refuse(Refusal::Unavailable(1)))?;
     let hash = deposit.payment_hash.to_string();
     let mut own = Own { account: session.to_owned(), instead_of: None };
     let owner: Owner = ask(env, binding::PAYMENTS, &hash, "own", &own).await?;
     let Some(other) = owner.account.filter(|owner| owner != session) else { return Ok(paid) };
     // It was meant for a session that ended before it came: then it is free to open one of its own.
-    let asked =
-        TopUpSession { session: other.clone(), hash: hash.clone(), deposit_msat: 0, paid_msat: None, limit_msat: 0 };
+    let asked = LacksDeposit { session: other.clone(), hash: hash.clone() };
     let lacks: Answer<()> = ask(env, binding::ACCOUNTS, &other, "session-lacks", &asked).await?;
     lacks.map_err(|_| Stop::Sell(Denial::UnknownChallenge))?;
     own.instead_of = Some(other);
@@ -240,7 +238,7 @@ async fn forward(
     asked: &Session<'_>,
     (session, by): (PaymentHash, Option<String>),
     env: &Env,
-) -> core::result::Result<Admission, Stop> {
+) -> Wish<Admission> {
     if !asked.is_for_this {
         return Err(Stop::Sell(Denial::UnknownChallenge));
     }
@@ -316,7 +314,7 @@ async fn close(
     env: &Env,
     (session, by): (PaymentHash, Option<String>),
     return_invoice: Option<&ReturnInvoice>,
-) -> core::result::Result<Admission, Stop> {
+) -> Wish<Admission> {
     let (Some(limits), Some(payer)) = (gate.policy.payouts, gate.payer.as_ref()) else {
         return Err(Stop::Refuse(Refusal::NotReady));
     };

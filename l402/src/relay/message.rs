@@ -287,6 +287,15 @@ impl InvoiceStatus {
         Ok(status)
     }
 
+    /// What was paid, in millisatoshi; `None` for anything but settled. Compare it with what was asked (T66).
+    #[must_use]
+    pub const fn paid_msat(&self) -> Option<u64> {
+        match self.status {
+            InvoiceState::Settled => self.amount_msat,
+            _ => None,
+        }
+    }
+
     fn of(reply: &Value) -> Option<Self> {
         Some(Self {
             status: InvoiceState::from_name(&text(reply, "status")?)?,

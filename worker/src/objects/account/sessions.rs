@@ -2,15 +2,15 @@
 //! `session`).
 
 use l402::policy::Payouts;
-use l402::{Msat, Preimage, UnixTime};
+use l402::{Msat, PaymentHash, Preimage, UnixTime};
 use satstile_ledger::hold::{self, Ending, Hold, NewHold};
 use satstile_ledger::payout::Payout;
 use satstile_ledger::session::{self, Closer, RefundStatus, Session, SessionState};
 use satstile_ledger::topup::{self, Settlement, TopUp};
-use satstile_ledger::{BookId, Id, Refusal};
+use satstile_ledger::{BookId, Id, Refusal, Step};
 use worker::{Result, SqlStorage};
 
-use super::words::{CloseSession, Meter, Metered, OpenSession, Order, SessionSeen, TopUpSession};
+use super::words::{CloseSession, LacksDeposit, Meter, Metered, OpenSession, SessionSeen, TopUpSession};
 use super::{Answer, No, hash, id, in_book, no, payouts, refused};
 use crate::objects::books::Books;
 
@@ -38,12 +38,7 @@ pub(super) fn open(sql: &SqlStorage, asked: OpenSession, now: UnixTime) -> Resul
     }
     let Some(paid_msat) = asked.paid_msat else { return Ok(Err(no(Refusal::NotSettled))) };
     let mut books = Books::find_or_open(sql, BookId::of_account(&deposit.0))?;
-    let settlement = Settlement { payment_hash: deposit, paid: Msat(paid_msat), node_fee: Msat(0) };
-    let row = match topup::open(&books.book, None, deposit, Msat(asked.deposit_msat), None) {
-        Ok(row) => row,
-        Err(refusal) => return refused(&mut books, refusal, now),
-    };
-    match topup::credit(&books.book, Some(&row), &settlement, now) {
+    match pay_in(&books, deposit, (asked.deposit_msat, paid_msat), false, now) {
         Ok(step) => books.write(step)?,
         Err(refusal) => return refused(&mut books, refusal, now),
     }
@@ -57,6 +52,20 @@ pub(super) fn open(sql: &SqlStorage, asked: OpenSession, now: UnixTime) -> Resul
         // The credit is undone with it.
         Err(refusal) => Err(refusal.to_string().into()),
     }
+}
+
+/// A deposit that was settled for `paid`, of which its invoice asks `asked`, in millisatoshi. The first one is claimed by
+/// who opens the session, the others by nobody.
+fn pay_in(
+    books: &Books<'_>,
+    payment_hash: PaymentHash,
+    (asked, paid): (u64, u64),
+    claimed: bool,
+    now: UnixTime,
+) -> core::result::Result<Step<TopUp>, Refusal> {
+    let row = topup::open(&books.book, None, payment_hash, Msat(asked), None)?;
+    let settlement = Settlement { payment_hash, paid: Msat(paid), node_fee: Msat(0) };
+    topup::credit(&books.book, Some(&TopUp { claimed, ..row }), &settlement, now)
 }
 
 /// Another deposit. It is taken by a session that is open, and by no other: who paid it can still open one with it.
@@ -78,10 +87,7 @@ pub(super) fn top_up(sql: &SqlStorage, asked: TopUpSession, now: UnixTime) -> Re
             return Ok(Err(No { status: FULL, reason: "the session is full".to_owned() }));
         }
         let Some(paid_msat) = asked.paid_msat else { return Ok(Err(no(Refusal::NotSettled))) };
-        let settlement = Settlement { payment_hash: deposit, paid: Msat(paid_msat), node_fee: Msat(0) };
-        let opened = topup::open(&books.book, None, deposit, Msat(asked.deposit_msat), None);
-        let credited = opened.map(|row| TopUp { claimed: true, ..row });
-        match credited.and_then(|row| topup::credit(&books.book, Some(&row), &settlement, now)) {
+        match pay_in(books, deposit, (asked.deposit_msat, paid_msat), true, now) {
             Ok(step) => {
                 books.write(step)?;
                 books.put(&touched).map(Ok)
@@ -92,7 +98,7 @@ pub(super) fn top_up(sql: &SqlStorage, asked: TopUpSession, now: UnixTime) -> Re
 }
 
 /// Whether this session has ended without ever taking this deposit, and so never will.
-pub(super) fn lacks(sql: &SqlStorage, asked: TopUpSession, now: UnixTime) -> Result<Answer<()>> {
+pub(super) fn lacks(sql: &SqlStorage, asked: LacksDeposit, now: UnixTime) -> Result<Answer<()>> {
     let (id, deposit) = (hash(&asked.session)?.into(), hash(&asked.hash)?);
     in_book(sql, now, |books, _| {
         let is_over = books.row::<Session>(id)?.is_some_and(|row| row.state != SessionState::Open);
@@ -125,10 +131,13 @@ pub(super) fn meter(sql: &SqlStorage, asked: Meter, now: UnixTime) -> Result<Ans
             (Some(begin), Ok(touched)) => {
                 let there_are = books.book.balances.available().0.checked_div(asked.unit_msat).unwrap_or(0);
                 units = asked.want.min(there_are.div_ceil(2));
-                if let Err(refusal) = reserve(books, id(begin)?, &asked, units, now)? {
-                    return refused(books, refusal, now);
-                }
                 if units > 0 {
+                    let ceiling = Msat(units.saturating_mul(asked.unit_msat));
+                    let new = NewHold { id: id(begin)?, ceiling, estimate: Msat(0), ttl_s: asked.ttl_s };
+                    match hold::place(&books.book, None, &new, &mut [], now) {
+                        Ok(step) => books.write(step)?,
+                        Err(refusal) => return refused(books, refusal, now),
+                    }
                     books.put(&touched)?;
                 }
             }
@@ -148,25 +157,6 @@ fn end(books: &mut Books<'_>, id: Id, cost_msat: u64, now: UnixTime) -> Result<c
     // Nothing was delivered: nothing is charged, and the sheet says so.
     let ending = if cost_msat == 0 { Ending::Broken } else { Ending::Used(Msat(cost_msat)) };
     match hold::end(&books.book, &row, ending, &mut [], now) {
-        Ok(step) => books.write(step).map(Ok),
-        Err(refusal) => Ok(Err(refusal)),
-    }
-}
-
-fn reserve(
-    books: &mut Books<'_>,
-    id: Id,
-    asked: &Meter,
-    units: u64,
-    now: UnixTime,
-) -> Result<core::result::Result<(), Refusal>> {
-    if units == 0 {
-        return Ok(Ok(()));
-    }
-    let ceiling = Msat(units.saturating_mul(asked.unit_msat));
-    let new = NewHold { id, ceiling, estimate: Msat(0), ttl_s: asked.ttl_s };
-    let before = books.row::<Hold>(id)?;
-    match hold::place(&books.book, before.as_ref(), &new, &mut [], now) {
         Ok(step) => books.write(step).map(Ok),
         Err(refusal) => Ok(Err(refusal)),
     }
@@ -236,7 +226,7 @@ fn seen(books: &Books<'_>, key: Id) -> Result<Answer<SessionSeen>> {
         Some(RefundStatus::Skipped) => "skipped",
         Some(RefundStatus::Pending) | None => "pending",
     };
-    Ok(Ok(SessionSeen { refund_sats, status: status.to_owned(), order: None::<Order> }))
+    Ok(Ok(SessionSeen { refund_sats, status: status.to_owned(), order: None }))
 }
 
 /// A session that is due: kept while it is used, otherwise its id, to be closed by whoever knows the terms.

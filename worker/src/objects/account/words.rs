@@ -384,7 +384,16 @@ pub struct OpenSession {
     pub idle_s: u32,
 }
 
-/// `session-top-up`: another deposit; `session-lacks`: is it free to go elsewhere?
+/// `session-lacks`: has the session ended without this deposit, so that it is free to go elsewhere?
+#[derive(Debug)]
+pub struct LacksDeposit {
+    /// The session, hex.
+    pub session: String,
+    /// The deposit's payment hash, hex.
+    pub hash: String,
+}
+
+/// `session-top-up`: another deposit.
 #[derive(Debug)]
 pub struct TopUpSession {
     /// The session, hex.
@@ -462,6 +471,7 @@ pub struct SessionSeen {
 }
 
 words!(OpenSession { hash, preimage, deposit_msat, paid_msat, return_hash, return_bolt11, idle_s });
+words!(LacksDeposit { session, hash });
 words!(TopUpSession { session, hash, deposit_msat, paid_msat, limit_msat });
 words!(Meter { session, by, end, used, begin, want, unit_msat, ttl_s });
 words!(Metered { units, spent_msat, available_msat });
