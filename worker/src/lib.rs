@@ -11,6 +11,7 @@
 //! challenge, [`own`] what lives under `/.well-known/satstile/`, [`objects`] the state.
 
 mod admit;
+mod arrivals;
 mod breaker;
 mod budget;
 mod charge;
@@ -172,8 +173,8 @@ pub async fn follow(order: String, env: Env) -> Option<String> {
         "pay" => payouts::follow(order).await.map(|said| format!("pay-answer\n{said}")),
         "close" => Some(sessions::close_idle(order)),
         "credit" => transfers::follow(order, &env).await.map(|said| format!("ack\n{said}")),
-        "look" => prepaid::look(order).await,
-        "let-go" => prepaid::let_go(order, &env).await.map(|said| format!("let-go\n{said}")),
+        "look" => arrivals::look(order).await,
+        "let-go" => arrivals::let_go(order, &env).await.map(|said| format!("let-go\n{said}")),
         _ => None,
     }
 }

@@ -18,7 +18,7 @@ use crate::invoice::open_request_id;
 use crate::node::{self, Node};
 use crate::objects::{Ended, Settle, Settled, Settlement, ask, binding};
 use crate::relay::Webhook;
-use crate::{http, log, prepaid, sessions, totals};
+use crate::{arrivals, http, log, prepaid, sessions, totals};
 
 /// `POST settlements`: the node says that an invoice was paid. A duplicate is a 200 without effect.
 pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context) -> Result<Response> {
@@ -59,7 +59,7 @@ pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context)
         // A deposit is looked up when a session is opened with it.
         sessions::DEPOSIT => Settled::Known,
         // What fills a balance is looked up first, whoever says it (C7).
-        prepaid::TOPUP => match prepaid::credit(gate, env, &settled.payment_hash).await? {
+        prepaid::TOPUP => match arrivals::credit(gate, env, &settled.payment_hash).await? {
             true => Settled::New,
             // Not credited yet: the node will say it again.
             false => return http::refuse(&Refusal::Unavailable(5), false),

@@ -87,6 +87,20 @@ macro_rules! words {
     };
 }
 
+/// Lets words be said in the place of one: told apart by blanks, which none of them has.
+macro_rules! in_one_line {
+    ($($type:ty),+) => {$(
+        impl $crate::objects::words::Word for $type {
+            fn say(&self) -> String {
+                $crate::objects::words::Words::say(self).replace('\n', " ")
+            }
+            fn hear(text: &str) -> Option<Self> {
+                <Self as $crate::objects::words::Words>::hear(&text.replace(' ', "\n")).ok()
+            }
+        }
+    )+};
+}
+
 /// Lets an enum without data be said: its name.
 macro_rules! one_word {
     ($type:ident { $($variant:ident),+ }) => {
@@ -101,4 +115,4 @@ macro_rules! one_word {
     };
 }
 
-pub(crate) use {one_word, words};
+pub(crate) use {in_one_line, one_word, words};
