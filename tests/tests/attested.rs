@@ -7,7 +7,7 @@ mod common;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use common::fake_node::{Draft, FakeNode, Made, push};
+use common::fake_node::{FakeNode, Made, keeping_stack, push};
 use common::{Offer, after_the_409s, ask, attenuate, eventually, get_with, now, plenty, seen};
 use l402::relay::{InvoiceSettled, InvoiceState, InvoiceStatus, RelayCall};
 use l402::token::ATTESTED;
@@ -40,21 +40,11 @@ struct Shop {
 impl Shop {
     /// `articles` and `api` take the node's word, or do not.
     fn open(allow_attested: bool) -> Self {
-        let (word, made) = (Arc::new(Mutex::new(Word::Pending)), Arc::new(Mutex::new(Vec::<Made>::new())));
-        let (says, keeps) = (Arc::clone(&word), Arc::clone(&made));
-        let (stack, node) = FakeNode::stack(plenty(policy(allow_attested)), move |call, line| match &call.call {
-            RelayCall::InvoiceCreate(order) => {
-                let made = Draft::of(order).sign();
-                keeps.lock().unwrap_or_else(PoisonError::into_inner).push(made.clone());
-                line.signed(200, &made.reply())
-            }
-            RelayCall::InvoiceLookup(look) => {
-                let known = keeps.lock().unwrap_or_else(PoisonError::into_inner);
-                let made = known.iter().find(|made| made.payment_hash == look.payment_hash);
-                let word = *says.lock().unwrap_or_else(PoisonError::into_inner);
-                line.signed(200, &made.map(|made| reply(made, word)).unwrap_or_default())
-            }
-            _ => line.unsigned(400, b""),
+        let word = Arc::new(Mutex::new(Word::Pending));
+        let says = Arc::clone(&word);
+        let (stack, node, made) = keeping_stack(policy(allow_attested), move |made, line| {
+            let word = *says.lock().unwrap_or_else(PoisonError::into_inner);
+            line.signed(200, &made.map(|made| reply(made, word)).unwrap_or_default())
         });
         Self { stack, node, word, made }
     }

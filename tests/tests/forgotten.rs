@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use common::bank::{BALANCE, CLAIM, TOPUP, account_of, audit, funded, kinds, ok, post, sheet, sound, text};
-use common::fake_node::{Draft, FakeNode, Made};
+use common::fake_node::{FakeNode, Made, keeping_stack};
 use common::{now, plenty, within};
 use l402::relay::{InvoiceState, InvoiceStatus, RelayCall};
 use rusqlite::Connection;
@@ -116,27 +116,18 @@ struct Teller {
 
 impl Teller {
     fn stack(policy: Value) -> (Stack, Self) {
-        let (made, word) = (Arc::<Mutex<Vec<Made>>>::default(), Word::default());
-        let (kept, said) = (Arc::clone(&made), Arc::clone(&word));
-        let (stack, node) = FakeNode::stack(plenty(policy), move |call, line| match &call.call {
-            RelayCall::InvoiceCreate(order) => {
-                let made = Draft::of(order).sign();
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(made.clone());
-                line.signed(200, &made.reply())
+        let word = Word::default();
+        let said = Arc::clone(&word);
+        let (stack, node, made) = keeping_stack(policy, move |made, line| {
+            let Some(status) = *said.lock().unwrap_or_else(PoisonError::into_inner) else {
+                return line.unsigned(503, b"");
+            };
+            let made = made.expect("one of ours");
+            if status == InvoiceState::Settled {
+                return line.signed(200, &made.settled());
             }
-            RelayCall::InvoiceLookup(look) => {
-                let Some(status) = *said.lock().unwrap_or_else(PoisonError::into_inner) else {
-                    return line.unsigned(503, b"");
-                };
-                let known = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                let made = known.iter().find(|made| made.payment_hash == look.payment_hash).expect("one of ours");
-                if status == InvoiceState::Settled {
-                    return line.signed(200, &made.settled());
-                }
-                let amount_msat = Some(made.amount_msat);
-                line.signed(200, &InvoiceStatus { status, amount_msat, preimage: None, settled_at: None }.to_body())
-            }
-            _ => line.unsigned(400, b""),
+            let amount_msat = Some(made.amount_msat);
+            line.signed(200, &InvoiceStatus { status, amount_msat, preimage: None, settled_at: None }.to_body())
         });
         (stack, Self { node, made, word })
     }

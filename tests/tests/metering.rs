@@ -3,12 +3,11 @@
 
 mod common;
 
-use std::io::{self, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use common::bank::{account_of, balance, funded, settled_balance, sheet, sound};
 use common::server::{Heard, Server};
+use common::stream::{EVENTS, begin, chunk, end, read_until};
 use common::{API, buy, plenty};
 use satstile_tests::raw::Connection;
 use satstile_tests::{Stack, http};
@@ -34,28 +33,10 @@ fn metered(origin: &Server, mut policy: Value) -> Stack {
     Stack::start(plenty(policy))
 }
 
-/// The head of an endless answer.
-fn begin(stream: &mut TcpStream, fields: &[(&str, &str)]) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    stream.write_all(format!("HTTP/1.1 200 OK\r\n{fields}Transfer-Encoding: chunked\r\n\r\n").as_bytes())
-}
-
-/// A piece of it.
-fn chunk(stream: &mut TcpStream, text: &str) -> io::Result<()> {
-    stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
-}
-
-/// Its end.
-fn end(stream: &mut TcpStream) -> io::Result<()> {
-    stream.write_all(b"0\r\n\r\n")
-}
-
 fn pause(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
 
-const EVENTS: (&str, &str) = ("Content-Type", "text/event-stream");
 const HEAD_SAYS: (&str, &str) = ("Satstile-Cost-Msat", "5000");
 
 /// The words of a target after `/api/`: what the origin of a story is to do.
@@ -76,16 +57,6 @@ fn call(stack: &Stack, method: &str, path: &str, token: &str) -> Connection {
     let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{body}");
     client.send(head.as_bytes()).unwrap();
     client
-}
-
-/// Reads until this was sent.
-#[track_caller]
-fn read_until(client: &mut Connection, needle: &str) {
-    let mut text = String::new();
-    while !text.contains(needle) {
-        let part = client.part().unwrap().unwrap_or_else(|| panic!("{needle:?} did not come: {text:?}"));
-        text.push_str(&String::from_utf8_lossy(&part));
-    }
 }
 
 /// One stream: what the head says, the pieces in which it arrives, and what it costs.
@@ -209,9 +180,9 @@ fn a_client_that_leaves_in_the_middle_pays_for_what_had_been_sent() {
             assert_eq!(client.head(true).unwrap().status, 200);
             match leaves {
                 Leaves::Never => while client.part().unwrap().is_some() {},
-                Leaves::Quietly => read_until(&mut client, "more"),
+                Leaves::Quietly => read_until(&mut client, &mut String::new(), "more"),
                 Leaves::Abruptly => {
-                    read_until(&mut client, "enough");
+                    read_until(&mut client, &mut String::new(), "enough");
                     pause(250);
                 }
             }

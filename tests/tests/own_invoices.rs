@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::bank::{BALANCE, CLAIM, TOPUP, account_of, balance, funded, ok, post, post_once, sound, text};
+use common::bank::{ALARM, CLAIM, Owner, TOPUP, freeze, ok, post, post_once, text, total};
 use common::{API, at_once, buy, get_with, plenty, within};
 use satstile_lightning::lnurl::{Loopback, bech32};
 use satstile_tests::raw::{self, Response};
@@ -12,8 +12,6 @@ use satstile_tests::{Stack, StackOptions, http};
 use serde_json::{Value, json};
 
 const WITHDRAW: &str = "/api/v1/withdraw";
-/// Alarms have their own pace.
-const ALARM: Duration = Duration::from_secs(60);
 
 /// A deployment that sells balances, which can give to each other and pay out.
 fn bank() -> Stack {
@@ -32,19 +30,7 @@ fn no(response: Response, words: &str) {
     assert!(said.contains(words), "{said}");
 }
 
-/// Somebody with a balance.
-struct Owner {
-    token: String,
-    account: String,
-}
-
 impl Owner {
-    #[track_caller]
-    fn with(stack: &Stack, sats: u64) -> Self {
-        let token = funded(stack, sats);
-        Self { account: account_of(&token), token }
-    }
-
     /// The invoice of a refill.
     #[track_caller]
     fn refill(&self, stack: &Stack, sats: u64) -> String {
@@ -54,40 +40,6 @@ impl Owner {
     fn pays(&self, stack: &Stack, invoice: &str, key: Option<&str>) -> Response {
         post_once(stack, WITHDRAW, Some(&self.token), key, &json!({"invoice": invoice}))
     }
-
-    fn sheet(&self, stack: &Stack) -> Value {
-        ok(http::get(&stack.url(&format!("{BALANCE}?limit=100")), &[("x-token", &self.token)]))
-    }
-
-    /// What can be spent, and what is on its way or reserved, in msat.
-    fn msat(&self, stack: &Stack) -> (u64, u64) {
-        balance(stack, &self.token)
-    }
-
-    fn sats(&self, stack: &Stack) -> u64 {
-        self.msat(stack).0 / 1_000
-    }
-
-    /// How often a line of this kind stands in the history.
-    fn count(&self, stack: &Stack, kind: &str) -> usize {
-        self.sheet(stack)["history"].as_array().unwrap().iter().filter(|line| line["kind"] == kind).count()
-    }
-
-    /// The operator has looked, and lets a frozen book go on.
-    #[track_caller]
-    fn thaw(&self, stack: &Stack) {
-        let key = format!("Bearer {}", stack.secrets.audit_key);
-        let url = stack.url(&format!("{}?account={}", common::AUDIT, self.account));
-        ok(http::post(&url, &[("authorization", &key)], b""));
-    }
-}
-
-/// What all of them own, and what is on its way between them, in msat. The operator's books add up.
-#[track_caller]
-fn total(stack: &Stack, owners: &[&Owner]) -> (i64, i64) {
-    let books: Vec<Value> = owners.iter().map(|owner| sound(stack, &owner.account)["balances_msat"].clone()).collect();
-    let sum = |class: &str| books.iter().map(|books| books[class].as_i64().unwrap()).sum();
-    (sum("user"), sum("in_transit"))
 }
 
 /// Whether anybody can pay an invoice over Lightning now; if so, it is paid.
@@ -101,20 +53,6 @@ fn lightning_pays(stack: &Stack, invoice: &str) -> bool {
         }
         None => reply["paymentPreimage"].is_string(),
     }
-}
-
-/// Freezes the one book that holds this much; the worker is down.
-#[track_caller]
-fn freeze(stack: &Stack, msat: i64) {
-    let frozen = stack.workerd.databases().into_iter().map(|path| {
-        let database = rusqlite::Connection::open(path).unwrap();
-        let has_book = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'book'";
-        if database.query_row(has_book, [], |row| row.get::<_, i64>(0)).unwrap() == 0 {
-            return 0;
-        }
-        database.execute("UPDATE book SET frozen = 2 WHERE user = ?", [msat]).unwrap()
-    });
-    assert_eq!(frozen.sum::<usize>(), 1, "one book holds {msat} msat");
 }
 
 /// T95, T73: in one answer, without a fee and without a reserve for one; the same order again is the same payment.

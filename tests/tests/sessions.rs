@@ -2,178 +2,17 @@
 
 mod common;
 
-use std::io::{self, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use common::bank::{ok, sound};
+use common::deposits::{Bearer, DEPOSIT, Deposit, UNIT, book, desk, desk_before, left, receipt, refused, request_of};
 use common::server::{self, Server};
+use common::stream::send_get;
 use common::wallet::{is_paid, open_invoice, received};
-use common::{API, at_once, eventually, plenty, seen, within};
-use l402::encoding::{base64url, to_base64url};
-use l402::{Preimage, auth_param};
-use satstile_tests::raw::{Connection, Response};
-use satstile_tests::{Stack, StackOptions, http};
+use common::{API, at_once, eventually, get_with, plenty, seen, within};
+use l402::Preimage;
+use satstile_tests::{Stack, http};
 use serde_json::{Value, json};
-
-/// What a unit of `api` costs, and what a deposit is for, in sats.
-const UNIT: u64 = 10;
-const DEPOSIT: u64 = 200;
-
-fn desk(mut policy: Value) -> Stack {
-    if policy["payouts"].is_null() {
-        policy["payouts"] = json!({});
-    }
-    if policy["sessions"].is_null() {
-        policy["sessions"] = json!({});
-    }
-    policy["services"]["api"]["session"] = true.into();
-    Stack::start(StackOptions { payouts: true, ..plenty(policy) })
-}
-
-/// In front of an origin of the story's own.
-fn desk_before(origin: &Server) -> Stack {
-    desk(json!({"origin": origin.url()}))
-}
-
-/// A 402 with a deposit, and what its challenge says.
-struct Deposit {
-    challenge: Value,
-    invoice: String,
-    hash: String,
-}
-
-impl Deposit {
-    /// What a client is offered that prefers sessions.
-    #[track_caller]
-    fn asked(stack: &Stack, path: &str) -> Self {
-        Self::read(&http::get(&stack.url(path), &[("accept-payment", "lightning/session")]))
-    }
-
-    #[track_caller]
-    fn read(response: &Response) -> Self {
-        assert_eq!(response.status, 402, "{}", response.text());
-        let header = response.header("www-authenticate").unwrap();
-        let all = auth_param::parse(header).unwrap();
-        let [one] = all.as_slice() else { panic!("one challenge, and not {header}") };
-        let mut challenge = json!({});
-        for name in ["id", "realm", "method", "intent", "request", "expires", "opaque"] {
-            challenge[name] = one.param(name).unwrap_or_else(|| panic!("no {name}")).into();
-        }
-        assert_eq!((one.param("method"), one.param("intent")), (Some("lightning"), Some("session")));
-        let request = request_of(&challenge);
-        let text = |key: &str| request[key].as_str().unwrap().to_owned();
-        Self { invoice: text("depositInvoice"), hash: text("paymentHash"), challenge }
-    }
-
-    /// A credential with this payload.
-    fn with(&self, payload: &Value) -> String {
-        let credential = json!({"challenge": self.challenge, "payload": payload});
-        format!("Payment {}", to_base64url(credential.to_string().as_bytes()))
-    }
-}
-
-fn request_of(challenge: &Value) -> Value {
-    serde_json::from_slice(&base64url(challenge["request"].as_str().unwrap()).unwrap()).unwrap()
-}
-
-/// Who has paid a deposit: its proof, and the invoice that brings back what is left.
-struct Bearer {
-    deposit: Deposit,
-    preimage: String,
-    back: (String, String),
-}
-
-impl Bearer {
-    /// Pays; the description of the return invoice says how paying that one goes.
-    #[track_caller]
-    fn paying(stack: &Stack, path: &str, back: &str) -> Self {
-        let deposit = Deposit::asked(stack, path);
-        let preimage = stack.node().pay(&deposit.invoice);
-        Self { deposit, preimage, back: open_invoice(stack.node(), back) }
-    }
-
-    /// The same, and opens the session with a request for the path.
-    #[track_caller]
-    fn with_session(stack: &Stack, path: &str, back: &str) -> Self {
-        let bearer = Self::paying(stack, path, back);
-        let opened = call(stack, path, &bearer.open());
-        assert_eq!(opened.status, 200, "{}", opened.text());
-        bearer
-    }
-
-    fn id(&self) -> &str {
-        &self.deposit.hash
-    }
-
-    fn open(&self) -> String {
-        self.deposit.with(&json!({"action": "open", "preimage": self.preimage, "returnInvoice": self.back.0}))
-    }
-
-    fn bearer(&self) -> String {
-        self.deposit.with(&json!({"action": "bearer", "sessionId": self.id(), "preimage": self.preimage}))
-    }
-
-    /// What somebody says who knows the preimage and shows this challenge.
-    fn says(&self, deposit: &Deposit, action: &str) -> String {
-        deposit.with(&json!({"action": action, "sessionId": self.id(), "preimage": self.preimage}))
-    }
-
-    fn close(&self) -> String {
-        self.deposit.with(&json!({"action": "close", "sessionId": self.id(), "preimage": self.preimage}))
-    }
-
-    /// Closes it again, with another invoice for what could not be sent to the first.
-    fn close_to(&self, deposit: &Deposit, invoice: &str) -> String {
-        let payload =
-            json!({"action": "close", "sessionId": self.id(), "preimage": self.preimage, "returnInvoice": invoice});
-        deposit.with(&payload)
-    }
-
-    /// Another deposit, paid, for this session.
-    #[track_caller]
-    fn top_up(&self, stack: &Stack, path: &str) -> String {
-        let deposit = Deposit::asked(stack, path);
-        let preimage = stack.node().pay(&deposit.invoice);
-        deposit.with(&json!({"action": "topUp", "sessionId": self.id(), "topUpPreimage": preimage}))
-    }
-}
-
-fn call(stack: &Stack, path: &str, credential: &str) -> Response {
-    http::get(&stack.url(path), &[("authorization", credential)])
-}
-
-/// A 402 with another deposit, and this problem type.
-#[track_caller]
-fn refused(response: &Response, problem: &str) {
-    assert_eq!(response.status, 402, "{}", response.text());
-    let kind = response.json()["type"].as_str().unwrap().to_owned();
-    assert_eq!(kind.rsplit('/').next(), Some(problem), "{}", response.text());
-    Deposit::read(response);
-}
-
-/// What of the book of a session is still in use, and what it has earned, in msat; its invariants hold.
-#[track_caller]
-fn book(stack: &Stack, session: &str) -> (u64, u64) {
-    let balances = &sound(stack, session)["balances_msat"];
-    let of = |class: &str| balances[class].as_u64().unwrap();
-    (of("user") + of("hold") + of("payout"), of("fees"))
-}
-
-/// What is left of it once every use has ended, in sats.
-#[track_caller]
-fn left(stack: &Stack, session: &str) -> u64 {
-    eventually("the end of every hold", || {
-        let balances = &sound(stack, session)["balances_msat"];
-        (balances["hold"] == 0).then(|| balances["user"].as_u64().unwrap() / 1_000)
-    })
-}
-
-#[track_caller]
-fn receipt(response: &Response) -> Value {
-    let value = response.header("payment-receipt").unwrap_or_else(|| panic!("no receipt: {}", response.text()));
-    serde_json::from_slice(&base64url(value).unwrap()).unwrap()
-}
 
 #[test]
 fn a_deposit_is_used_by_the_request_and_the_rest_goes_back() {
@@ -182,23 +21,23 @@ fn a_deposit_is_used_by_the_request_and_the_rest_goes_back() {
     let asked = request_of(&bearer.deposit.challenge);
     assert_eq!((&asked["amount"], &asked["depositAmount"]), (&json!("10"), &json!("200")), "{asked}");
     assert_eq!((&asked["idleTimeout"], &asked["currency"]), (&json!("300"), &json!("sat")));
-    let opened = call(&stack, API, &bearer.open());
+    let opened = get_with(&stack, API, &bearer.open());
     assert_eq!(opened.status, 200, "{}", opened.text());
     assert_eq!((&receipt(&opened)["reference"], &receipt(&opened)["status"]), (&json!(bearer.id()), &json!("success")));
     for _ in 0..3 {
-        assert_eq!(call(&stack, API, &bearer.bearer()).status, 200);
+        assert_eq!(get_with(&stack, API, &bearer.bearer()).status, 200);
     }
     assert_eq!(seen(&stack).len(), 4);
     assert_eq!(left(&stack, bearer.id()), DEPOSIT - 4 * UNIT);
-    let closed = call(&stack, API, &bearer.close());
+    let closed = get_with(&stack, API, &bearer.close());
     let expected = json!({"status": "closed", "refundSats": 160, "refundStatus": "succeeded"});
     assert_eq!(ok(closed), expected);
     assert_eq!(received(stack.node(), &bearer.back.1), 160);
     // Asked again, it is told again, and nothing is paid twice.
-    let again = call(&stack, API, &bearer.close());
+    let again = get_with(&stack, API, &bearer.close());
     assert_eq!((&receipt(&again)["refundSats"], &receipt(&again)["refundStatus"]), (&json!(160), &json!("succeeded")));
     assert_eq!(received(stack.node(), &bearer.back.1), 160);
-    refused(&call(&stack, API, &bearer.bearer()), "session-closed");
+    refused(&get_with(&stack, API, &bearer.bearer()), "session-closed");
     assert_eq!(seen(&stack).len(), 4, "the origin heard of nothing else");
     assert_eq!(book(&stack, bearer.id()).0, 0);
 }
@@ -208,14 +47,14 @@ fn a_deposit_is_used_by_the_request_and_the_rest_goes_back() {
 fn ten_openings_of_one_deposit_are_one_session() {
     let stack = desk(json!({}));
     let bearer = Bearer::paying(&stack, API, "back");
-    let answers = at_once(10, |_| call(&stack, API, &bearer.open()).status);
+    let answers = at_once(10, |_| get_with(&stack, API, &bearer.open()).status);
     assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
     assert_eq!(left(&stack, bearer.id()), DEPOSIT - 10 * UNIT, "each was a use, and one deposit came in");
     // And it is no money elsewhere: neither another session's deposit nor a charge.
     let other = Bearer::with_session(&stack, API, "other");
     let stolen =
         bearer.deposit.with(&json!({"action": "topUp", "sessionId": other.id(), "topUpPreimage": bearer.preimage}));
-    refused(&call(&stack, API, &stolen), "unknown-challenge");
+    refused(&get_with(&stack, API, &stolen), "unknown-challenge");
     assert_eq!(left(&stack, other.id()), DEPOSIT - UNIT);
 }
 
@@ -224,13 +63,13 @@ fn ten_openings_of_one_deposit_are_one_session() {
 fn uses_at_once_never_cost_more_than_there_is() {
     let stack = desk(json!({"sessions": {"deposit_units": 5}}));
     let bearer = Bearer::with_session(&stack, API, "back");
-    let answers = at_once(40, |_| call(&stack, API, &bearer.bearer()).status);
+    let answers = at_once(40, |_| get_with(&stack, API, &bearer.bearer()).status);
     assert_eq!(answers.iter().filter(|status| **status == 200).count(), 4, "{answers:?}");
     assert!(answers.iter().all(|status| matches!(status, 200 | 402)));
-    refused(&call(&stack, API, &bearer.bearer()), "insufficient-balance");
+    refused(&get_with(&stack, API, &bearer.bearer()), "insufficient-balance");
     assert_eq!(left(&stack, bearer.id()), 0);
     // There is nothing to send, and nothing is.
-    let closed = ok(call(&stack, API, &bearer.close()));
+    let closed = ok(get_with(&stack, API, &bearer.close()));
     assert_eq!((&closed["refundSats"], &closed["refundStatus"]), (&json!(0), &json!("skipped")));
     assert!(!is_paid(stack.node(), &bearer.back.1));
 }
@@ -239,20 +78,20 @@ fn uses_at_once_never_cost_more_than_there_is() {
 fn another_deposit_goes_into_the_same_session_once() {
     let stack = desk(json!({"sessions": {"deposit_units": 2}}));
     let bearer = Bearer::with_session(&stack, API, "back");
-    assert_eq!(call(&stack, API, &bearer.bearer()).status, 200);
-    refused(&call(&stack, API, &bearer.bearer()), "insufficient-balance");
+    assert_eq!(get_with(&stack, API, &bearer.bearer()).status, 200);
+    refused(&get_with(&stack, API, &bearer.bearer()), "insufficient-balance");
     let top_up = bearer.top_up(&stack, API);
-    let answers = at_once(5, |_| call(&stack, API, &top_up));
+    let answers = at_once(5, |_| get_with(&stack, API, &top_up));
     for answer in answers {
         assert_eq!(ok(answer), json!({"status": "ok"}));
     }
     assert_eq!(left(&stack, bearer.id()), 2 * UNIT);
     assert_eq!(seen(&stack).len(), 2, "a top-up is no request");
-    assert_eq!(call(&stack, API, &bearer.bearer()).status, 200);
+    assert_eq!(get_with(&stack, API, &bearer.bearer()).status, 200);
     // The proof of the session is none of a deposit.
     let unpaid = Deposit::asked(&stack, API);
     let forged = unpaid.with(&json!({"action": "topUp", "sessionId": bearer.id(), "topUpPreimage": bearer.preimage}));
-    refused(&call(&stack, API, &forged), "invalid-preimage");
+    refused(&get_with(&stack, API, &forged), "invalid-preimage");
     assert_eq!(left(&stack, bearer.id()), UNIT);
 }
 
@@ -263,12 +102,12 @@ fn a_deposit_for_a_session_that_was_closed_opens_another() {
     let bearer = Bearer::with_session(&stack, API, "back");
     let deposit = Deposit::asked(&stack, API);
     let preimage = stack.node().pay(&deposit.invoice);
-    assert_eq!(ok(call(&stack, API, &bearer.close()))["refundStatus"], "succeeded");
+    assert_eq!(ok(get_with(&stack, API, &bearer.close()))["refundStatus"], "succeeded");
     let top_up = deposit.with(&json!({"action": "topUp", "sessionId": bearer.id(), "topUpPreimage": preimage}));
-    refused(&call(&stack, API, &top_up), "session-closed");
+    refused(&get_with(&stack, API, &top_up), "session-closed");
     let back = open_invoice(stack.node(), "late");
     let open = deposit.with(&json!({"action": "open", "preimage": preimage, "returnInvoice": back.0}));
-    assert_eq!(call(&stack, API, &open).status, 200);
+    assert_eq!(get_with(&stack, API, &open).status, 200);
     assert_eq!(left(&stack, &deposit.hash), DEPOSIT - UNIT);
     assert_eq!(book(&stack, bearer.id()).0, 0);
 }
@@ -283,23 +122,23 @@ fn what_is_no_deposit_opens_nothing() {
     let open = |preimage: &str, back: &str| {
         unpaid.with(&json!({"action": "open", "preimage": preimage, "returnInvoice": back}))
     };
-    refused(&call(&stack, API, &open(&guess, &back.0)), "invalid-preimage");
+    refused(&get_with(&stack, API, &open(&guess, &back.0)), "invalid-preimage");
     let paid = stack.node().pay(&unpaid.invoice);
     let with_amount = common::wallet::invoice(stack.node(), 5, "five").0;
     for wrong in [with_amount.as_str(), "lnbcrt1junk", ""] {
-        refused(&call(&stack, API, &open(&paid, wrong)), "invalid-return-invoice");
+        refused(&get_with(&stack, API, &open(&paid, wrong)), "invalid-return-invoice");
     }
     let nobody = unpaid.with(&json!({"action": "bearer", "sessionId": unpaid.hash, "preimage": paid}));
-    refused(&call(&stack, API, &nobody), "session-not-found");
+    refused(&get_with(&stack, API, &nobody), "session-not-found");
     // A challenge that somebody changed is a forgery, and costs no invoice (C1).
     let mut changed =
         Deposit { challenge: unpaid.challenge.clone(), invoice: String::new(), hash: unpaid.hash.clone() };
     changed.challenge["expires"] = "2038-01-01T00:00:00Z".into();
     let forged = changed.with(&json!({"action": "open", "preimage": paid, "returnInvoice": back.0}));
-    assert_eq!(call(&stack, API, &forged).status, 401);
+    assert_eq!(get_with(&stack, API, &forged).status, 401);
     assert_eq!(seen(&stack), [""; 0]);
     // And the right one is still good.
-    assert_eq!(call(&stack, API, &open(&paid, &back.0)).status, 200);
+    assert_eq!(get_with(&stack, API, &open(&paid, &back.0)).status, 200);
 }
 
 /// T81: what the origin failed costs nothing.
@@ -311,9 +150,9 @@ fn an_origin_that_fails_gives_the_unit_back() {
     });
     let stack = desk_before(&origin);
     let bearer = Bearer::paying(&stack, API, "back");
-    assert_eq!(call(&stack, "/api/broken", &bearer.open()).status, 500);
+    assert_eq!(get_with(&stack, "/api/broken", &bearer.open()).status, 500);
     assert_eq!(left(&stack, bearer.id()), DEPOSIT);
-    assert_eq!(call(&stack, "/api/fine", &bearer.bearer()).status, 200);
+    assert_eq!(get_with(&stack, "/api/fine", &bearer.bearer()).status, 200);
     assert_eq!(left(&stack, bearer.id()), DEPOSIT - UNIT);
 }
 
@@ -322,23 +161,23 @@ fn an_origin_that_fails_gives_the_unit_back() {
 fn a_refund_that_failed_goes_to_another_invoice_of_who_paid() {
     let stack = desk(json!({}));
     let bearer = Bearer::with_session(&stack, API, "fail");
-    let closed = ok(call(&stack, API, &bearer.close()));
+    let closed = ok(get_with(&stack, API, &bearer.close()));
     assert_eq!((&closed["refundSats"], &closed["refundStatus"]), (&json!(190), &json!("failed")));
     assert_eq!(left(&stack, bearer.id()), 190);
     let (bolt11, hash) = open_invoice(stack.node(), "better");
     // Others on the route have seen the preimage, but never the challenge that the deposit was paid for.
     let stranger = Deposit::asked(&stack, API);
-    refused(&call(&stack, API, &bearer.close_to(&stranger, &bolt11)), "invalid-return-invoice");
+    refused(&get_with(&stack, API, &bearer.close_to(&stranger, &bolt11)), "invalid-return-invoice");
     assert!(!is_paid(stack.node(), &hash));
-    let closed = ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &bolt11)));
+    let closed = ok(get_with(&stack, API, &bearer.close_to(&bearer.deposit, &bolt11)));
     assert_eq!(closed["refundStatus"], "succeeded", "{closed}");
     // A tenth of the one unit that was earned is less than a route may cost, so 10 sats stay behind for it, once.
     assert_eq!((&closed["refundSats"], received(stack.node(), &hash)), (&json!(180), 180));
     let (third, rest) = open_invoice(stack.node(), "third");
-    assert_eq!(ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &third)))["refundSats"], 9);
+    assert_eq!(ok(get_with(&stack, API, &bearer.close_to(&bearer.deposit, &third)))["refundSats"], 9);
     assert_eq!((received(stack.node(), &rest), received(stack.node(), &hash)), (9, 180));
     // The same invoice again finds it done.
-    assert_eq!(ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &third)))["refundStatus"], "succeeded");
+    assert_eq!(ok(get_with(&stack, API, &bearer.close_to(&bearer.deposit, &third)))["refundStatus"], "succeeded");
     assert_eq!(received(stack.node(), &rest), 9);
     sound(&stack, bearer.id());
 }
@@ -349,13 +188,13 @@ fn an_unused_deposit_goes_back_in_the_end_to_the_last_sat() {
     let origin = Server::start(|_, stream| server::reply(stream, 500, &[], b"broken"));
     let stack = desk_before(&origin);
     let bearer = Bearer::paying(&stack, API, "fail");
-    assert_eq!(call(&stack, API, &bearer.open()).status, 500);
-    let closed = ok(call(&stack, API, &bearer.close()));
+    assert_eq!(get_with(&stack, API, &bearer.open()).status, 500);
+    let closed = ok(get_with(&stack, API, &bearer.close()));
     assert_eq!((&closed["refundSats"], &closed["refundStatus"]), (&json!(200), &json!("failed")));
     let mut got = 0;
     for expected in [190, 9, 0] {
         let (bolt11, hash) = open_invoice(stack.node(), "back");
-        assert_eq!(ok(call(&stack, API, &bearer.close_to(&bearer.deposit, &bolt11)))["status"], "closed");
+        assert_eq!(ok(get_with(&stack, API, &bearer.close_to(&bearer.deposit, &bolt11)))["status"], "closed");
         got += if expected > 0 { received(stack.node(), &hash) } else { 0 };
         assert_eq!(is_paid(stack.node(), &hash), expected > 0);
     }
@@ -366,10 +205,10 @@ fn an_unused_deposit_goes_back_in_the_end_to_the_last_sat() {
 fn a_refund_under_way_is_pending_and_not_sent_twice() {
     let stack = desk(json!({}));
     let bearer = Bearer::with_session(&stack, API, "late");
-    let answers = at_once(5, |_| ok(call(&stack, API, &bearer.close())));
+    let answers = at_once(5, |_| ok(get_with(&stack, API, &bearer.close())));
     assert!(answers.iter().all(|closed| closed["refundSats"] == 190), "{answers:?}");
     let done = within(Duration::from_secs(30), "the end of the refund", || {
-        let closed = ok(call(&stack, API, &bearer.close()));
+        let closed = ok(get_with(&stack, API, &bearer.close()));
         (closed["refundStatus"] != "pending").then_some(closed)
     });
     assert_eq!(done["refundStatus"], "succeeded");
@@ -382,7 +221,7 @@ fn a_refund_under_way_is_pending_and_not_sent_twice() {
 fn a_session_that_nobody_uses_is_closed_and_its_rest_goes_back() {
     let mut stack = desk(json!({"sessions": {"idle_s": 10}}));
     let bearer = Bearer::with_session(&stack, API, "back");
-    let before = call(&stack, API, &bearer.bearer());
+    let before = get_with(&stack, API, &bearer.bearer());
     assert_eq!(before.status, 200);
     // What was acknowledged survives, and so does the alarm.
     stack.workerd.crash_restart();
@@ -392,7 +231,7 @@ fn a_session_that_nobody_uses_is_closed_and_its_rest_goes_back() {
         is_paid(stack.node(), &bearer.back.1).then_some(())
     });
     assert_eq!(received(stack.node(), &bearer.back.1), DEPOSIT - 2 * UNIT);
-    refused(&call(&stack, API, &bearer.bearer()), "session-closed");
+    refused(&get_with(&stack, API, &bearer.bearer()), "session-closed");
     within(Duration::from_secs(30), "the end of the payout", || (book(&stack, bearer.id()).0 == 0).then_some(()));
 }
 
@@ -404,147 +243,17 @@ fn a_killed_worker_pays_no_refund_twice_and_loses_none() {
     std::thread::sleep(Duration::from_millis(1_100));
     for round in 0..3 {
         let bearer = Bearer::with_session(&stack, API, "back");
-        let address = stack.workerd.address();
-        let mut client = Connection::open(address).unwrap();
-        let head = format!("GET {API} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", bearer.close());
-        client.send(head.as_bytes()).unwrap();
+        let _client = send_get(&stack, API, &bearer.close());
         std::thread::sleep(Duration::from_millis(round * 4));
         stack.workerd.crash_restart();
         let closed = within(Duration::from_secs(60), "the end of the refund", || {
-            let closed = ok(call(&stack, API, &bearer.close()));
+            let closed = ok(get_with(&stack, API, &bearer.close()));
             (closed["refundStatus"] == "succeeded").then_some(closed)
         });
         assert_eq!(closed["refundSats"], 190);
         assert_eq!(received(stack.node(), &bearer.back.1), 190);
         assert_eq!(book(&stack, bearer.id()).0, 0);
     }
-}
-
-/// An endless answer's head.
-fn stream_of_events(stream: &mut TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-}
-
-fn chunk(stream: &mut TcpStream, text: &str) -> io::Result<()> {
-    stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
-}
-
-/// The events of an answer: their names, and their data.
-fn events(text: &str) -> Vec<(String, String)> {
-    let field = |event: &str, name: &str| {
-        event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
-    };
-    text.split("\n\n").filter(|event| !event.is_empty()).map(|e| (field(e, "event:"), field(e, "data:"))).collect()
-}
-
-fn data(event: &(String, String)) -> Value {
-    serde_json::from_str(&event.1).unwrap_or_else(|_| panic!("{event:?}"))
-}
-
-/// T80: each event with data is a unit, comments and the last word are none; the bytes are the origin's.
-#[test]
-fn a_stream_is_paid_by_the_event_and_ends_with_a_receipt() {
-    let origin = Server::start(|heard, stream| {
-        if heard.target == "/api/echo" {
-            return server::reply(stream, 200, &[], b"");
-        }
-        stream_of_events(stream)?;
-        for piece in
-            ["data: one\n", "\n: a comment\n\nda", "ta: two\ndata: lines\r\n\r\nevent: x\ndata: 3\n\n", "id: 4\n\n"]
-        {
-            chunk(stream, piece)?;
-        }
-        chunk(stream, "data: [DONE]\n\n")?;
-        stream.write_all(b"0\r\n\r\n")
-    });
-    let stack = desk_before(&origin);
-    let bearer = Bearer::with_session(&stack, API, "back");
-    let before = left(&stack, bearer.id());
-    let answer = call(&stack, "/api/stream", &bearer.bearer());
-    assert_eq!(answer.status, 200);
-    let text = answer.text();
-    let goods = "data: one\n\n: a comment\n\ndata: two\ndata: lines\r\n\r\nevent: x\ndata: 3\n\nid: 4\n\n";
-    assert!(text.starts_with(goods) && text.ends_with("data: [DONE]\n\n"), "{text:?}");
-    let told = events(text.strip_prefix(goods).unwrap());
-    let [receipt, done] = told.as_slice() else { panic!("{told:?}") };
-    assert_eq!((receipt.0.as_str(), done.1.as_str()), ("payment-receipt", "[DONE]"));
-    let receipt = data(receipt);
-    assert_eq!(
-        (&receipt["units"], &receipt["spent"], &receipt["reference"]),
-        (&json!(3), &json!(30), &json!(bearer.id()))
-    );
-    assert_eq!(before - left(&stack, bearer.id()), 3 * UNIT);
-}
-
-/// The answer waits for another deposit, and goes on where it stopped; the origin is asked once.
-#[test]
-fn a_stream_that_uses_the_deposit_up_waits_for_the_next() {
-    let origin = Server::start(|_, stream| {
-        stream_of_events(stream)?;
-        for number in 0..8 {
-            chunk(stream, &format!("data: {number}\n\n"))?;
-        }
-        stream.write_all(b"0\r\n\r\n")
-    });
-    let stack = desk(json!({"origin": origin.url(), "sessions": {"deposit_units": 5}}));
-    let bearer = Bearer::paying(&stack, API, "back");
-    let mut client = Connection::open(stack.workerd.address()).unwrap();
-    client.extend(Duration::from_secs(30));
-    client
-        .send(format!("GET {API} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", bearer.open()).as_bytes())
-        .unwrap();
-    assert_eq!(client.head(true).unwrap().status, 200);
-    let mut text = String::new();
-    let mut read_until = |needle: &str| {
-        while !text.contains(needle) {
-            let part = client.part().unwrap().unwrap_or_else(|| panic!("{needle:?} did not come: {text:?}"));
-            text.push_str(&String::from_utf8_lossy(&part));
-        }
-        text.clone()
-    };
-    let so_far = events(&read_until("payment-need-topup"));
-    assert_eq!(so_far.len(), 6, "five units, and the word that more is needed: {so_far:?}");
-    let need = eventually("the whole event", || {
-        let text = read_until("balanceRequired\":10}");
-        events(&text).into_iter().find(|event| event.0 == "payment-need-topup")
-    });
-    assert_eq!(data(&need), json!({"sessionId": bearer.id(), "balanceSpent": 50, "balanceRequired": 10}));
-    assert_eq!(ok(call(&stack, API, &bearer.top_up(&stack, API))), json!({"status": "ok"}));
-    let all = events(&read_until("payment-receipt"));
-    let goods: Vec<_> = all.iter().filter(|event| event.0.is_empty()).map(|event| event.1.as_str()).collect();
-    assert_eq!(goods, ["0", "1", "2", "3", "4", "5", "6", "7"]);
-    assert_eq!(left(&stack, bearer.id()), 2 * UNIT);
-    assert_eq!(origin.heard().len(), 1);
-}
-
-/// T80, F13: who leaves pays for what it has had.
-#[test]
-fn a_client_that_leaves_a_stream_pays_for_what_was_sent() {
-    let origin = Server::start(|_, stream| {
-        stream_of_events(stream)?;
-        for number in 0..1_000 {
-            chunk(stream, &format!("data: {number}\n\n"))?;
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(())
-    });
-    let stack = desk_before(&origin);
-    let bearer = Bearer::paying(&stack, API, "back");
-    let mut client = Connection::open(stack.workerd.address()).unwrap();
-    client
-        .send(format!("GET {API} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", bearer.open()).as_bytes())
-        .unwrap();
-    assert_eq!(client.head(true).unwrap().status, 200);
-    let mut text = String::new();
-    while !text.contains("data: 2\n") {
-        text.push_str(&String::from_utf8_lossy(&client.part().unwrap().unwrap()));
-    }
-    drop(client);
-    let spent = (DEPOSIT - left(&stack, bearer.id())) / UNIT;
-    assert!((3..=8).contains(&spent), "three were read, and some more may have been on their way: {spent}");
-    // The session is free again.
-    assert_eq!(ok(call(&stack, API, &bearer.close()))["refundStatus"], "succeeded");
 }
 
 /// Who forwards a payment learns its preimage, and gets a challenge by asking: neither makes them the bearer.
@@ -554,22 +263,22 @@ fn a_hop_on_the_route_neither_uses_nor_closes_a_session() {
     let bearer = Bearer::with_session(&stack, API, "back");
     let hop = Deposit::asked(&stack, API);
     for action in ["bearer", "close"] {
-        let refused = call(&stack, API, &bearer.says(&hop, action));
+        let refused = get_with(&stack, API, &bearer.says(&hop, action));
         assert_eq!(refused.status, 402);
         assert!(refused.text().contains("one of its own deposits"), "{}", refused.text());
     }
     // A deposit of the hop's own makes it no deposit of this session.
     let other = Bearer::with_session(&stack, API, "other");
-    assert_eq!(call(&stack, API, &bearer.says(&other.deposit, "bearer")).status, 402);
+    assert_eq!(get_with(&stack, API, &bearer.says(&other.deposit, "bearer")).status, 402);
     assert_eq!((left(&stack, bearer.id()), seen(&stack).len()), (DEPOSIT - UNIT, 2));
     assert!(!is_paid(stack.node(), &bearer.back.1));
     // The challenge of a top-up is one of this session's.
     let more = Deposit::asked(&stack, API);
     let preimage = stack.node().pay(&more.invoice);
     let top_up = more.with(&json!({"action": "topUp", "sessionId": bearer.id(), "topUpPreimage": preimage}));
-    assert_eq!(call(&stack, API, &bearer.says(&more, "bearer")).status, 402, "not before it came in");
-    assert_eq!(ok(call(&stack, API, &top_up)), json!({"status": "ok"}));
-    assert_eq!(call(&stack, API, &bearer.says(&more, "bearer")).status, 200);
+    assert_eq!(get_with(&stack, API, &bearer.says(&more, "bearer")).status, 402, "not before it came in");
+    assert_eq!(ok(get_with(&stack, API, &top_up)), json!({"status": "ok"}));
+    assert_eq!(get_with(&stack, API, &bearer.says(&more, "bearer")).status, 200);
 }
 
 /// For clients that repeat the newest challenge, as the draft has it.
@@ -578,11 +287,11 @@ fn any_challenge_will_do_where_the_policy_says_so() {
     let stack = desk(json!({"sessions": {"any_challenge": true}}));
     let bearer = Bearer::with_session(&stack, API, "back");
     let newest = Deposit::asked(&stack, API);
-    assert_eq!(call(&stack, API, &bearer.says(&newest, "bearer")).status, 200);
+    assert_eq!(get_with(&stack, API, &bearer.says(&newest, "bearer")).status, 200);
     // Where the rest goes, only who opened it says.
     let (bolt11, hash) = open_invoice(stack.node(), "elsewhere");
-    refused(&call(&stack, API, &bearer.close_to(&newest, &bolt11)), "invalid-return-invoice");
-    assert_eq!(ok(call(&stack, API, &bearer.says(&newest, "close")))["refundSats"], DEPOSIT - 2 * UNIT);
+    refused(&get_with(&stack, API, &bearer.close_to(&newest, &bolt11)), "invalid-return-invoice");
+    assert_eq!(ok(get_with(&stack, API, &bearer.says(&newest, "close")))["refundSats"], DEPOSIT - 2 * UNIT);
     assert!(is_paid(stack.node(), &bearer.back.1) && !is_paid(stack.node(), &hash));
 }
 
@@ -594,51 +303,15 @@ fn a_session_holds_no_more_than_the_node_may_send_back() {
     let more = Deposit::asked(&stack, API);
     let preimage = stack.node().pay(&more.invoice);
     let top_up = more.with(&json!({"action": "topUp", "sessionId": bearer.id(), "topUpPreimage": preimage}));
-    let full = call(&stack, API, &top_up);
+    let full = get_with(&stack, API, &top_up);
     assert!(full.status == 402 && full.text().contains("This one stays good"), "{}", full.text());
     assert_eq!(left(&stack, bearer.id()), DEPOSIT - UNIT);
     let back = open_invoice(stack.node(), "back");
     let open = more.with(&json!({"action": "open", "preimage": preimage, "returnInvoice": back.0}));
-    assert_eq!(call(&stack, API, &open).status, 200);
+    assert_eq!(get_with(&stack, API, &open).status, 200);
     for session in [&bearer.deposit, &more] {
         assert_eq!(left(&stack, &session.hash), DEPOSIT - UNIT);
     }
-}
-
-/// T80: a picture in one event is paid for when its first piece goes out, and once.
-#[test]
-fn a_long_event_counts_with_its_first_piece_and_once() {
-    let origin = Server::start(|heard, stream| {
-        if heard.target == API {
-            return server::reply(stream, 200, &[], b"");
-        }
-        stream_of_events(stream)?;
-        chunk(stream, "data: ")?;
-        for _ in 0..64 {
-            chunk(stream, &"x".repeat(65_536))?;
-        }
-        if heard.target == "/api/left" {
-            std::thread::sleep(Duration::from_secs(2));
-        }
-        chunk(stream, "\n\ndata: two\n")?;
-        stream.write_all(b"0\r\n\r\n")
-    });
-    let stack = desk_before(&origin);
-    let bearer = Bearer::with_session(&stack, API, "back");
-    let whole = call(&stack, "/api/whole", &bearer.bearer()).text();
-    assert!(whole.contains("data: two\n"), "nothing is lost at the end");
-    assert_eq!(left(&stack, bearer.id()), DEPOSIT - 3 * UNIT, "two events, and the request before");
-    let mut client = Connection::open(stack.workerd.address()).unwrap();
-    client.extend(Duration::from_secs(30));
-    let head = format!("GET /api/left HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n", bearer.bearer());
-    client.send(head.as_bytes()).unwrap();
-    assert_eq!(client.head(true).unwrap().status, 200);
-    let mut got = 0;
-    while got < 3_700_000 {
-        got += client.part().unwrap().unwrap().len();
-    }
-    drop(client);
-    assert_eq!(left(&stack, bearer.id()), DEPOSIT - 4 * UNIT, "who leaves in the middle has had it");
 }
 
 /// A session is for those who ask for one, where it is sold; whoever is in a session is not closed over its head.
@@ -660,18 +333,18 @@ fn a_session_is_offered_to_who_prefers_it_and_where_it_is_sold() {
     assert!(elsewhere.header("www-authenticate").unwrap().contains("intent=\"charge\""), "`dear` is not sold by it");
     let bearer = Bearer::with_session(&stack, API, "back");
     // Nor does one service's challenge open another: the deposit's unit is not its price.
-    assert_eq!(call(&stack, "/dear/1", &bearer.bearer()).status, 402);
+    assert_eq!(get_with(&stack, "/dear/1", &bearer.bearer()).status, 402);
     assert_eq!(left(&stack, bearer.id()), DEPOSIT - UNIT);
     std::thread::scope(|scope| {
-        let slow = scope.spawn(|| call(&stack, "/api/slow", &bearer.bearer()).status);
+        let slow = scope.spawn(|| get_with(&stack, "/api/slow", &bearer.bearer()).status);
         eventually("the slow request", || origin.heard().iter().any(|heard| heard.target == "/api/slow").then_some(()));
-        let busy = call(&stack, API, &bearer.close());
+        let busy = get_with(&stack, API, &bearer.close());
         assert_eq!((busy.status, busy.header("retry-after")), (409, Some("1")));
         assert_eq!(slow.join().unwrap(), 200);
     });
     assert!(!is_paid(stack.node(), &bearer.back.1));
     assert_eq!(left(&stack, bearer.id()), DEPOSIT - 2 * UNIT);
-    assert_eq!(ok(call(&stack, API, &bearer.close()))["refundSats"], DEPOSIT - 2 * UNIT);
+    assert_eq!(ok(get_with(&stack, API, &bearer.close()))["refundSats"], DEPOSIT - 2 * UNIT);
 }
 
 /// What was paid at yesterday's price is not lost: the session is opened, and used at the new price with a challenge of it.
@@ -680,12 +353,12 @@ fn a_price_that_was_raised_takes_no_deposit_and_serves_nothing_below_it() {
     let mut stack = desk(json!({}));
     let bearer = Bearer::paying(&stack, API, "back");
     stack.workerd.restart_with(&json!({"services": {"api": {"price_msat": 20_000}}}));
-    refused(&call(&stack, API, &bearer.open()), "unknown-challenge");
+    refused(&get_with(&stack, API, &bearer.open()), "unknown-challenge");
     assert_eq!((left(&stack, bearer.id()), seen(&stack).len()), (DEPOSIT, 0));
     let top_up = bearer.top_up(&stack, API);
-    assert_eq!(ok(call(&stack, API, &top_up)), json!({"status": "ok"}));
+    assert_eq!(ok(get_with(&stack, API, &top_up)), json!({"status": "ok"}));
     assert_eq!(left(&stack, bearer.id()), DEPOSIT + 2 * DEPOSIT);
-    assert_eq!(ok(call(&stack, API, &bearer.close()))["refundSats"], 3 * DEPOSIT);
+    assert_eq!(ok(get_with(&stack, API, &bearer.close()))["refundSats"], 3 * DEPOSIT);
 }
 
 /// C14: in a dry run nobody's deposit is touched.
@@ -694,10 +367,10 @@ fn a_dry_run_opens_no_session() {
     let mut stack = desk(json!({}));
     let bearer = Bearer::paying(&stack, API, "back");
     stack.workerd.restart_with(&json!({"mode": "dry-run"}));
-    assert_eq!(call(&stack, API, &bearer.open()).status, 200);
+    assert_eq!(get_with(&stack, API, &bearer.open()).status, 200);
     stack.workerd.restart_with(&json!({"mode": "live"}));
-    refused(&call(&stack, API, &bearer.bearer()), "session-not-found");
-    assert_eq!(call(&stack, API, &bearer.open()).status, 200);
+    refused(&get_with(&stack, API, &bearer.bearer()), "session-not-found");
+    assert_eq!(get_with(&stack, API, &bearer.open()).status, 200);
     assert_eq!(left(&stack, bearer.id()), DEPOSIT - UNIT);
 }
 
@@ -715,7 +388,7 @@ fn without_the_module_there_are_no_sessions() {
     };
     let forged =
         deposit.with(&json!({"action": "bearer", "sessionId": deposit.hash, "preimage": preimage.expose_hex()}));
-    assert_eq!(call(&stack, API, &forged).status, 401);
+    assert_eq!(get_with(&stack, API, &forged).status, 401);
     assert_eq!(seen(&stack), [""; 0]);
 }
 

@@ -1,5 +1,7 @@
 //! Balances, as their owners and the operator meet them: filled with the dev wallet, used, looked at, audited.
 
+use std::time::Duration;
+
 use satstile_tests::raw::Response;
 use satstile_tests::{Stack, http};
 use serde_json::{Value, json};
@@ -115,4 +117,81 @@ pub fn sound(stack: &Stack, book: &str) -> Value {
     let audit = audit(stack, book);
     assert_eq!(audit["holds"], true, "{audit}");
     audit
+}
+
+/// Alarms have their own pace.
+pub const ALARM: Duration = Duration::from_secs(60);
+
+/// Somebody with a balance.
+pub struct Owner {
+    pub token: String,
+    pub account: String,
+}
+
+impl Owner {
+    /// Fills it.
+    #[track_caller]
+    pub fn with(stack: &Stack, sats: u64) -> Self {
+        let token = funded(stack, sats);
+        let account = text(&sheet(stack, &token), "account");
+        assert_eq!(account, account_of(&token));
+        Self { token, account }
+    }
+
+    /// What can be spent, and what is on its way or reserved, in msat.
+    #[track_caller]
+    pub fn msat(&self, stack: &Stack) -> (u64, u64) {
+        balance(stack, &self.token)
+    }
+
+    /// What can be spent, in whole sats.
+    #[track_caller]
+    pub fn sats(&self, stack: &Stack) -> u64 {
+        let sheet = sheet(stack, &self.token);
+        let sats = sheet["balance_sats"].as_u64().unwrap();
+        assert_eq!(sheet["balance_msat"].as_u64().unwrap() / 1_000, sats, "{sheet}");
+        sats
+    }
+
+    /// How often a line of this kind stands in the history's last hundred.
+    #[track_caller]
+    pub fn count(&self, stack: &Stack, kind: &str) -> usize {
+        let sheet = ok(http::get(&stack.url(&format!("{BALANCE}?limit=100")), &[("x-token", &self.token)]));
+        kinds(&sheet).into_iter().filter(|found| *found == kind).count()
+    }
+
+    /// The operator asks for the account's books (`GET`), or lets them go on when they are frozen (`POST`).
+    #[track_caller]
+    pub fn audit(&self, stack: &Stack, method: &str) -> Response {
+        let key = format!("Bearer {}", stack.secrets.audit_key);
+        http::send(method, &stack.url(&format!("{AUDIT}?account={}", self.account)), &[("authorization", &key)], b"")
+    }
+
+    /// The operator has looked, and lets a frozen book go on.
+    #[track_caller]
+    pub fn thaw(&self, stack: &Stack) {
+        ok(self.audit(stack, "POST"));
+    }
+}
+
+/// What all of them own, and what is on its way between them, in msat. The operator's books add up.
+#[track_caller]
+pub fn total(stack: &Stack, owners: &[&Owner]) -> (i64, i64) {
+    let books: Vec<Value> = owners.iter().map(|owner| sound(stack, &owner.account)["balances_msat"].clone()).collect();
+    let sum = |class: &str| books.iter().map(|books| books[class].as_i64().unwrap()).sum();
+    (sum("user"), sum("in_transit"))
+}
+
+/// Freezes the one book that holds this much; the worker is down.
+#[track_caller]
+pub fn freeze(stack: &Stack, msat: i64) {
+    let frozen = stack.workerd.databases().into_iter().map(|path| {
+        let database = rusqlite::Connection::open(path).unwrap();
+        let has_book = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'book'";
+        if database.query_row(has_book, [], |row| row.get::<_, i64>(0)).unwrap() == 0 {
+            return 0;
+        }
+        database.execute("UPDATE book SET frozen = 2 WHERE user = ?", [msat]).unwrap()
+    });
+    assert_eq!(frozen.sum::<usize>(), 1, "one book holds {msat} msat");
 }

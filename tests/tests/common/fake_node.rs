@@ -258,6 +258,14 @@ impl Made {
 
 /// A node that makes right invoices, and keeps what it made for the story.
 pub fn honest_stack(policy: serde_json::Value) -> (Stack, FakeNode, Arc<Mutex<Vec<Made>>>) {
+    keeping_stack(policy, |made, line| line.signed(200, &made.map(Made::pending).unwrap_or_default()))
+}
+
+/// The same, and `look` answers whoever asks about an invoice: one that was made here, or none.
+pub fn keeping_stack(
+    policy: serde_json::Value,
+    look: impl Fn(Option<&Made>, &mut Line<'_>) -> io::Result<()> + Send + Sync + 'static,
+) -> (Stack, FakeNode, Arc<Mutex<Vec<Made>>>) {
     let made = Arc::new(Mutex::new(Vec::<Made>::new()));
     let kept = Arc::clone(&made);
     let (stack, node) = FakeNode::stack(plenty(policy), move |call, line| match &call.call {
@@ -266,10 +274,9 @@ pub fn honest_stack(policy: serde_json::Value) -> (Stack, FakeNode, Arc<Mutex<Ve
             kept.lock().unwrap_or_else(PoisonError::into_inner).push(made.clone());
             line.signed(200, &made.reply())
         }
-        RelayCall::InvoiceLookup(look) => {
+        RelayCall::InvoiceLookup(asked) => {
             let known = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let made = known.iter().find(|made| made.payment_hash == look.payment_hash);
-            line.signed(200, &made.map(Made::pending).unwrap_or_default())
+            look(known.iter().find(|made| made.payment_hash == asked.payment_hash), line)
         }
         _ => line.unsigned(400, b""),
     });

@@ -1,13 +1,15 @@
 //! What the stories share: a stack that is lent out in turns, an offer and its purchase, a log to wait for, balances
-//! ([`bank`]), somebody's [`wallet`], servers of a story's own ([`server`], [`fake_node`]), and what happens in a
-//! [`browser`].
+//! ([`bank`]), [`deposits`] and their sessions, somebody's [`wallet`], servers of a story's own ([`server`],
+//! [`fake_node`]), answers in pieces ([`stream`]), and what happens in a [`browser`].
 
 #![allow(dead_code)] // each story takes what it needs
 
 pub mod bank;
 pub mod browser;
+pub mod deposits;
 pub mod fake_node;
 pub mod server;
+pub mod stream;
 pub mod wallet;
 
 use std::ops::Deref;
