@@ -1,7 +1,7 @@
 //! The errand of one payment, from its order to its definite end, whatever happens to the call that ordered it.
 //!
 //! A back end is asked to pay once, after it was asked about the hash and had never heard of it (T90). From then on it is
-//! only asked what became of it. A failure is believed when it says so twice: when it gives up, and when it is asked. What
+//! only asked what became of it; all but the dev node, which cannot have heard of an order that its books do not have. A failure is believed when it says so twice: when it gives up, and when it is asked. What
 //! is silent, in flight or lost stays open (T93).
 
 use std::sync::{Arc, PoisonError};
@@ -116,6 +116,12 @@ impl Payouts {
             Some(false) => return Next::Look,
             None => return Next::Wait,
         }
+        self.order(payment, memory).await
+    }
+
+    /// Orders it, once it is written down that somebody may have.
+    async fn order(&self, payment: &Payment, memory: &mut Memory) -> Next {
+        let id = payment.id;
         match self.payer.pay(payment).await {
             Ok(Outcome::Failed(reason)) => memory.gave_up = Some(reason),
             Ok(paid @ Outcome::Paid { .. }) => return self.conclude(payment, paid).await,
@@ -141,6 +147,8 @@ impl Payouts {
             }
             Ok(Outcome::NotFound) => match memory.gave_up.take() {
                 Some(reason) => self.fail(payment, &reason).await,
+                // Its books are these, so they are not lost: this program ended before it could order (F14).
+                None if self.payer.has_our_books() => self.order(payment, memory).await,
                 None => {
                     self.miss(payment, memory);
                     Next::Wait

@@ -70,6 +70,11 @@ impl Payer {
         }
     }
 
+    /// Whether what it did is written where the payments are. Then what it has never heard of, nobody told it.
+    pub(super) const fn has_our_books(&self) -> bool {
+        matches!(self, Self::Dev(_))
+    }
+
     /// Pays. What has no answer, or half of one, is unknown; an error says that nothing was paid, but for
     /// [`BackendFault::WrongPreimage`] and [`BackendFault::WrongInvoice`].
     pub(super) async fn pay(&self, payment: &Payment) -> Result<Outcome, BackendFault> {

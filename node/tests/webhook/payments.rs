@@ -437,6 +437,24 @@ async fn the_dev_node_pays_the_dev_wallet_once() {
     has_failed(&send(&world, &crate::payments::order(3, payer.invoice(21_000))).await, "no route");
 }
 
+/// F14: killed between the two writes. The dev node's books are the webhook's, so it is known that nothing was paid.
+#[tokio::test]
+async fn an_order_that_the_dev_node_never_got_is_given_to_it_after_a_restart_and_once() {
+    let world = World::paying("", Pays::Itself).await;
+    let (paid, failed) = (to_wallet(&world, 1, "my sats").await, to_wallet(&world, 2, "fail").await);
+    send(&world, &paid).await;
+    send(&world, &failed).await;
+    let world = world.restart_before_the_order().await;
+    assert_eq!(ended(&world, &paid).await.status, PaymentState::Succeeded);
+    assert_eq!(ended(&world, &failed).await.status, PaymentState::Failed);
+    let received = world.received(paid.payment_hash).await;
+    assert_eq!((&received["isPaid"], &received["receivedSat"]), (&true.into(), &21.into()));
+    // Once: whoever wants it again hears the same.
+    let world = world.restart().await;
+    assert_eq!(send(&world, &paid).await.status, PaymentState::Succeeded);
+    assert_eq!(world.received(paid.payment_hash).await, received);
+}
+
 #[tokio::test]
 async fn the_dev_wallet_tells_what_it_received_on_an_invoice_for_any_amount() {
     let world = World::paying("", Pays::Itself).await;

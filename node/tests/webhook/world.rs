@@ -110,6 +110,19 @@ impl World {
         Self { node, ..self }
     }
 
+    /// As if it had ended right after it wrote down that these payments may have been ordered, and had ordered none.
+    pub async fn restart_before_the_order(self) -> Self {
+        self.node.stop().await;
+        let books = rusqlite::Connection::open(self.dir.path().join("node.sqlite")).unwrap();
+        let sent =
+            "UPDATE payments SET state = 'sent', preimage = NULL, fee_msat = NULL, reason = NULL, ended_at = NULL";
+        assert!(books.execute(sent, []).unwrap() > 0);
+        books.execute("UPDATE wallet_invoices SET tried_at = NULL, tried_msat = NULL, paid_at = NULL", []).unwrap();
+        drop(books);
+        let node = start(config(&self.dir, &self.arguments, self.backends.as_deref(), &self.pays)).await.unwrap();
+        Self { node, ..self }
+    }
+
     pub async fn restart(self) -> Self {
         self.node.stop().await;
         let node = start(config(&self.dir, &self.arguments, self.backends.as_deref(), &self.pays)).await.unwrap();
