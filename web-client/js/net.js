@@ -20,10 +20,11 @@ export const send = (method, url, { authorization, body, cookies } = {}) => fetc
   headers: { accept: "application/json, */*;q=0.1", ...(authorization && { authorization }), ...(body && { "content-type": "text/plain" }) },
 }).catch(() => {});
 
-// Whether a cookie of this browser opens it already; undefined when nobody answered. Nothing is used up by the question.
+// Whether a cookie of this browser opens it already; undefined when nobody said so. Nothing is used up by the question.
 export const isOpen = async (seller) => {
   const response = await send("GET", passUrl(seller), { cookies: true });
-  return response?.ok ? (await json(response)).open : undefined;
+  const { open } = response?.ok ? await json(response) : {};
+  return typeof open === "boolean" ? open : undefined;
 };
 
 export const passUrl = (seller) => `${seller.own}pass?for=${encodeURIComponent(seller.path)}`;
