@@ -25,7 +25,7 @@ use crate::{crypto, direct, http, log, relay};
 pub const DEADLINE_MS: u64 = 5_000;
 
 /// Seconds after which a client may ask again when the node's side is silent.
-pub const RETRY_S: u64 = 5;
+const RETRY_S: u64 = 5;
 
 /// The node's side.
 pub enum Node {

@@ -101,30 +101,32 @@ impl World {
 
     /// As if every invoice had been over for some hours.
     pub async fn restart_later(self) -> Self {
-        self.node.stop().await;
-        let books = rusqlite::Connection::open(self.dir.path().join("node.sqlite")).unwrap();
-        let past = "UPDATE invoices SET created_at = created_at - 10000, expires_at = expires_at - 10000";
-        assert!(books.execute(past, []).unwrap() > 0);
-        drop(books);
-        let node = start(config(&self.dir, &self.arguments, self.backends.as_deref(), &self.pays)).await.unwrap();
-        Self { node, ..self }
+        self.restart_with(|books| {
+            let past = "UPDATE invoices SET created_at = created_at - 10000, expires_at = expires_at - 10000";
+            assert!(books.execute(past, []).unwrap() > 0);
+        })
+        .await
     }
 
     /// As if it had ended right after it wrote down that these payments may have been ordered, and had ordered none.
     pub async fn restart_before_the_order(self) -> Self {
-        self.node.stop().await;
-        let books = rusqlite::Connection::open(self.dir.path().join("node.sqlite")).unwrap();
-        let sent =
-            "UPDATE payments SET state = 'sent', preimage = NULL, fee_msat = NULL, reason = NULL, ended_at = NULL";
-        assert!(books.execute(sent, []).unwrap() > 0);
-        books.execute("UPDATE wallet_invoices SET tried_at = NULL, tried_msat = NULL, paid_at = NULL", []).unwrap();
-        drop(books);
-        let node = start(config(&self.dir, &self.arguments, self.backends.as_deref(), &self.pays)).await.unwrap();
-        Self { node, ..self }
+        self.restart_with(|books| {
+            let sent =
+                "UPDATE payments SET state = 'sent', preimage = NULL, fee_msat = NULL, reason = NULL, ended_at = NULL";
+            assert!(books.execute(sent, []).unwrap() > 0);
+            books.execute("UPDATE wallet_invoices SET tried_at = NULL, tried_msat = NULL, paid_at = NULL", []).unwrap();
+        })
+        .await
     }
 
     pub async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// Something is done to its books while it is down.
+    async fn restart_with(self, edit: impl FnOnce(&rusqlite::Connection)) -> Self {
         self.node.stop().await;
+        edit(&rusqlite::Connection::open(self.dir.path().join("node.sqlite")).unwrap());
         let node = start(config(&self.dir, &self.arguments, self.backends.as_deref(), &self.pays)).await.unwrap();
         Self { node, ..self }
     }
