@@ -11,6 +11,7 @@ use crate::effect::Effect;
 use crate::entry::{Entry, GENESIS, Kind};
 use crate::id::{BookId, Id};
 use crate::invariant::Invariant;
+use crate::limit::Limit;
 use crate::posting::Postings;
 use crate::refusal::Refusal;
 
@@ -29,6 +30,8 @@ pub struct Book {
     pub at: UnixTime,
     /// The invariant that did not hold, until somebody has looked (T75).
     pub frozen: Option<Invariant>,
+    /// The part of the balance that can only be spent here, if a claim without its secret set one (I12).
+    pub limit: Option<Limit>,
 }
 
 /// What a shell writes, all of it in one transaction or none of it: overwrite the book, append the entry, put the row.
@@ -73,7 +76,7 @@ impl Book {
     #[must_use]
     pub const fn open(id: BookId) -> Self {
         let balances = Balances { user: 0, hold: 0, escrow: 0, fees: 0, node: 0, in_transit: 0, refund: 0, payout: 0 };
-        Self { id, balances, seq: 0, head: GENESIS, at: UnixTime(0), frozen: None }
+        Self { id, balances, seq: 0, head: GENESIS, at: UnixTime(0), frozen: None, limit: None }
     }
 
     /// The time for this book: the clock's, or that of the last entry when the clock went backwards (T87, F18).
@@ -93,6 +96,13 @@ impl Book {
         if amount <= available { Ok(()) } else { Err(Refusal::InsufficientFunds { available }) }
     }
 
+    /// Whether the owner can part with this much, and let it leave: not with what can only be spent here.
+    pub(crate) fn parts_with(&self, amount: Msat) -> Result<(), Refusal> {
+        self.covers(amount)?;
+        let free = self.limit.map_or(amount, |limit| limit.free(&self.balances));
+        if amount <= free { Ok(()) } else { Err(Refusal::SpendOnly { free }) }
+    }
+
     /// Whether the account may own this much more.
     pub(crate) fn has_room(&self, amount: Msat) -> Result<(), Refusal> {
         if plus(self.balances.owned(), amount)? <= ACCOUNT_MAX { Ok(()) } else { Err(Refusal::AccountFull) }
@@ -100,7 +110,7 @@ impl Book {
 
     /// Moves money: the book afterwards and its entry, or nothing.
     ///
-    /// Refuses when the books were unsound before or would be afterwards (I2, I4), whoever asked for what: a rule that
+    /// Refuses when the books were unsound before or would be afterwards (I2, I4, I12), whoever asked for what: a rule that
     /// is wrong somewhere else ends here.
     pub(crate) fn write(
         &self,
@@ -112,10 +122,11 @@ impl Book {
         self.balances.sound()?;
         let after = self.balances.after(&postings)?;
         after.sound()?;
+        let limit = within(self.limit.map(|limit| limit.after(&postings)), &after)?;
         let seq = self.seq.checked_add(1).ok_or(Refusal::TooLarge)?;
         let at = self.now(clock);
         let entry = Entry { book: self.id, seq, previous: self.head, at, kind, subject, postings, after };
-        Ok((Self { balances: after, seq, head: entry.hash(), at, ..*self }, entry))
+        Ok((Self { balances: after, seq, head: entry.hash(), at, limit, ..*self }, entry))
     }
 
     /// The same, with a row and an effect around it.
@@ -156,6 +167,14 @@ impl Book {
         let subject = Id::derive("frozen", &[&[broken as u8]]);
         let (book, entry) = self.write(clock, Kind::Thawed, subject, Postings::NONE)?;
         Ok((Self { frozen: None, ..book }, entry))
+    }
+}
+
+/// **I12**: what can only be spent is part of what the owner has.
+fn within(limit: Option<Limit>, balances: &Balances) -> Result<Option<Limit>, Refusal> {
+    match limit {
+        Some(limit) if limit.left > limit.room(balances) => Err(Refusal::Breach(Invariant::I12)),
+        limit => Ok(limit),
     }
 }
 

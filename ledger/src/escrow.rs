@@ -109,7 +109,7 @@ pub enum Act {
 /// Locks a price. `existing` is the row under this id.
 ///
 /// # Errors
-/// [`Refusal::InsufficientFunds`], [`Refusal::ZeroAmount`], [`Refusal::TooLarge`] also for a fee that leaves the
+/// [`Refusal::InsufficientFunds`], [`Refusal::SpendOnly`], [`Refusal::ZeroAmount`], [`Refusal::TooLarge`] also for a fee that leaves the
 /// contractor nothing; [`Refusal::SelfPayment`] for a task of one's own (T101); [`Refusal::Expired`] for a deadline that
 /// has passed; [`Refusal::KeyReused`]; [`Refusal::Frozen`].
 pub fn lock(book: &Book, existing: Option<&Escrow>, new: &NewEscrow, clock: UnixTime) -> Result<Step<Escrow>, Refusal> {
@@ -130,7 +130,11 @@ pub fn lock(book: &Book, existing: Option<&Escrow>, new: &NewEscrow, clock: Unix
     if book.now(clock) >= deadline {
         return Err(Refusal::Expired);
     }
-    book.covers(amount)?;
+    // What can only be spent is locked where its limit says so (`prepaid.secretless = "escrow"`).
+    match book.limit {
+        Some(limit) if limit.escrows => book.covers(amount)?,
+        _ => book.parts_with(amount)?,
+    }
     book.step(clock, Kind::EscrowLocked, id, Postings::of([(Move::Lock, amount)]), row, None)
 }
 

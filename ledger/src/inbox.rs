@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn invoice() -> TopUp {
-        topup::open(&Book::open(BOB), None, hash(1), Msat(60), None).unwrap()
+        topup::open(&Book::open(BOB), None, hash(1), Msat(60), topup::Terms::FREE).unwrap()
     }
 
     /// T84, F8: at least once delivered, exactly once applied.
@@ -153,7 +153,7 @@ mod tests {
         let late = topup::Settlement { payment_hash: hash(1), paid: Msat(60), node_fee: Msat(0) };
         assert_eq!(topup::credit(&change.book, Some(&paid), &late, NOW), Ok(Step::Already));
         let claim = topup::Claim { preimage: preimage(1), secret: None, bearer: None };
-        assert!(topup::claim(Some(&paid), &claim).is_ok());
+        assert!(topup::claim(&Book::open(BOB), Some(&paid), &claim).is_ok());
     }
 
     /// T95: paid over Lightning first, payable over Lightning still, unknown, another account's, or asking for more.

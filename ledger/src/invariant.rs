@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// One of the eleven. [`crate::audit`] evaluates them over a snapshot.
+/// One of the twelve. [`crate::audit`] evaluates them over a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Invariant {
@@ -28,11 +28,13 @@ pub enum Invariant {
     I10,
     /// What was sent was received, once the messages have arrived.
     I11,
+    /// What can only be spent is part of what the owner has, and as much of it was charged as is missing (T63).
+    I12,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -44,6 +46,7 @@ impl Invariant {
         Self::I9,
         Self::I10,
         Self::I11,
+        Self::I12,
     ];
 
     /// The one with this number; `None` for a number that is none.
@@ -68,6 +71,7 @@ impl fmt::Display for Invariant {
             Self::I9 => "I9: the hash chain verifies and has no gap",
             Self::I10 => "I10: one effect for each key",
             Self::I11 => "I11: what was sent was received",
+            Self::I12 => "I12: what can only be spent is part of the balance",
         })
     }
 }

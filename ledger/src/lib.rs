@@ -78,6 +78,7 @@
 //! | does a token's parent's cap hold? | [`caps`] |
 //! | was this request here before? | [`key`] |
 //! | when is a top-up forgotten that nobody paid? | [`unpaid`] |
+//! | what of a balance can only be spent here? | [`limit`] |
 //! | is the history what it was? | [`journal`] |
 //! | do the books add up? | [`audit`], [`invariant`] |
 //! | how does a row look on disk? | [`stored`] |
@@ -92,7 +93,7 @@
 //! let book = Book::open(BookId([1; 32]));
 //!
 //! // A top-up of 100 sats was paid.
-//! let row = topup::open(&book, None, PaymentHash([2; 32]), Msat(100_000), None)?;
+//! let row = topup::open(&book, None, PaymentHash([2; 32]), Msat(100_000), topup::Terms::FREE)?;
 //! let settled = topup::Settlement { payment_hash: row.payment_hash, paid: Msat(100_000), node_fee: Msat(0) };
 //! let paid = topup::credit(&book, Some(&row), &settled, now)?.change().expect("credited for the first time");
 //!
@@ -128,6 +129,7 @@ pub mod inbox;
 pub mod invariant;
 pub mod journal;
 pub mod key;
+pub mod limit;
 pub mod payout;
 pub mod posting;
 pub mod refund;
@@ -150,5 +152,6 @@ pub use effect::{Credit, Effect, Pay, Reason};
 pub use entry::{Entry, Kind};
 pub use id::{BookId, Id};
 pub use invariant::Invariant;
+pub use limit::Limit;
 pub use posting::{Move, Posting, Postings};
 pub use refusal::Refusal;

@@ -104,7 +104,7 @@ pub enum Payee {
 /// Reserves. `existing` is the row under this id, or else any row for the same invoice that did not fail.
 ///
 /// # Errors
-/// [`Refusal::InsufficientFunds`], [`Refusal::ZeroAmount`], [`Refusal::TooLarge`]; [`Refusal::OwnInvoice`] and
+/// [`Refusal::InsufficientFunds`], [`Refusal::SpendOnly`], [`Refusal::ZeroAmount`], [`Refusal::TooLarge`]; [`Refusal::OwnInvoice`] and
 /// [`Refusal::SelfPayment`] (T95); [`Refusal::KeyReused`], [`Refusal::InvoiceInUse`]; [`Refusal::Frozen`].
 pub fn create(
     book: &Book,
@@ -125,7 +125,7 @@ pub fn create(
         return repeated(before, &row);
     }
     book.moving()?;
-    book.covers(reserve)?;
+    book.parts_with(reserve)?;
     book.step(clock, Kind::PayoutCreated, new.id, Postings::of([(Move::PayOut, reserve)]), row, None)
 }
 

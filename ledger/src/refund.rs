@@ -144,7 +144,7 @@ pub fn claim(
     clock: UnixTime,
 ) -> Result<Step<(Refund, Payout)>, Refusal> {
     let new = NewPayout {
-        id: Id::derive("refund-payout", &[&row.id.0, &row.failures.to_be_bytes()]),
+        id: row.next_payout(),
         payment_hash: withdrawal.payment_hash,
         amount: withdrawal.amount,
         fee_limit: withdrawal.fee_limit,
@@ -227,6 +227,12 @@ pub fn lapse(book: &Book, row: &Refund, sale: &Sale, clock: UnixTime) -> Result<
 }
 
 impl Refund {
+    /// The id of the payout that the next claim makes; another one after each that failed.
+    #[must_use]
+    pub fn next_payout(&self) -> Id {
+        Id::derive("refund-payout", &[&self.id.0, &self.failures.to_be_bytes()])
+    }
+
     /// What is set aside for it now, apart from what its payout reserves.
     #[must_use]
     pub const fn reserve(&self) -> Msat {

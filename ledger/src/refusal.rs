@@ -20,6 +20,11 @@ pub enum Refusal {
         /// What can be spent now.
         available: Msat,
     },
+    /// So much of the balance was claimed without its secret that the rest does not cover it (T63): 403.
+    SpendOnly {
+        /// What can leave.
+        free: Msat,
+    },
     /// The account would own more than 100 BTC (T76). Nothing is lost: the credit can be tried again.
     AccountFull,
 
@@ -121,6 +126,13 @@ impl fmt::Display for Refusal {
             Self::TooLarge => "the amount is more than 10 BTC",
             Self::InsufficientFunds { available } => {
                 return write!(f, "the balance does not cover it: {available} left");
+            }
+            Self::SpendOnly { free } => {
+                return write!(
+                    f,
+                    "this balance was claimed without the claim_secret of its top-up and can only be spent here; {free} of it \
+                     can leave. A claim with the claim_secret lifts this"
+                );
             }
             Self::AccountFull => "an account holds at most 100 BTC",
             Self::UnknownPayment => "no payment of this kind is known",

@@ -13,7 +13,7 @@ use crate::id::Id;
 use crate::payout::{self, Funds, NewPayout, Payout, PayoutState};
 use crate::posting::{Move, Postings};
 use crate::refusal::Refusal;
-use crate::topup::{self, TopUp, own};
+use crate::topup::{self, Secretless, TopUp, own};
 
 /// The deposit is this many units unless the operator says otherwise.
 pub const DEPOSIT_UNITS: u64 = 20;
@@ -83,8 +83,12 @@ pub fn open(
         bearer(session, preimage)?;
         return Ok((*session, *deposit));
     }
+    // A deposit has no secret: what has one fills a balance.
+    if deposit.secretless != Secretless::Everything {
+        return Err(Refusal::AlreadyClaimed);
+    }
     let claim = topup::Claim { preimage: preimage.clone(), secret: None, bearer: None };
-    let deposit = topup::claim(Some(deposit), &claim)?;
+    let deposit = topup::claim(book, Some(deposit), &claim)?.row;
     book.moving()?;
     let idle_at = book.now(clock).plus(u64::from(idle_s));
     let id = deposit.payment_hash;

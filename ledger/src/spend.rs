@@ -20,6 +20,8 @@ pub struct Use {
     pub id: Id,
     /// What it was charged.
     pub amount: Msat,
+    /// How much of that could only be spent here; given back, it is so again.
+    pub limited: Msat,
     /// The last cap of the token that paid, if it has caps.
     pub leaf: Option<Id>,
     /// How it stands.
@@ -51,9 +53,10 @@ pub fn debit(
     clock: UnixTime,
 ) -> Result<Step<Use>, Refusal> {
     let amount = amount::charge(amount)?;
-    let row = Use { id, amount, leaf: caps::leaf(caps)?, state: UseState::Taken };
+    let limited = book.limit.map_or(Msat(0), |limit| limit.left.min(amount));
+    let row = Use { id, amount, limited, leaf: caps::leaf(caps)?, state: UseState::Taken };
     if let Some(before) = existing {
-        let same = Use { state: UseState::Taken, ..*before } == row;
+        let same = (before.id, before.amount, before.leaf) == (row.id, row.amount, row.leaf);
         return if same { Ok(Step::Already) } else { Err(Refusal::KeyReused) };
     }
     book.moving()?;
@@ -86,7 +89,12 @@ pub fn give_back(book: &Book, used: &Use, caps: &mut [Cap], clock: UnixTime) -> 
     }
     let row = Use { state: UseState::GivenBack, ..*used };
     let postings = Postings::of([(Move::GiveBack, used.amount)]);
-    let step = book.step(clock, Kind::GivenBack, used.id, postings, row, None)?;
+    let mut step = book.step(clock, Kind::GivenBack, used.id, postings, row, None)?;
+    if let Step::Write(change) = &mut step
+        && let Some(limit) = &mut change.book.limit
+    {
+        limit.left = Msat(limit.left.0.saturating_add(used.limited.0)).min(limit.of);
+    }
     caps::give(caps, used.leaf, used.amount, 1)?;
     Ok(step)
 }

@@ -5,9 +5,12 @@
 //! What is left over, or missing, or has a code that is none, is not a row: the shell then refuses the command, for a row
 //! that cannot be read is money of unknown state (rule 1 of the spine).
 //!
-//! A later form gets a higher version number and reads the lower ones (T86).
+//! A later form gets a higher version number and reads the lower ones (T86). A row that says nothing which the lower form
+//! could not say is written in the lower one, so that the build before this one reads it, and refuses what it could only
+//! misunderstand.
 
 mod bytes;
+mod later;
 mod rows;
 
 use alloc::vec::Vec;
@@ -17,7 +20,7 @@ use l402::UnixTime;
 use crate::id::Id;
 pub(crate) use bytes::{Bytes, Field};
 
-/// The version of every form here.
+/// The version of every form here that has no later one.
 const VERSION: u8 = 1;
 
 /// What a book keeps rows of. The number is its code in storage, for ever.
@@ -61,18 +64,25 @@ pub trait Stored: Sized {
     /// When an alarm must look at it again; `None` when nothing is left to be done.
     fn due(&self) -> Option<UnixTime>;
 
+    /// The lowest version whose form can say all that is in this row.
+    #[doc(hidden)]
+    fn version(&self) -> u8 {
+        VERSION
+    }
+
     #[doc(hidden)]
     fn put_fields(&self, out: &mut Vec<u8>);
 
+    /// `None` for a version that has no form.
     #[doc(hidden)]
-    fn take_fields(bytes: &mut Bytes<'_>) -> Option<Self>;
+    fn take_fields(bytes: &mut Bytes<'_>, version: u8) -> Option<Self>;
 }
 
 /// A row as bytes.
 #[must_use]
 pub fn to_bytes<R: Stored>(row: &R) -> Vec<u8> {
     let mut out = Vec::with_capacity(160);
-    out.push(VERSION);
+    out.push(row.version());
     row.put_fields(&mut out);
     out
 }
@@ -80,9 +90,11 @@ pub fn to_bytes<R: Stored>(row: &R) -> Vec<u8> {
 /// The row that [`to_bytes`] wrote; `None` for anything else.
 #[must_use]
 pub fn from_bytes<R: Stored>(bytes: &[u8]) -> Option<R> {
-    let mut bytes = Bytes::of(bytes, VERSION)?;
-    let row = R::take_fields(&mut bytes)?;
-    bytes.is_empty().then_some(row)
+    let (version, bytes) = bytes.split_first()?;
+    let mut bytes = Bytes::rest(bytes);
+    let row = R::take_fields(&mut bytes, *version)?;
+    // What the lower form could say is not read in the higher one: a row has one form.
+    (bytes.is_empty() && row.version() == *version).then_some(row)
 }
 
 /// A line of the journal as bytes. Its number and the hash before it are in it, too.

@@ -71,8 +71,8 @@ pub(crate) const fn outbound(credit: Credit, now: UnixTime) -> Outbound {
 /// Sends from the owner's balance. `existing` is the row under this id.
 ///
 /// # Errors
-/// [`Refusal::ZeroAmount`], [`Refusal::TooLarge`], [`Refusal::InsufficientFunds`]; [`Refusal::SelfPayment`] to the own
-/// book; [`Refusal::KeyReused`]; [`Refusal::Frozen`].
+/// [`Refusal::ZeroAmount`], [`Refusal::TooLarge`], [`Refusal::InsufficientFunds`], [`Refusal::SpendOnly`];
+/// [`Refusal::SelfPayment`] to the own book; [`Refusal::KeyReused`]; [`Refusal::Frozen`].
 pub fn send(
     book: &Book,
     existing: Option<&Outbound>,
@@ -138,7 +138,7 @@ fn dispatch(
             return Err(Refusal::InsufficientFunds { available });
         }
     } else {
-        book.covers(credit.amount)?;
+        book.parts_with(credit.amount)?;
     }
     let row = outbound(credit, book.now(clock));
     let postings = Postings::of([(of, credit.amount)]);

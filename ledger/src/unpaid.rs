@@ -107,13 +107,13 @@ mod tests {
     use super::*;
     use crate::Invariant;
     use crate::testing::{ALICE, BOB, NOW, hash};
-    use crate::topup;
+    use crate::topup::{self, Claimed};
 
     const GRACE: UnixTime = NOW.plus(GRACE_S);
 
     fn ordered() -> (Book, Unpaid, TopUp) {
         let book = Book::open(ALICE);
-        let topup = topup::open(&book, None, hash(1), Msat(100), None).unwrap();
+        let topup = topup::open(&book, None, hash(1), Msat(100), topup::Terms::FREE).unwrap();
         (book, watch(hash(1), NOW), topup)
     }
 
@@ -142,8 +142,8 @@ mod tests {
         let (book, row, topup) = ordered();
         assert_eq!(forget(&book, &row, Some(&topup), GRACE), Ok(Unpaid { next_at: GRACE, ..row }));
         // A refill is claimed from its beginning; it is the credit that counts.
-        assert!(forget(&book, &row, Some(&TopUp { claimed: true, ..topup }), GRACE).is_ok());
-        for claimed in [false, true] {
+        assert!(forget(&book, &row, Some(&TopUp { claimed: Claimed::Fully, ..topup }), GRACE).is_ok());
+        for claimed in [Claimed::No, Claimed::Fully] {
             let credited = TopUp { credited: Some(Msat(100)), claimed, ..topup };
             assert_eq!(forget(&book, &row, Some(&credited), GRACE), Err(Refusal::AlreadyClaimed));
         }

@@ -7,6 +7,7 @@ use satstile_ledger::audit::{self, Breach, Snapshot};
 use satstile_ledger::hold::HoldState;
 use satstile_ledger::payout::{Payout, PayoutState};
 use satstile_ledger::spend::UseState;
+use satstile_ledger::topup::Claimed;
 use satstile_ledger::transfer::OutboundState;
 use satstile_ledger::{Kind, Move, Posting, Postings};
 
@@ -45,9 +46,9 @@ fn entry(store: &mut Store, kind: Kind) -> &mut satstile_ledger::Entry {
     store.entries.iter_mut().find(|entry| entry.kind == kind).expect("a busy life has one")
 }
 
-fn paid(store: &mut Store) -> &mut Payout {
-    let all = store.payouts.values_mut();
-    all.into_iter().find(|row| matches!(row.state, PayoutState::Succeeded { .. })).expect("one was paid")
+fn paid(stores: &mut [Store]) -> &mut Payout {
+    let mut all = stores.iter_mut().flat_map(|store| store.payouts.values_mut());
+    all.find(|row| matches!(row.state, PayoutState::Succeeded { .. })).expect("one was paid")
 }
 
 #[test]
@@ -98,9 +99,9 @@ fn i5_a_hash_that_credits_twice_and_a_credit_without_one() {
 #[test]
 fn i6_a_success_without_its_preimage_and_a_payment_nobody_ordered() {
     check(audit::i6, |stores, _| {
-        paid(&mut stores[0]).state = PayoutState::Succeeded { fee: Msat(0), preimage: preimage(99_999) };
+        paid(stores).state = PayoutState::Succeeded { fee: Msat(0), preimage: preimage(99_999) };
     });
-    check(audit::i6, |stores, _| paid(&mut stores[0]).state = PayoutState::Failed);
+    check(audit::i6, |stores, _| paid(stores).state = PayoutState::Failed);
     check(audit::i6, |_, outside| outside.paid.as_mut().unwrap().push((id("payout", 99_999), Msat(1))));
 }
 
@@ -145,4 +146,25 @@ fn i11_money_that_arrived_unsent_and_money_that_never_arrived() {
     });
     check(audit::i11, |stores, _| stores.iter_mut().for_each(|store| store.inbox.clear()));
     check(audit::i11, |stores, _| stores.iter_mut().for_each(|store| store.outbox.clear()));
+}
+
+/// A2, T63.
+#[test]
+fn i12_a_limit_that_nobody_set_and_one_that_is_not_what_was_left_a2() {
+    let limited = |stores: &mut Vec<Store>| {
+        stores.iter().position(|store| store.book.limit.is_some()).expect("somebody claimed without the secret")
+    };
+    check(audit::i12, |stores, _| {
+        let at = limited(stores);
+        stores[at].book.limit = None;
+    });
+    check(audit::i12, |stores, _| {
+        let at = limited(stores);
+        let limit = stores[at].book.limit.as_mut().unwrap();
+        limit.left.0 = limit.left.0.wrapping_sub(1);
+    });
+    check(audit::i12, |stores, _| {
+        let at = limited(stores);
+        stores[at].topups.values_mut().for_each(|row| row.claimed = Claimed::Fully);
+    });
 }

@@ -16,7 +16,7 @@ use support::{ALICE, BOB, NOW, hash, id, preimage, sats};
 /// Alice's store with 100 sats.
 fn alice() -> Store {
     let mut store = Store::new(ALICE);
-    let row = topup::open(&store.book, None, hash(0), sats(100), None).unwrap();
+    let row = topup::open(&store.book, None, hash(0), sats(100), topup::Terms::FREE).unwrap();
     store.put_all([row]);
     let step = topup::credit(&store.book, Some(&row), &settled(), NOW).unwrap();
     store.write(step);
@@ -218,9 +218,9 @@ fn f17_a_node_with_a_new_store_knows_nothing_about_an_old_payout() {
     assert_eq!(outcome, Ok(Outcome::Forgotten(Effect::Alert { subject: row.id })));
     assert_eq!(row.state, PayoutState::Sent);
     // An invoice that the node lost while it was unpaid: nobody can say it was paid, so nothing is credited.
-    let lost = topup::open(&Book::open(BOB), None, hash(7), sats(1), None).unwrap();
+    let lost = topup::open(&Book::open(BOB), None, hash(7), sats(1), topup::Terms::FREE).unwrap();
     let claim = topup::Claim { preimage: preimage(7), secret: None, bearer: None };
-    assert_eq!(topup::claim(Some(&lost), &claim), Err(Refusal::NotSettled));
+    assert_eq!(topup::claim(&Book::open(BOB), Some(&lost), &claim), Err(Refusal::NotSettled));
 }
 
 /// An hour forward, and back.

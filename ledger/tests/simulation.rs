@@ -64,7 +64,16 @@ fn the_books_are_right_whatever_happens_in_whatever_order() {
     if is_whole {
         // Everything but freezing happened, and so did each refusal that clients can bring about.
         assert_eq!(kinds, (1..=22).collect());
-        for name in ["InsufficientFunds", "CapReached", "UsesReached", "RefundOpen", "LinkUsed", "Ended", "NotAParty"] {
+        for name in [
+            "InsufficientFunds",
+            "CapReached",
+            "UsesReached",
+            "RefundOpen",
+            "LinkUsed",
+            "Ended",
+            "NotAParty",
+            "SpendOnly",
+        ] {
             assert!(refused.contains(name), "{name} never came up in {refused:?}");
         }
         assert!(crashes > 1_000);

@@ -1,4 +1,6 @@
-//! Invariants of the money itself: I1 to I4 and the chain, I9.
+//! Invariants of the money itself: I1 to I4, the chain, I9, and what can only be spent, I12.
+
+use l402::Msat;
 
 use crate::account::Class;
 use crate::amount::BALANCE_MAX;
@@ -6,12 +8,14 @@ use crate::escrow::Escrow;
 use crate::hold::HoldState;
 use crate::invariant::Invariant;
 use crate::journal;
+use crate::limit::Limit;
 use crate::payout::Payout;
 use crate::posting::Move;
 use crate::refund::Refund;
+use crate::topup::Claimed;
 use crate::transfer::OutboundState;
 
-use super::{Breach, Rows, Snapshot, check, entries, sum};
+use super::{Breach, Rows, Snapshot, Tally, check, entries, sum};
 
 /// **I1** Every posting moves more than nothing, and so much that it is a number; that it takes as much as it gives is in
 /// its form.
@@ -111,4 +115,43 @@ pub fn i9(snapshot: &Snapshot<'_>) -> Result<(), Breach> {
         .books
         .iter()
         .try_for_each(|rows| check(journal::verify(rows.book, rows.entries).is_ok(), Invariant::I9, Some(rows)))
+}
+
+/// **I12** A book has a limit exactly where a top-up of it was claimed without its secret; the limit was no more than that
+/// brought; and what is left of it is what the journal's charges since then have left.
+///
+/// # Errors
+/// [`Breach`].
+pub fn i12(snapshot: &Snapshot<'_>) -> Result<(), Breach> {
+    snapshot.books.iter().try_for_each(|rows| {
+        let alone = rows.topups.iter().find(|row| row.claimed == Claimed::Alone);
+        let holds = match (rows.book.limit, alone) {
+            (None, None) => true,
+            (Some(limit), Some(topup)) => {
+                topup.credited.is_some_and(|credited| limit.of <= credited)
+                    && limit.left <= limit.room(&rows.book.balances)
+                    && limit.left == left(&limit, rows)
+            }
+            _ => false,
+        };
+        check(holds, Invariant::I12, Some(rows))
+    })
+}
+
+/// What the journal since a limit was set has left of it.
+fn left(limit: &Limit, rows: &Rows<'_>) -> Msat {
+    let mut given_back = Tally::new();
+    rows.entries.iter().filter(|entry| entry.seq > limit.since).fold(limit.of, |left, entry| {
+        let of = |wanted: &dyn Fn(Move) -> bool| {
+            let postings = entry.postings.iter().filter(|posting| wanted(posting.of));
+            postings.fold(0_u64, |sum, posting| sum.saturating_add(posting.amount.0))
+        };
+        let taken = of(&|of| limit.is_taken_by(of)).min(left.0);
+        if of(&|of| of == Move::Charge) > 0 {
+            given_back.insert((0, entry.subject), taken);
+        }
+        let is_back = of(&|of| of == Move::GiveBack) > 0;
+        let back = given_back.get_mut(&(0, entry.subject)).filter(|_| is_back).map_or(0, core::mem::take);
+        Msat(left.0.saturating_sub(taken).saturating_add(back)).min(limit.of)
+    })
 }

@@ -1,7 +1,5 @@
 //! Invariants of what the money is for: I5 to I8, I10 and I11.
 
-use alloc::collections::BTreeMap;
-
 use crate::effect::Reason;
 use crate::entry::Kind;
 use crate::escrow::EscrowState;
@@ -13,7 +11,7 @@ use crate::posting::Move;
 use crate::spend::UseState;
 use crate::transfer::OutboundState;
 
-use super::{Breach, Rows, Snapshot, check, entries};
+use super::{Breach, Rows, Snapshot, Tally, check, entries};
 
 /// How long after its time a reservation may still be open, in seconds: an alarm may be late (F15).
 pub const SLACK_S: u64 = 7_200;
@@ -25,14 +23,14 @@ pub const SLACK_S: u64 = 7_200;
 /// [`Breach`].
 pub fn i5(snapshot: &Snapshot<'_>) -> Result<(), Breach> {
     snapshot.books.iter().try_for_each(|rows| check(credits_cite(snapshot, rows), Invariant::I5, Some(rows)))?;
-    check(tally(credited(snapshot)).values().all(|times| *times == 1), Invariant::I5, None)
+    check(tally(credited(snapshot).map(|id| (0, id))).values().all(|times| *times == 1), Invariant::I5, None)
 }
 
 /// How often each item stands there.
-fn tally<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, u32> {
-    let mut times = BTreeMap::new();
+fn tally(items: impl Iterator<Item = (u8, Id)>) -> Tally {
+    let mut times = Tally::new();
     for item in items {
-        let seen: &mut u32 = times.entry(item).or_default();
+        let seen = times.entry(item).or_default();
         *seen = seen.saturating_add(1);
     }
     times
@@ -101,7 +99,7 @@ pub fn i6(snapshot: &Snapshot<'_>) -> Result<(), Breach> {
     })?;
     let all = || snapshot.books.iter().flat_map(|rows| rows.payouts.iter());
     let done = || all().filter(|row| matches!(row.state, PayoutState::Succeeded { .. }));
-    let once = tally(done().map(|row| row.payment_hash)).values().all(|times| *times == 1);
+    let once = tally(done().map(|row| (0, row.payment_hash.into()))).values().all(|times| *times == 1);
     check(once, Invariant::I6, None)?;
     let Some(paid) = snapshot.paid else { return Ok(()) };
     // The node may know more than we for a while, never less; and never of something we call failed.
@@ -169,8 +167,10 @@ pub fn i10(snapshot: &Snapshot<'_>) -> Result<(), Breach> {
     snapshot.books.iter().try_for_each(|rows| {
         let repeatable = rows.entries.iter().filter(|entry| !may_repeat(entry.kind));
         let once = tally(repeatable.map(|entry| (entry.kind as u8, entry.subject))).values().all(|times| *times == 1);
-        let bodies = tally(rows.keys.iter());
-        let one_body = tally(bodies.keys().map(|(id, _)| *id)).values().all(|times| *times == 1);
+        let mut bodies = rows.keys.to_vec();
+        bodies.sort_unstable();
+        bodies.dedup();
+        let one_body = tally(bodies.iter().map(|(id, _)| (0, *id))).values().all(|times| *times == 1);
         check(once && one_body, Invariant::I10, Some(rows))
     })
 }

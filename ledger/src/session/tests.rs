@@ -7,7 +7,7 @@ use crate::topup::Settlement;
 /// A deposit of 20 units of 250 msat, credited and open.
 fn opened() -> (Book, Session, TopUp) {
     let empty = Book::open(ALICE);
-    let deposit = topup::open(&empty, None, hash(1), Msat(250 * DEPOSIT_UNITS), None).unwrap();
+    let deposit = topup::open(&empty, None, hash(1), Msat(250 * DEPOSIT_UNITS), topup::Terms::FREE).unwrap();
     let before = open(&empty, None, &deposit, &preimage(1), (hash(2), IDLE_S), NOW);
     assert_eq!(before, Err(Refusal::NotSettled));
     let paid = Settlement { payment_hash: hash(1), paid: Msat(5_000), node_fee: Msat(0) };

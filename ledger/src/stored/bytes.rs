@@ -15,6 +15,11 @@ impl<'a> Bytes<'a> {
         bytes.split_first().filter(|(first, _)| **first == version).map(|(_, rest)| Self(rest))
     }
 
+    /// Of a row whose version was read.
+    pub(super) const fn rest(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use l402::UnixTime;
 
-use super::{Bytes, Field, Stored, Table};
+use super::{Bytes, Field, Stored, Table, VERSION};
 use crate::account::Balances;
 use crate::caps::Cap;
 use crate::effect::{Credit, Reason};
@@ -18,8 +18,8 @@ use crate::posting::{Move, POSTINGS_MAX, Posting, Postings};
 use crate::refund::{Refund, RefundState};
 use crate::sale::Sale;
 use crate::session::{Session, SessionState};
-use crate::spend::{Use, UseState};
-use crate::topup::TopUp;
+use crate::spend::UseState;
+use crate::topup::{Claimed, Secretless};
 use crate::transfer::{Outbound, OutboundState};
 use crate::unpaid::Unpaid;
 
@@ -50,6 +50,8 @@ macro_rules! variants {
 variants! {
     HoldState { 1 = Open, 2 = Settled(charge), 3 = Voided }
     Progress { 1 = Nothing, 2 = Begun, 3 = Seen(cost) }
+    Secretless { 1 = Nothing, 2 = Spend, 3 = Escrow, 4 = Everything }
+    Claimed { 1 = No, 2 = Alone, 3 = Fully }
     UseState { 1 = Taken, 2 = Delivered, 3 = GivenBack }
     Reason { 1 = Transfer, 2 = Share, 3 = Task(task), 4 = OwnInvoice(hash) }
     OutboundState { 1 = Sent, 2 = Delivered, 3 = Bounced }
@@ -76,9 +78,7 @@ macro_rules! fields {
 
 fields! {
     Credit { transfer, from, to, amount, reason }
-    TopUp { payment_hash, account, asked, secret, credited, claimed }
     Sale { payment_hash, book, paid, consumed, refunded, open_refund }
-    Use { id, amount, leaf, state }
     Hold { id, ceiling, estimate, leaf, progress, expires_at, state }
     Cap { id, parent, budget, uses, spent, used }
     Outbound { credit, state, sends, next_at }
@@ -107,17 +107,15 @@ macro_rules! stored {
             fn put_fields(&self, out: &mut Vec<u8>) {
                 self.put(out);
             }
-            fn take_fields(bytes: &mut Bytes<'_>) -> Option<Self> {
-                Self::take(bytes)
+            fn take_fields(bytes: &mut Bytes<'_>, version: u8) -> Option<Self> {
+                if version == VERSION { Self::take(bytes) } else { None }
             }
         }
     )*};
 }
 
 stored! {
-    TopUp in TopUps by |row| row.payment_hash.into(), due |_| None;
     Sale in Sales by |row| row.payment_hash.into(), due |_| None;
-    Use in Uses by |row| row.id, due |_| None;
     Hold in Holds by |row| row.id, due |row| (row.state == HoldState::Open).then_some(row.expires_at);
     Cap in Caps by |row| row.id, due |_| None;
     Outbound in Outbox by |row| row.credit.transfer, due |row| (row.state == OutboundState::Sent).then_some(row.next_at);

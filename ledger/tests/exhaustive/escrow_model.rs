@@ -111,7 +111,7 @@ impl Model for Task {
 
     fn init_states(&self) -> Vec<World> {
         let empty = Book::open(ALICE);
-        let row = topup::open(&empty, None, hash(9), Msat(PRICE), None).unwrap();
+        let row = topup::open(&empty, None, hash(9), Msat(PRICE), topup::Terms::FREE).unwrap();
         let paid = Settlement { payment_hash: hash(9), paid: Msat(PRICE), node_fee: Msat(0) };
         let book = topup::credit(&empty, Some(&row), &paid, NOW).unwrap().change().unwrap().book;
         let new = NewEscrow {

@@ -128,7 +128,7 @@ impl Model for Protocol {
 
     fn init_states(&self) -> Vec<World> {
         let empty = Book::open(ALICE);
-        let row = topup::open(&empty, None, hash(9), Msat(100), None).unwrap();
+        let row = topup::open(&empty, None, hash(9), Msat(100), topup::Terms::FREE).unwrap();
         let paid = Settlement { payment_hash: hash(9), paid: Msat(100), node_fee: Msat(0) };
         let book = topup::credit(&empty, Some(&row), &paid, NOW).unwrap().change().unwrap().book;
         let new =

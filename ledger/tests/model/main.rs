@@ -12,7 +12,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use satstile_ledger::escrow::{self, AtDeadline, NewEscrow, Who};
 use satstile_ledger::hold::{self, Ending, NewHold, Progress};
 use satstile_ledger::payout::{self, NewPayout, NodeAnswer, Outcome, Payee};
-use satstile_ledger::topup::{self, Settlement};
+use satstile_ledger::topup::{self, Secretless, Settlement, Terms, Tokens, secret_digest};
 use satstile_ledger::{Refusal, Step, spend};
 
 use paper::{Command, Paper, Payout, Said};
@@ -31,6 +31,7 @@ impl ReferenceStateMachine for Paper {
         let (n, msat, fee) = (0..4_u64, 1..200_u64, 0..20_u64);
         prop_oneof![
             3 => (0..9_u64, 1..3_u64).prop_map(|(n, times)| Command::TopUp(n, 100 * times)),
+            2 => (0..9_u64, prop::bool::weighted(0.3)).prop_map(|(n, has_secret)| Command::Claim(n, has_secret)),
             2 => (n.clone(), 0..200_u64).prop_map(|(n, msat)| Command::Debit(n, msat)),
             1 => n.clone().prop_map(Command::GiveBack),
             1 => n.clone().prop_map(Command::Deliver),
@@ -52,6 +53,8 @@ impl ReferenceStateMachine for Paper {
         state
     }
 }
+
+const SECRET: [u8; 32] = [5; 32];
 
 /// The real thing.
 struct Real;
@@ -79,13 +82,32 @@ fn carry_out(store: &mut Store, command: &Command) -> Said {
     match *command {
         Command::TopUp(n, msat) => {
             let n = 1_000 + n;
-            match topup::open(&book, store.topups.get(&hash(n)), hash(n), Msat(msat), None) {
+            match topup::open(
+                &book,
+                store.topups.get(&hash(n)),
+                hash(n),
+                Msat(msat),
+                Terms::with(secret_digest(&SECRET), Secretless::Spend),
+            ) {
                 Ok(opened) => opened.put(store),
                 Err(_) => return Said::No,
             }
             let settlement = Settlement { payment_hash: hash(n), paid: Msat(msat), node_fee: Msat(0) };
             let decision = topup::credit(&book, store.topups.get(&hash(n)), &settlement, NOW);
             write(store, decision)
+        }
+        Command::Claim(n, has_secret) => {
+            let n = 1_000 + n;
+            let secret = has_secret.then_some(SECRET);
+            let claim = topup::Claim { preimage: preimage(n), secret, bearer: None };
+            match topup::claim(&book, store.topups.get(&hash(n)), &claim) {
+                Ok(accepted) => {
+                    store.book = accepted.book;
+                    accepted.row.put(store);
+                    if accepted.tokens == Tokens::Again { Said::Already } else { Said::Done }
+                }
+                Err(_) => Said::No,
+            }
         }
         Command::Debit(n, msat) => {
             let id = id("use", n);
@@ -192,6 +214,7 @@ impl StateMachineTest for Real {
             .map(|(msat, fee, _)| msat + fee)
             .sum();
         let locked: u64 = paper.tasks.values().filter(|task| task.2).map(|task| task.0).sum();
+        assert_eq!(store.book.limit.map(|limit| limit.left.0), paper.limit);
         assert_eq!(balances.user, signed(paper.free));
         assert_eq!(balances.hold, signed(paper.held()));
         assert_eq!(balances.fees, paper.earned);

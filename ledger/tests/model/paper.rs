@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub enum Command {
     TopUp(u64, u64),
+    /// Whether it brings the secret.
+    Claim(u64, bool),
     Debit(u64, u64),
     GiveBack(u64),
     Deliver(u64),
@@ -22,7 +24,8 @@ pub enum Command {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Use {
-    Taken(u64),
+    /// What it cost, and how much of that could only be spent.
+    Taken(u64, u64),
     Delivered(u64),
     Back(u64),
 }
@@ -53,6 +56,12 @@ pub struct Paper {
     pub left: u64,
     pub away: u64,
     pub topups: BTreeMap<u64, u64>,
+    /// Claimed by the preimage alone, or with the secret.
+    claims: BTreeMap<u64, bool>,
+    /// What is left of what can only be spent, reserved or not.
+    pub limit: Option<u64>,
+    /// What that was at first.
+    limit_was: u64,
     uses: BTreeMap<u64, Use>,
     holds: BTreeMap<u64, Hold>,
     pub payouts: BTreeMap<u64, (u64, u64, Payout)>,
@@ -79,6 +88,20 @@ impl Paper {
         covered
     }
 
+    /// What goes out of the house: not what can only be spent. Uses under way have that first.
+    fn let_out(&mut self, amount: u64) -> bool {
+        let bound = self.limit.unwrap_or(0).saturating_sub(self.held());
+        amount + bound <= self.free && self.take(amount)
+    }
+
+    /// What was really spent is first of all what can only be spent. How much of it that was.
+    fn spend(&mut self, amount: u64) -> u64 {
+        let Some(limit) = &mut self.limit else { return 0 };
+        let spent = amount.min(*limit);
+        *limit -= spent;
+        spent
+    }
+
     fn earn(&mut self, amount: u64) {
         self.earned += i64::try_from(amount).unwrap();
     }
@@ -95,8 +118,30 @@ impl Paper {
                     Said::Done
                 }
             },
+            Command::Claim(n, has_secret) => {
+                let Some(asked) = self.topups.get(&n).copied() else { return Said::No };
+                match (self.claims.get(&n), has_secret) {
+                    (None, true) => {
+                        self.claims.insert(n, true);
+                        Said::Done
+                    }
+                    (None, false) if self.limit.is_none() => {
+                        self.claims.insert(n, false);
+                        self.limit_was = asked.min(self.free + self.held());
+                        self.limit = Some(self.limit_was);
+                        Said::Done
+                    }
+                    (Some(false), true) => {
+                        self.claims.insert(n, true);
+                        self.limit = None;
+                        Said::Done
+                    }
+                    (Some(true), true) => Said::Already,
+                    (_, false) => Said::No,
+                }
+            }
             Command::Debit(n, msat) => match self.uses.get(&n) {
-                Some(Use::Taken(was) | Use::Delivered(was) | Use::Back(was)) => {
+                Some(Use::Taken(was, _) | Use::Delivered(was) | Use::Back(was)) => {
                     if *was == msat {
                         Said::Already
                     } else {
@@ -107,14 +152,16 @@ impl Paper {
                     let covered = self.take(msat);
                     if covered {
                         self.earn(msat);
-                        self.uses.insert(n, Use::Taken(msat));
+                        let limited = self.spend(msat);
+                        self.uses.insert(n, Use::Taken(msat, limited));
                     }
                     done(covered)
                 }
             },
             Command::GiveBack(n) => match self.uses.get(&n).cloned() {
-                Some(Use::Taken(msat)) => {
+                Some(Use::Taken(msat, limited)) => {
                     self.free += msat;
+                    self.limit = self.limit.map(|limit| (limit + limited).min(self.limit_was));
                     self.earned -= i64::try_from(msat).unwrap();
                     self.uses.insert(n, Use::Back(msat));
                     Said::Done
@@ -123,7 +170,7 @@ impl Paper {
                 _ => Said::No,
             },
             Command::Deliver(n) => match self.uses.get(&n).cloned() {
-                Some(Use::Taken(msat) | Use::Delivered(msat)) => {
+                Some(Use::Taken(msat, _) | Use::Delivered(msat)) => {
                     self.uses.insert(n, Use::Delivered(msat));
                     Said::Done
                 }
@@ -160,13 +207,14 @@ impl Paper {
                 let (ceiling, charge) = (hold.ceiling, cost.or(hold.seen).unwrap_or(guess).min(hold.ceiling));
                 self.free += ceiling - charge;
                 self.earn(charge);
+                self.spend(charge);
                 Said::Done
             }
             Command::PayOut(n, msat, fee) => {
                 if let Some((was, limit, _)) = self.payouts.get(&n) {
                     return if (*was, *limit) == (msat, fee) { Said::Already } else { Said::No };
                 }
-                let covered = self.take(msat + fee);
+                let covered = self.let_out(msat + fee);
                 if covered {
                     self.payouts.insert(n, (msat, fee, Payout::Created));
                 }
@@ -206,7 +254,7 @@ impl Paper {
                 if let Some((was, part, _)) = self.tasks.get(&n) {
                     return if (*was, *part) == (msat, fee) { Said::Already } else { Said::No };
                 }
-                let covered = self.take(msat);
+                let covered = self.let_out(msat);
                 if covered {
                     self.tasks.insert(n, (msat, fee, true));
                 }

@@ -8,7 +8,7 @@ use satstile_ledger::hold::{self, Ending, NewHold, Progress};
 use satstile_ledger::payout::{self, NewPayout, Payee};
 use satstile_ledger::refund::{self, Withdrawal};
 use satstile_ledger::session::{self, Closer};
-use satstile_ledger::topup::{self, Settlement};
+use satstile_ledger::topup::{self, Secretless, Settlement, Terms, secret_digest};
 use satstile_ledger::{BookId, Cap, Id, Kind, caps, sale, spend, transfer};
 
 use super::alarm::is_live;
@@ -19,6 +19,7 @@ use super::{hash, id, preimage};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     TopUp { n: u64, msat: u64 },
+    ClaimTopUp { invoice: PaymentHash, has_secret: bool },
     Debit { n: u64, msat: u64, leaf: Option<Id> },
     Serve { id: Id, delivers: bool },
     Place { n: u64, ceiling: u64, leaf: Option<Id> },
@@ -47,7 +48,7 @@ impl Act {
         let other = chance.index(world.stores.len());
         let to = world.stores[other].book.id;
         let store = &world.stores[at];
-        Some(match chance.below(22) {
+        Some(match chance.below(24) {
             0..=3 => Self::TopUp { n, msat },
             4..=5 => Self::Debit { n, msat: small, leaf: leaf(chance.below(4)) },
             6..=7 => Self::Serve { id: any(&store.uses, chance)?, delivers: chance.percent(70) },
@@ -70,6 +71,9 @@ impl Act {
                 let who = if chance.percent(50) { store.book.id } else { store.escrows[&id].contractor };
                 Self::Decide { id, what, who: Who::Account(who) }
             }
+            // Nobody claims a session's deposit.
+            21..=22 if at + 1 == world.stores.len() => return None,
+            21..=22 => Self::ClaimTopUp { invoice: any(&store.topups, chance)?, has_secret: chance.percent(30) },
             // The last book is a session's own.
             _ if at + 1 < world.stores.len() => return None,
             _ => match store.sessions.values().last() {
@@ -92,8 +96,24 @@ impl Act {
         let book = &store.book;
         match *self {
             Self::TopUp { n, msat } => {
-                let row = topup::open(book, store.topups.get(&hash(n)), hash(n), Msat(msat), None);
+                // What the policy of the day says; the same again for the same order.
+                let secretless = [Secretless::Nothing, Secretless::Spend, Secretless::Escrow][(n % 3) as usize];
+                let is_deposit = at + 1 == world.stores.len();
+                let terms = if is_deposit { Terms::FREE } else { Terms::with(secret_digest(&SECRET), secretless) };
+                let row = topup::open(book, store.topups.get(&hash(n)), hash(n), Msat(msat), terms);
                 world.stores[at].put_all(row);
+                Some(())
+            }
+            Self::ClaimTopUp { invoice, has_secret } => {
+                let preimage = world.preimage_of(invoice);
+                let claim = topup::Claim { preimage, secret: has_secret.then_some(SECRET), bearer: None };
+                match topup::claim(book, store.topups.get(&invoice), &claim) {
+                    Ok(accepted) => {
+                        world.stores[at].book = accepted.book;
+                        world.stores[at].put_all([accepted.row]);
+                    }
+                    Err(refusal) => world.refuse(refusal),
+                }
                 Some(())
             }
             Self::Debit { n, msat, leaf } => {
@@ -239,6 +259,9 @@ impl Act {
 fn any<K: Copy + Ord, R>(table: &BTreeMap<K, R>, chance: &mut Chance) -> Option<K> {
     (!table.is_empty()).then(|| chance.index(table.len())).and_then(|n| table.keys().nth(n).copied())
 }
+
+/// Of every top-up.
+const SECRET: [u8; 32] = [5; 32];
 
 const ROOT: PaymentHash = PaymentHash([0x70; 32]);
 

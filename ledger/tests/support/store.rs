@@ -197,7 +197,7 @@ pub fn examine<T>(stores: &[Store], now: UnixTime, outside: &Outside, look: impl
     })
 }
 
-/// All eleven invariants.
+/// All twelve invariants.
 pub fn audited(stores: &[Store], now: UnixTime, outside: &Outside) -> Result<(), Breach> {
     examine(stores, now, outside, audit::audit)
 }

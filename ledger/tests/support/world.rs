@@ -15,7 +15,7 @@ use super::act::Act;
 use super::chance::Chance;
 use super::node::Node;
 use super::store::{Outside, Put, Store, audited};
-use super::{NOW, id};
+use super::{NOW, id, preimage};
 
 /// What is under way on the network.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl World {
             Ok(step) => step,
             Err(Refusal::Breach(broken)) => panic!("seed {}: {broken}", self.seed),
             Err(refusal) => {
-                self.refused.insert(format!("{refusal:?}").split([' ', '(']).next().unwrap().to_owned());
+                self.refuse(refusal);
                 return Some(false);
             }
         };
@@ -115,6 +115,14 @@ impl World {
             self.emit(at, effect);
         }
         Some(true)
+    }
+
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.refused.insert(format!("{refusal:?}").split([' ', '(']).next().unwrap().to_owned());
+    }
+
+    pub fn preimage_of(&self, invoice: PaymentHash) -> l402::Preimage {
+        (1..=self.next).map(preimage).find(|preimage| preimage.payment_hash() == invoice).expect("one of ours")
     }
 
     pub fn emit(&mut self, at: usize, effect: Effect) {
