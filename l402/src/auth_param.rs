@@ -10,8 +10,8 @@ use crate::prelude::*;
 /// The longest value that is read, in bytes; two challenges with two invoices fit four times.
 pub const VALUE_BYTES_MAX: usize = 16_384;
 
-const CHALLENGES_MAX: usize = 16;
-const PARAMS_MAX: usize = 32;
+pub(crate) const CHALLENGES_MAX: usize = 16;
+pub(crate) const PARAMS_MAX: usize = 32;
 
 /// One challenge: a scheme and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub fn parse(unverified_value: &str) -> Result<Vec<Challenge>, ChallengeFault> {
     if unverified_value.len() > VALUE_BYTES_MAX {
         return Err(ChallengeFault::TooLong);
     }
-    let mut reader = Reader { text: unverified_value, at: 0 };
+    let mut reader = Reader::new(unverified_value);
     let mut challenges: Vec<Challenge> = Vec::new();
     loop {
         reader.skip(&[' ', '\t', ',']); // RFC 9110 §5.6.1: empty list elements are tolerated
@@ -132,17 +132,22 @@ pub fn parse(unverified_value: &str) -> Result<Vec<Challenge>, ChallengeFault> {
     }
 }
 
-struct Reader<'a> {
+/// Steps through a value; `payer::loose` takes the same steps by another grammar.
+pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn rest(&self) -> &'a str {
+    pub(crate) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.rest().is_empty()
     }
 
@@ -151,7 +156,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps over the characters that `wanted` accepts and returns them.
-    fn take(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
+    pub(crate) fn take(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.find(|c| !wanted(c)).unwrap_or(rest.len());
         self.at += end;
@@ -162,7 +167,7 @@ impl<'a> Reader<'a> {
         !self.take(|c| characters.contains(&c)).is_empty()
     }
 
-    fn eat(&mut self, c: char) -> bool {
+    pub(crate) fn eat(&mut self, c: char) -> bool {
         let eaten = self.rest().starts_with(c);
         self.at += if eaten { c.len_utf8() } else { 0 };
         eaten
@@ -233,7 +238,7 @@ impl<'a> Reader<'a> {
         Ok(Some((name, value)))
     }
 
-    fn token(&mut self) -> Result<&'a str, ChallengeFault> {
+    pub(crate) fn token(&mut self) -> Result<&'a str, ChallengeFault> {
         match self.take(is_token) {
             "" => Err(self.fault()),
             token => Ok(token),
@@ -241,7 +246,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The rest of a quoted-string, unescaped.
-    fn quoted(&mut self) -> Result<String, ChallengeFault> {
+    pub(crate) fn quoted(&mut self) -> Result<String, ChallengeFault> {
         let mut value = String::new();
         loop {
             value.push_str(self.take(|c| is_quotable(c) && c != '"' && c != '\\'));
@@ -257,13 +262,13 @@ impl<'a> Reader<'a> {
 }
 
 /// RFC 9110 §5.6.2.
-const fn is_token(c: char) -> bool {
+pub(crate) const fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(c, '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '-' | '.' | '^' | '_' | '`' | '|' | '~')
 }
 
 /// RFC 9110 §11.2, without the trailing `=`.
-const fn is_token68(c: char) -> bool {
+pub(crate) const fn is_token68(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '+' | '/')
 }
 

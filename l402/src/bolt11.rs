@@ -82,6 +82,8 @@ pub struct Invoice {
     pub payment_hash: PaymentHash,
     /// Whether there is a payment secret (`s`), without which a routing node can probe for the payee.
     pub has_payment_secret: bool,
+    /// Whether it names blinded paths (bLIP 39), by which it can be paid without a payment secret.
+    pub has_blinded_paths: bool,
     /// When it was made.
     pub timestamp: UnixTime,
     /// Seconds from `timestamp` during which it can be paid (`x`, or the default).
@@ -218,6 +220,7 @@ impl Invoice {
             amount,
             payment_hash: PaymentHash(fields.payment_hash.ok_or(Bolt11Fault::Missing('p'))?),
             has_payment_secret: fields.payment_secret.is_some(),
+            has_blinded_paths: fields.has_blinded_paths,
             timestamp,
             expiry_s: fields.expiry_s.unwrap_or(DEFAULT_EXPIRY_S),
             description: fields.description,
@@ -243,6 +246,24 @@ impl Invoice {
     /// # Errors
     /// The first difference, of the variants from [`Bolt11Fault::WrongNetwork`] on.
     pub fn check(&self, expected: &Expected) -> Result<(), Bolt11Fault> {
+        // What differs from what was asked for is said first.
+        self.check_terms(expected)?;
+        if self.has_payment_secret { Ok(()) } else { Err(Bolt11Fault::NoPaymentSecret) }
+    }
+
+    /// Whether this is an invoice that we may pay: all that [`Invoice::check`] asks, and a payment secret or blinded paths.
+    /// What we issue must have the secret, because most wallets cannot pay the other kind.
+    ///
+    /// # Errors
+    /// As [`Invoice::check`].
+    pub fn check_to_pay(&self, expected: &Expected) -> Result<(), Bolt11Fault> {
+        if self.has_payment_secret || !self.has_blinded_paths {
+            return self.check(expected);
+        }
+        self.check_terms(expected)
+    }
+
+    fn check_terms(&self, expected: &Expected) -> Result<(), Bolt11Fault> {
         if self.network != expected.network {
             return Err(Bolt11Fault::WrongNetwork(self.network));
         }
@@ -251,9 +272,6 @@ impl Invoice {
         }
         if self.payment_hash != expected.payment_hash {
             return Err(Bolt11Fault::WrongPaymentHash);
-        }
-        if !self.has_payment_secret {
-            return Err(Bolt11Fault::NoPaymentSecret);
         }
         let left_s = expected.now.until(self.expires_at());
         if left_s == 0 || left_s < expected.min_expiry_s {
@@ -294,6 +312,7 @@ mod tests {
             amount: Some(Msat(21_000)),
             payment_hash: PaymentHash([7; 32]),
             has_payment_secret: true,
+            has_blinded_paths: false,
             timestamp: NOW,
             expiry_s: 600,
             description: None,
@@ -330,6 +349,26 @@ mod tests {
         check(|i| i.amount = None, Err(Bolt11Fault::WrongAmount(None)));
         check(|i| i.payment_hash.0[31] ^= 1, Err(Bolt11Fault::WrongPaymentHash));
         check(|i| i.has_payment_secret = false, Err(Bolt11Fault::NoPaymentSecret));
+    }
+
+    /// B11, C8: an invoice with blinded paths can be paid, and is none that we issue.
+    #[test]
+    fn an_invoice_without_a_secret_is_paid_by_its_blinded_paths_and_never_issued_b11() {
+        let expected = Expected {
+            network: Network::Regtest,
+            amount: Msat(21_000),
+            payment_hash: PaymentHash([7; 32]),
+            min_expiry_s: 60,
+            max_expiry_s: 600,
+            now: NOW,
+        };
+        let bare = Invoice { has_payment_secret: false, ..invoice() };
+        let blinded = Invoice { has_blinded_paths: true, ..bare.clone() };
+        assert_eq!(bare.check_to_pay(&expected), Err(Bolt11Fault::NoPaymentSecret));
+        assert_eq!(blinded.check_to_pay(&expected), Ok(()));
+        assert_eq!(blinded.check(&expected), Err(Bolt11Fault::NoPaymentSecret));
+        let dear = Invoice { amount: Some(Msat(21_001)), ..blinded };
+        assert_eq!(dear.check_to_pay(&expected), Err(Bolt11Fault::WrongAmount(Some(Msat(21_001)))));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::amount::Msat;
 use crate::fault::Denial;
 use crate::policy::{Policy, Service};
 use crate::reference::PLACE;
@@ -15,6 +16,25 @@ use crate::token::ATTESTED;
 /// The caveat in which the edge keeps what a back end knows the invoice by; see [`reference`](crate::reference). It
 /// permits and forbids nothing.
 pub const REFERENCE: &str = "satstile_ref";
+
+/// The caveat in which the price at sale is kept, in msat. It permits and forbids nothing: it counts where a payment is
+/// held against a price, and where a use is taken from a budget, whatever the price is by then.
+pub const PRICE: &str = "satstile_price_msat";
+
+/// What the edge mints before [`PRICE`], in this order (C2). No `satstile_budget_msat` is among them: a price behind one
+/// would be the word of the very holder whom that budget limits.
+const BEFORE_PRICE: [&str; 8] = [
+    "services",
+    VALID_UNTIL,
+    REFERENCE,
+    "satstile_aud",
+    "satstile_methods",
+    "satstile_route",
+    "satstile_digest",
+    "satstile_uses",
+];
+/// What follows the name of the service.
+const VALID_UNTIL: &str = "_valid_until";
 
 /// The request as far as caveats can speak about it.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +66,8 @@ pub struct Terms {
     pub budget_msat: Option<u64>,
     /// SHA-256 that the request body must have.
     pub digest: Option<[u8; 32]>,
+    /// The price at sale; `None` for a token that was sold before it was kept.
+    pub price: Option<Msat>,
 }
 
 impl Terms {
@@ -74,6 +96,7 @@ impl Terms {
             uses: narrower(self.uses, other.uses),
             budget_msat: narrower(self.budget_msat, other.budget_msat),
             digest: self.digest.or(other.digest),
+            price: self.price.max(other.price),
         })
     }
 }
@@ -93,11 +116,13 @@ pub fn minted(policy: &Policy, service: &Service, route: &Route, valid_until: Un
     if let Some(uses) = service.uses {
         caveats.push(format!("satstile_uses={uses}"));
     }
+    caveats.push(format!("{PRICE}={}", service.price.0));
     caveats
 }
 
 /// Whether a list has exactly the names that [`minted`] gives this service, so that nobody has
-/// attenuated it (C5). The edge's own [`REFERENCE`] may stand at its place, and its own [`ATTESTED`] may follow.
+/// attenuated it (C5). The edge's own [`REFERENCE`] may stand at its place, and its own [`ATTESTED`] may follow. A token
+/// that was sold before the price was kept lacks that.
 #[must_use]
 pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8]>) -> bool {
     let valid_until = format!("{}_valid_until", service.id);
@@ -114,6 +139,9 @@ pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8
     if caveats.get(PLACE).is_some_and(|caveat| name(caveat) == REFERENCE) {
         expected.insert(PLACE, REFERENCE);
     }
+    if caveats.last().is_some_and(|caveat| name(caveat) == PRICE) {
+        expected.push(PRICE);
+    }
     caveats.iter().map(name).eq(expected)
 }
 
@@ -121,6 +149,27 @@ pub fn is_as_minted<'c>(service: &Service, caveats: impl Iterator<Item = &'c [u8
 #[must_use]
 pub fn service_of<'c>(caveats: impl Iterator<Item = &'c [u8]>) -> Option<&'c str> {
     value(caveats, "services")?.split(':').next()
+}
+
+/// The price at sale of a token of ours, if it was kept. A holder can only add caveats behind the last one, so what stands
+/// at its place was put there by the edge; what stands elsewhere counts for nothing.
+#[must_use]
+pub fn price_at_sale<'c>(caveats: impl Iterator<Item = &'c [u8]>) -> Option<Msat> {
+    let mut place = Some(0);
+    for caveat in caveats {
+        let (name, value) = core::str::from_utf8(caveat).ok()?.split_once('=')?;
+        if name == PRICE {
+            return UnixTime::from_decimal(value).map(|price| Msat(price.0));
+        }
+        place = Some(place_behind(place?, name)?);
+    }
+    None
+}
+
+/// The place behind this name among what is minted [`BEFORE_PRICE`], if it stands at this place or a later one.
+fn place_behind(place: usize, name: &str) -> Option<usize> {
+    let is_it = |known: &&str| *known == name || (*known == VALID_UNTIL && name.ends_with(VALID_UNTIL));
+    BEFORE_PRICE.get(place..)?.iter().position(is_it).map(|behind| place + behind + 1)
 }
 
 /// The value of the first caveat of this name. Says nothing about the others of that name.
@@ -135,9 +184,10 @@ pub fn value<'c>(mut caveats: impl Iterator<Item = &'c [u8]>, name: &str) -> Opt
 /// # Errors
 /// The first [`Denial`], in the order of the caveats; [`Denial::MissingCaveat`] in the end.
 pub fn clear<'c>(caveats: impl Iterator<Item = &'c [u8]>, demand: &Demand<'_>) -> Result<Terms, Denial> {
-    let mut seen = Seen::default();
+    let mut seen = Seen { place: Some(0), ..Seen::default() };
     for caveat in caveats {
         let Some((name, value)) = core::str::from_utf8(caveat).ok().and_then(|c| c.split_once('=')) else {
+            seen.place = None;
             // No `=`: a third party's or a stranger's (T9). Ours always has one.
             if caveat.starts_with(b"satstile") {
                 return Err(Denial::UnknownCaveat);
@@ -156,6 +206,7 @@ pub fn clear<'c>(caveats: impl Iterator<Item = &'c [u8]>, demand: &Demand<'_>) -
         uses: seen.uses,
         budget_msat: seen.budget_msat,
         digest: seen.digest,
+        price: seen.price.map(Msat),
     })
 }
 
@@ -172,10 +223,23 @@ struct Seen<'c> {
     digest: Option<[u8; 32]>,
     uses: Option<u64>,
     budget_msat: Option<u64>,
+    price: Option<u64>,
+    /// How far into [`BEFORE_PRICE`] the caveats have come; `None` once one of them was a holder's.
+    place: Option<usize>,
 }
 
 impl<'c> Seen<'c> {
     fn clear_one(&mut self, name: &'c str, value: &'c str, demand: &Demand<'_>) -> Result<(), Denial> {
+        if name == PRICE {
+            let UnixTime(price) = UnixTime::from_decimal(value).ok_or(Denial::UnknownCaveat)?;
+            // The seller's stands at its place, once. Who says another price, or says one where the seller said none,
+            // would have it count in the place of the seller's.
+            let is_sellers = self.price.is_none() && self.place.is_some();
+            hold(is_sellers || self.price == Some(price), Denial::WidenedCaveat)?;
+            (self.price, self.place) = (Some(price), None);
+            return Ok(());
+        }
+        self.place = self.place.and_then(|place| place_behind(place, name));
         match name {
             "services" => {
                 let listed = services(value).ok_or(Denial::UnknownCaveat)?;
@@ -255,6 +319,13 @@ fn services(value: &str) -> Option<Vec<(&str, u8)>> {
 /// `sha-256:<base64>`, of 32 bytes.
 fn digest(value: &str) -> Option<[u8; 32]> {
     crate::encoding::base64_any(value.strip_prefix("sha-256:")?)?.try_into().ok()
+}
+
+/// The digest in a field as RFC 9530 writes it, `sha-256=:<base64>:`.
+#[must_use]
+pub fn content_digest(field: &str) -> Option<[u8; 32]> {
+    let text = field.strip_prefix("sha-256=:")?.strip_suffix(':')?;
+    crate::encoding::base64_any(text)?.try_into().ok()
 }
 
 /// Whether a body is the one that `satstile_digest` names.
@@ -369,6 +440,60 @@ mod tests {
         ] {
             assert!(!is(narrowed), "{narrowed:?}");
         }
+    }
+
+    /// Row B3 (T13): the seller's price stands behind all that is minted, and nobody can put one in its place.
+    #[test]
+    fn the_price_at_sale_is_the_sellers_word_and_no_holders_b3() {
+        const PRICE: &str = "satstile_price_msat=21000";
+        let read = |more: &[&str]| {
+            let caveats: Vec<&[u8]> = MINTED.iter().chain(more).map(|c| c.as_bytes()).collect();
+            let terms = clear(caveats.iter().copied(), &demand()).map(|terms| terms.price.map(|price| price.0));
+            (terms, price_at_sale(caveats.into_iter()).map(|price| price.0))
+        };
+        for sold in [&[PRICE][..], &["satstile_uses=3", PRICE], &["satstile_route=00ff", "satstile_uses=3", PRICE]] {
+            assert_eq!(read(sold), (Ok(Some(21_000)), Some(21_000)), "{sold:?}");
+            // Whatever a holder adds: the same again says nothing, another price is refused, and the first is believed.
+            assert_eq!(read(&[sold, &["satstile_uses=1", PRICE]].concat()), (Ok(Some(21_000)), Some(21_000)));
+            for other in ["satstile_price_msat=1", "satstile_price_msat=21001"] {
+                assert_eq!(read(&[sold, &[other]].concat()), (Err(Denial::WidenedCaveat), Some(21_000)), "{other}");
+            }
+        }
+        // A token of before has none, and gets none behind anything that a holder says.
+        assert_eq!(read(&[]), (Ok(None), None));
+        for own in ["satstile_budget_msat=50000", "preimage=00", "free words", "satstile_attested=1", "agent=a"] {
+            let terms = clear(
+                MINTED.iter().chain(&[own, PRICE]).map(|c| c.as_bytes()),
+                &Demand { allow_attested: true, ..demand() },
+            );
+            assert_eq!((terms, read(&[own, PRICE]).1), (Err(Denial::WidenedCaveat), None), "{own}");
+        }
+        for unreadable in ["satstile_price_msat=", "satstile_price_msat=-1", "satstile_price_msat=021"] {
+            assert_eq!(read(&[unreadable]), (Err(Denial::UnknownCaveat), None), "{unreadable}");
+        }
+        check(&["satstile_price_msat"], Err(Denial::UnknownCaveat));
+    }
+
+    /// Row B3: last in the minted order (C2).
+    #[test]
+    fn a_new_token_is_minted_with_its_price_last_and_is_as_minted_with_it_and_without_b3() {
+        let policy = Policy::from_json(
+            r#"{"version": 1, "deployment": "demo", "origin": "http://127.0.0.1:8789", "network": "regtest",
+                "services": {"api": {"price_msat": 1000, "valid_s": 600, "uses": 2, "bind_route": true,
+                                     "routes": [{"path": "/api"}]}}}"#,
+        )
+        .unwrap();
+        let (service, route) = (&policy.services[0], policy.routes.iter().next().unwrap());
+        let caveats = minted(&policy, service, route, NOW.plus(600));
+        let names: Vec<_> = caveats.iter().map(|c| c.split_once('=').unwrap().0).collect();
+        assert_eq!(names[4..], ["satstile_route", "satstile_uses", "satstile_price_msat"]);
+        assert_eq!(caveats[6], "satstile_price_msat=1000");
+        let is = |caveats: &[String], more: &[&str]| {
+            is_as_minted(service, caveats.iter().map(String::as_str).chain(more.iter().copied()).map(str::as_bytes))
+        };
+        assert!(is(&caveats, &[]) && is(&caveats, &[ATTESTED]) && is(&caveats[..6], &[]));
+        assert!(!is(&caveats, &["satstile_price_msat=1000"]) && !is(&caveats[..5], &["satstile_price_msat=1000"]));
+        assert!(!is(&caveats, &[ATTESTED, "satstile_price_msat=1000"]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::fault::Denial;
 use crate::keys::Keys;
 use crate::payment::{Asked, ChargeFault, ChargeRequest, Offer, PaymentChallenge};
 use crate::policy::Service;
-use crate::problem::{Answer, common_headers, payment_type, problem};
+use crate::problem::{Answer, common_headers, payment_reason, payment_title, payment_type, problem};
 use crate::route::Route;
 use crate::time::UnixTime;
 use crate::token::Token;
@@ -66,6 +66,7 @@ impl Challenge {
                 realm: &place.host,
                 asked: Asked::Charge(&request, &token.identifier.token_id),
                 service: &service.scope(route),
+                price: service.price,
                 expires: UnixTime(invoice.expires_at().0.saturating_sub(PAYMENT_MARGIN_S)),
                 digest: None,
                 description: request.description.as_deref(),
@@ -114,12 +115,13 @@ impl Challenge {
             "Pay the invoice of {}, then send the request again with `Authorization: L402 <macaroon>:<preimage>`.",
             self.price
         );
-        // Whose limit it was, an agent cannot find out otherwise: its own, or one of those it has the token from.
-        let detail = match reason {
-            Some(cap @ Denial::CapReached(_)) => format!("No more is permitted: {cap}. {pay}"),
-            _ => pay,
+        let detail = match payment_reason(reason) {
+            // Nobody who has paid is told to pay.
+            Some(why) if reason == Some(Denial::WrongPreimage) => why,
+            Some(why) => format!("{why} {pay}"),
+            None => pay,
         };
-        let mut body = problem(payment_type(reason), "Payment required", 402, &detail);
+        let mut body = problem(payment_type(reason), payment_title(reason), 402, &detail);
         let more = json!({
             "message": detail,
             "invoice": self.bolt11,

@@ -8,7 +8,8 @@ use crate::keys::{Keys, Purpose};
 
 const WAIT: &str = "__Host-satstile-wait-";
 const PASS: &str = "__Host-satstile-pass-";
-const PREFIX: &str = "__Host-satstile-";
+/// What the names of our cookies begin with, and no cookie of the origin does.
+pub const PREFIX: &str = "__Host-satstile-";
 
 /// How long the `wait` cookie outlives its invoice: a payment in the last second still unlocks.
 pub const WAIT_MARGIN_S: u64 = 600;
@@ -25,7 +26,8 @@ pub struct Cookies<'a> {
 }
 
 impl<'a> Cookies<'a> {
-    /// Picks ours out of a `Cookie` header.
+    /// Picks ours out of a `Cookie` header. Several `Cookie` lines arrive joined by commas, and a cookie of somebody else
+    /// may hold a comma of its own: only a comma that stands beside a cookie of ours separates.
     #[must_use]
     pub fn read(header: &'a str, service: &str) -> Self {
         if !header.contains(PREFIX) {
@@ -33,17 +35,55 @@ impl<'a> Cookies<'a> {
         }
         let mut found = Self::default();
         let mut rest = Vec::new();
-        for pair in header.split(';').map(str::trim) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name.strip_prefix(PREFIX) {
-                None => rest.push(pair),
-                Some(_) if name.strip_prefix(WAIT) == Some(service) => found.unverified_wait = Some(value),
-                Some(_) if name.strip_prefix(PASS) == Some(service) => found.unverified_pass = Some(value),
-                Some(_) => {}
+        for pair in header.split(';') {
+            for (piece, is_behind_a_comma) in
+                Pieces(Some(pair)).zip([false].into_iter().chain(core::iter::repeat(true)))
+            {
+                let piece = piece.trim();
+                if !piece.starts_with(PREFIX) {
+                    // Nothing is left of a line that held ours alone.
+                    if !(piece.is_empty() && is_behind_a_comma) {
+                        rest.push(piece);
+                    }
+                    continue;
+                }
+                let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+                let place = if name.strip_prefix(WAIT) == Some(service) {
+                    &mut found.unverified_wait
+                } else if name.strip_prefix(PASS) == Some(service) {
+                    &mut found.unverified_pass
+                } else {
+                    continue;
+                };
+                // What only a comma sets apart might be the middle of another site's cookie: it never replaces one that
+                // stands where a cookie stands.
+                if !is_behind_a_comma || place.is_none() {
+                    *place = Some(value);
+                }
             }
         }
         found.rest = Some(rest.join("; "));
         found
+    }
+}
+
+/// The pieces of what stands between two semicolons: cookies of ours, in which there is no comma, and what is between
+/// them, with all its commas.
+struct Pieces<'a>(Option<&'a str>);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.0.take()?;
+        let is_ours = text.trim_start().starts_with(PREFIX);
+        let ends = |(comma, _): &(usize, &str)| {
+            let behind = text.get(comma + 1..).unwrap_or_default();
+            is_ours || behind.trim_start().starts_with(PREFIX)
+        };
+        let Some((comma, _)) = text.match_indices(',').find(ends) else { return Some(text) };
+        self.0 = text.get(comma + 1..);
+        text.get(..comma)
     }
 }
 
@@ -129,6 +169,33 @@ mod tests {
         assert_eq!((found.unverified_pass, found.unverified_wait), (Some("t:p"), Some("w")));
         assert_eq!(found.rest.as_deref(), Some("a=1; b=2"));
         assert_eq!(Cookies::read("a=1; b=2", "api"), Cookies::default());
+    }
+
+    /// Row A13 (T29, T36): workerd joins two `Cookie` lines by a comma, before ours, behind it and around it.
+    #[test]
+    fn cookies_of_several_lines_are_all_read_and_ours_never_go_on_a13() {
+        for (header, pass, rest) in [
+            ("a=1; b=2, __Host-satstile-pass-api=t:p", "t:p", "a=1; b=2"),
+            ("__Host-satstile-pass-api=t:p, a=1; b=2", "t:p", "a=1; b=2"),
+            ("a=1, __Host-satstile-pass-api=t:p, b=2", "t:p", "a=1; b=2"),
+            ("a=1,__Host-satstile-pass-api=t:p,__Host-satstile-wait-api=w", "t:p", "a=1"),
+            ("__Host-satstile-pass-dear=x:y, __Host-satstile-pass-api=t:p", "t:p", ""),
+            ("__Host-satstile-pass-api=t:p, ", "t:p", ""),
+            // A comma inside of a foreign cookie is part of it, wherever ours stands.
+            ("prefs=a,b, c; __Host-satstile-pass-api=t:p; d=1,2", "t:p", "prefs=a,b, c; d=1,2"),
+            ("__Host-satstile-pass-api=t:p, prefs=a,b, c=3", "t:p", "prefs=a,b, c=3"),
+            ("prefs=a, b=2, __Host-satstile-pass-api=t:p", "t:p", "prefs=a, b=2"),
+            // What stands at the place of a cookie counts, and not what another cookie says.
+            ("x=1, __Host-satstile-pass-api=planted; __Host-satstile-pass-api=t:p", "t:p", "x=1"),
+            ("__Host-satstile-pass-api=t:p; x=1, __Host-satstile-pass-api=planted", "t:p", "x=1"),
+        ] {
+            let found = Cookies::read(header, "api");
+            assert_eq!((found.unverified_pass, found.rest.as_deref()), (Some(pass), Some(rest)), "{header}");
+        }
+        // Nothing of ours: not a byte is touched, whatever its commas mean.
+        assert_eq!(Cookies::read("a=1, b=2; c=x,y", "api"), Cookies::default());
+        let other = Cookies::read("my__Host-satstile-pass-api=1; a=2", "api");
+        assert_eq!((other.unverified_pass, other.rest.as_deref()), (None, Some("my__Host-satstile-pass-api=1; a=2")));
     }
 
     #[test]

@@ -83,8 +83,8 @@ impl Credential {
         }
         let value = value.trim_matches([' ', '\t']);
         // The plain JSON form holds commas of its own, so it is looked at before any split.
-        if scheme_is(value, "payment").is_some_and(|rest| rest.starts_with('{')) {
-            return Self::payment(value).map(Some);
+        if scheme_is(undoubled(value), "payment").is_some_and(|rest| rest.starts_with('{')) {
+            return Self::payment(undoubled(value)).map(Some);
         }
         let pieces = split(value);
         let mut ours = pieces.iter().filter(|piece| Scheme::of(piece).is_some());
@@ -99,7 +99,7 @@ impl Credential {
         let Some(scheme) = Scheme::of(first) else { return Ok(None) };
         match scheme.is_l402 {
             true => UnverifiedL402::parse(scheme.rest).map(|l402| Some(Self::L402(l402))),
-            false => Self::payment(first).map(Some),
+            false => Self::payment(undoubled(first)).map(Some),
         }
     }
 
@@ -224,6 +224,7 @@ struct Scheme<'a> {
 
 impl<'a> Scheme<'a> {
     fn of(piece: &'a str) -> Option<Self> {
+        let piece = undoubled(piece);
         if let Some(rest) = scheme_is(piece, "l402").or_else(|| scheme_is(piece, "lsat")) {
             return Some(Self { is_l402: true, rest });
         }
@@ -235,6 +236,14 @@ impl<'a> Scheme<'a> {
 fn scheme_is<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (scheme, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     scheme.eq_ignore_ascii_case(name).then(|| rest.trim_matches([' ', '\t']))
+}
+
+/// The value without its first word, where that names a scheme of ours and the next word names the same one: pyl402 puts
+/// the scheme before what already has it. L402 and LSAT are one scheme.
+fn undoubled(value: &str) -> &str {
+    let rest = |text, names: &[&str]| names.iter().find_map(|name| scheme_is(text, name));
+    let same = |names: &[&str]| rest(value, names).filter(|again| rest(again, names).is_some());
+    same(&["l402", "lsat"]).or_else(|| same(&["payment"])).unwrap_or(value)
 }
 
 /// Whether a scheme of ours and a blank stand here. Looks at eight bytes: there may be thousands of commas.
@@ -299,6 +308,26 @@ mod tests {
         check(&format!("L402 {0},L402 {0}", pair()), Ok(true));
     }
 
+    /// Row B2: pyl402 writes the scheme before a value that has it already. Three times is no client's, and two schemes
+    /// of different kinds are two credentials.
+    #[test]
+    fn a_doubled_scheme_of_ours_reads_as_one_b2() {
+        for twice in ["L402 L402", "LSAT LSAT", "L402 LSAT", "lsat l402", "L402   L402"] {
+            check(&format!("{twice} {}", pair()), Ok(true));
+            check(&format!("{twice} {0}, {twice} {0}", pair()), Ok(true));
+            assert!(poll_token(&format!("{twice} {TOKEN}")).is_some(), "{twice}");
+            assert!(is_ours(&format!("{twice} {}", pair())));
+        }
+        let json =
+            format!(r#"{{"challenge":{{"macaroon":"{TOKEN}"}},"payload":{{"preimage":"{}"}}}}"#, "11".repeat(32));
+        check(&format!("Payment Payment {json}"), Ok(true));
+        check(&format!("L402 L402 {}, L402 {TOKEN}:{}", pair(), "22".repeat(32)), Err(Malformed::TwoCredentials));
+        check(&format!("L402 Payment {}", pair()), Err(Malformed::Credential("the token is not base64")));
+        check(&format!("Payment L402 {}", pair()), Err(Malformed::Credential("not a Payment credential")));
+        check(&format!("Bearer L402 {}", pair()), Ok(false));
+        check("L402 L402", Err(Malformed::Credential("no colon between token and preimage")));
+    }
+
     #[test]
     fn two_different_credentials_are_refused_t19() {
         let other = format!("{TOKEN}:{}", "22".repeat(32));
@@ -321,7 +350,10 @@ mod tests {
         check("L402", Err(Malformed::Credential("no colon between token and preimage")));
         check(&format!("L402 {TOKEN}"), Err(Malformed::Credential("no colon between token and preimage")));
         check(&format!("L402 {TOKEN}:"), Err(Malformed::Credential("the preimage is not 64 hex digits")));
-        check(&format!("L402 LSAT {}", pair()), Err(Malformed::Credential("the token is not base64")));
+        check(
+            &format!("L402 L402 L402 {}", pair()),
+            Err(Malformed::Credential("the token is not a version 2 macaroon")),
+        );
         check(
             &format!("L402 :{}", "11".repeat(32)),
             Err(Malformed::Credential("the token is not a version 2 macaroon")),

@@ -8,10 +8,12 @@ use crate::credential::{AUTHORIZATION_BYTES_MAX, Credential, Paid, UnverifiedL40
 use crate::fault::{Denial, Malformed};
 use crate::headers::{Headers, ResponseRules};
 use crate::keys::Keys;
-use crate::path::{RequestUrl, Target, canonical_host, is_loopback};
+use crate::path::{Allow, RequestUrl, Target, canonical_host, is_loopback, without_default_port};
 use crate::payment::{ChargeFault, VerifiedCharge, VerifiedSession};
 use crate::policy::{Mode, Policy, PrepaidRoute, Service};
+use crate::preimage::PaymentHash;
 use crate::problem::Refusal;
+use crate::query;
 use crate::route::{Access, Methods, Route};
 use crate::time::UnixTime;
 
@@ -67,6 +69,21 @@ pub struct Pass {
     pub set: Vec<(&'static str, String)>,
     /// What to do with the response.
     pub rules: &'static ResponseRules,
+}
+
+/// Says to the origin what was paid for, and stays here when a client says it (D3).
+pub const SERVICE_FIELD: &str = "satstile-service";
+/// Says to the origin which payment opened the door; the preimage stays here.
+pub const PAYMENT_HASH_FIELD: &str = "satstile-payment-hash";
+
+impl Pass {
+    /// The same for a request that is paid: the origin is told what for, and by which payment where there is one.
+    #[must_use]
+    pub fn paid(mut self, service: &str, payment: Option<&PaymentHash>) -> Self {
+        self.set.push((SERVICE_FIELD, service.to_owned()));
+        self.set.extend(payment.map(|hash| (PAYMENT_HASH_FIELD, hash.to_string())));
+        self
+    }
 }
 
 /// Where this deployment was reached.
@@ -139,9 +156,20 @@ pub struct Prepaid {
 #[derive(Clone, Debug)]
 pub enum Proof {
     /// An L402 token with a count, a budget or a body digest.
-    L402(Paid),
+    L402(Box<Paid>),
     /// A Payment credential, which delivers once (D8).
     Payment(Box<VerifiedCharge>),
+}
+
+impl Proof {
+    /// The payment that it rests on.
+    #[must_use]
+    pub fn payment_hash(&self) -> &PaymentHash {
+        match self {
+            Self::L402(paid) => &paid.payment_hash,
+            Self::Payment(charge) => &charge.payment_hash,
+        }
+    }
 }
 
 /// What would be sold, and why the request as it came was not enough.
@@ -176,6 +204,13 @@ pub struct Quote<'p> {
 #[must_use]
 pub fn decide<'p>(policy: &'p Policy, keys: &Keys, request: &Request<'_>, now: UnixTime) -> Decision<'p> {
     match examine(policy, keys, request, now) {
+        // A browser that fetches ahead may never show it: nothing is sold for that, and nothing used up. What was paid for
+        // a time is there ahead as well, and so is what nobody pays for.
+        Ok(Decision::Charge(_) | Decision::Claim(_) | Decision::Spend(_) | Decision::Session(_))
+            if policy.mode == Mode::Live && is_ahead(request.headers) =>
+        {
+            Decision::Refuse(Refusal::Ahead, None)
+        }
         Ok(decision) => decision,
         Err(malformed) => Decision::Refuse(Refusal::Malformed(malformed), None),
     }
@@ -196,9 +231,18 @@ fn examine<'p>(
     // (2) Host and target have one reading (T26 to T28).
     let url = RequestUrl::split(request.url)?;
     let host = check_host(policy, &url, &headers)?;
-    let target = Target::parse(url.unverified_target)?;
+    let target = policy.routes.target(url.unverified_target)?;
     check_message(policy, request, &headers, &target)?;
+    // What stands in a query stands in every log on the way (T121).
+    let prefix = policy.prepaid.as_ref().map(|prepaid| prepaid.token_prefix.as_str());
+    if target.query().is_some_and(|query| query::holds_credential(query, prefix)) {
+        return Err(Malformed::CredentialInQuery);
+    }
     let place = place(policy, url.scheme, host);
+    // A spelling that a route permits must not be one of ours in another reading.
+    if target.used() != Allow::default() && target.other_readings().iter().any(|path| is_ours(policy, path)) {
+        return Err(Malformed::AmbiguousTarget("its slashes could lead to another route"));
+    }
     // (3) Our own surface, then the policy's routes.
     if let Some(own) = target.path().strip_prefix(OWN_PREFIX) {
         return Ok(Decision::Own(own.to_owned(), place));
@@ -215,6 +259,11 @@ fn examine<'p>(
     let Some(method) = Methods::one(request.method).filter(|method| route.methods.contains(*method)) else {
         return Ok(Decision::Refuse(Refusal::Method(route.methods), None));
     };
+    // Of two methods in one request both must be taken here, and paid for (T30).
+    let Some(methods) = with_named(method, &target) else { return Err(Malformed::MethodInQuery) };
+    if !route.methods.contains(methods) {
+        return Err(Malformed::MethodInQuery);
+    }
     // (4) Free, or what the credential says.
     let service = match route.access {
         Access::Free => None,
@@ -223,11 +272,19 @@ fn examine<'p>(
     let Some(service) = service else {
         // An index always names a service; were one ever missing, the route is shut, not free.
         return Ok(match route.access {
-            Access::Free => Decision::Free(pass(policy, &headers, &target, &place, "", &ResponseRules::FREE)),
+            Access::Free => {
+                let kept: &[&str] = if headers.has("upgrade") { &UPGRADE } else { &RANGE };
+                Decision::Free(pass(policy, &headers, (&target, &place), kept, "", &ResponseRules::FREE))
+            }
             Access::Service(_) => Decision::Refuse(Refusal::NotReady, None),
         });
     };
+    // Nothing in a socket can be metered or counted (T33).
+    if headers.has("upgrade") {
+        return Err(Malformed::Upgrade);
+    }
     let safe = matches!(request.method, "GET" | "HEAD");
+    let pass = |kept: &[&str]| pass(policy, &headers, (&target, &place), kept, &service.id, service.response_rules());
     // Cookies count for GET and HEAD only, and an Authorization of any scheme wins over them (C6).
     let cookies = match authorization {
         None if safe => Cookies::read(headers.get("cookie").unwrap_or_default(), &service.scope(route)),
@@ -242,19 +299,19 @@ fn examine<'p>(
         by_session: service.session && crate::payment::prefers_session(headers.get("accept-payment")),
         is_head: request.method == "HEAD",
         unverified_wait: cookies.unverified_wait.map(str::to_owned),
-        pass: pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID),
+        pass: pass(&[]),
         place: place.clone(),
     };
     let demand = Demand {
         deployment: &policy.deployment,
         service: &service.id,
         route: &route.id,
-        method,
+        method: methods,
         allow_attested: service.allow_attested,
         now,
     };
     let balance = match &policy.prepaid {
-        Some(prepaid) => balance::find(&headers, &prepaid.token_prefix)?.map(|token| (token, &prepaid.token_prefix)),
+        Some(prepaid) => balance::find(&headers, prepaid)?.map(|token| (token, &prepaid.token_prefix)),
         None => None,
     };
     let credential = match authorization {
@@ -288,16 +345,13 @@ fn examine<'p>(
             Ok(paid) if paid.terms.needs_state() => Ok(Decision::Claim(Claim {
                 service,
                 route,
-                proof: Proof::L402(paid),
+                proof: Proof::L402(Box::new(paid)),
                 otherwise: Box::new(quote(Some(Denial::UsedUp))),
             })),
-            Ok(_) => {
-                let mut pass = pass(policy, &headers, &target, &place, &service.id, &ResponseRules::PAID);
-                if service.ranges && safe {
-                    // The grant is for a time and nothing is counted: a slice is part of what was paid for (T32).
-                    pass.drop.retain(|name| !matches!(name.as_str(), "range" | "if-range"));
-                }
-                Ok(Decision::Paid(pass))
+            Ok(paid) => {
+                // The grant is for a time and nothing is counted: a slice is part of what was paid for (T32).
+                let kept: &[&str] = if service.ranges && safe { &RANGE } else { &[] };
+                Ok(Decision::Paid(pass(kept).paid(&service.id, Some(&paid.payment_hash))))
             }
             Err(denial) => Ok(denied(denial, &quote)),
         },
@@ -308,7 +362,10 @@ fn examine<'p>(
                 Ok(_) if policy.mode == Mode::DryRun => Ok(Decision::Charge(quote(None))),
                 Ok(_) if !service.session => Ok(Decision::Charge(quote(Some(Denial::UnknownChallenge)))),
                 Ok(wanted) => {
-                    let is_for_this = wanted.service == service.scope(route) && wanted.unit >= service.price;
+                    // The unit's price at sale counts as long as its challenge does: money that is paid in later does not
+                    // buy at it for ever (T13).
+                    let is_its_price = wanted.unit >= service.price || now < wanted.expires_at;
+                    let is_for_this = wanted.service == service.scope(route) && is_its_price;
                     Ok(Decision::Session(Session { wanted, is_for_this, otherwise: Box::new(quote(None)) }))
                 }
                 Err(ChargeFault::Unsupported | ChargeFault::Malformed(_)) => {
@@ -318,8 +375,8 @@ fn examine<'p>(
             }
         }
         Some(Credential::Payment(unverified)) => match unverified.verify(keys.challenge_secrets(), &place.host, now) {
-            // The route decides what was to be bought, and at which price (C4).
-            Ok(charge) if charge.service == service.scope(route) && charge.invoice.amount >= Some(service.price) => {
+            // The route decides what was to be bought (C4); what it cost was decided when it was sold.
+            Ok(charge) if charge.service == service.scope(route) && charge.invoice.amount >= Some(charge.price) => {
                 let proof = Proof::Payment(Box::new(charge));
                 Ok(Decision::Claim(Claim { service, route, proof, otherwise: Box::new(quote(Some(Denial::UsedUp))) }))
             }
@@ -349,7 +406,10 @@ fn prepaid<'p>(
     if request.method != method {
         return Ok(Some(Decision::Refuse(Refusal::Method(takes), None)));
     }
-    let unverified = balance::find(headers, &module.token_prefix)?;
+    if headers.has("upgrade") {
+        return Err(Malformed::Upgrade);
+    }
+    let unverified = balance::find(headers, module)?;
     Ok(Some(match unverified.map(|token| BalanceToken::verify(token, keys, &module.token_prefix)).transpose() {
         Ok(token) => Decision::Prepaid(Prepaid { route, place: place.clone(), token }),
         Err(denial) => Decision::Refuse(Refusal::Unauthorized, Some(denial)),
@@ -359,22 +419,54 @@ fn prepaid<'p>(
 /// The host is one of ours, and `Host` did not smuggle a path into the URL (M3).
 fn check_host(policy: &Policy, url: &RequestUrl<'_>, headers: &Headers<'_>) -> Result<String, Malformed> {
     let host = canonical_host(url.unverified_authority).ok_or(Malformed::UnreadableHost)?;
-    if headers.get("host").is_some_and(|sent| canonical_host(sent).as_ref() != Some(&host)) {
+    // The port that a scheme has anyway says nothing; behind a proxy that ends TLS, the scheme is not the visitor's.
+    let is_https = policy.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+    let scheme = if is_https { "https" } else { url.scheme };
+    let is_same = |other: &str| bare(other, url.scheme, scheme) == bare(&host, url.scheme, scheme);
+    if headers.get("host").is_some_and(|sent| !canonical_host(sent).is_some_and(|sent| is_same(&sent))) {
         return Err(Malformed::UnreadableHost);
     }
-    if policy.serves(&host) { Ok(host) } else { Err(Malformed::UnknownHost) }
+    if policy.serves(&host) {
+        return Ok(host);
+    }
+    policy.hosts.iter().find(|known| is_same(known)).cloned().ok_or(Malformed::UnknownHost)
 }
 
-/// What no route here takes: upgrades, bodies on GET, and ourselves as a client.
+/// A host without the port that the scheme here has anyway, or that of the visitor.
+fn bare<'h>(host: &'h str, scheme: &str, visitors: &str) -> &'h str {
+    without_default_port(without_default_port(host, scheme), visitors)
+}
+
+/// What a free route hands on, and a paid one where the policy says so: what is free has no price that a slice of it could
+/// undercut (T32).
+const RANGE: [&str; 2] = ["range", "if-range"];
+/// What a free route hands on of a WebSocket's beginning (T33); a part of a socket is nothing.
+const UPGRADE: [&str; 1] = ["upgrade"];
+
+/// The subprotocol of `watch`, offered beside the token that is watched.
+pub const WATCH_PROTOCOL: &str = "satstile.v1";
+
+/// What no route here takes: upgrades but WebSockets, bodies on GET, and ourselves as a client.
 fn check_message(
     policy: &Policy,
     request: &Request<'_>,
     headers: &Headers<'_>,
     target: &Target<'_>,
 ) -> Result<(), Malformed> {
-    // One door of our own takes an upgrade, and nothing that is sold stands behind it (T33).
-    let is_watch = || request.method == "GET" && target.path().strip_prefix(OWN_PREFIX) == Some("watch");
-    if headers.has("upgrade") && !is_watch() {
+    // One door of our own takes an upgrade, and nothing that is sold stands behind it; of the policy's routes the free ones (T33).
+    let offers_ours = || {
+        let offered = headers.get("sec-websocket-protocol").unwrap_or_default();
+        offered.split(',').any(|protocol| protocol.trim() == WATCH_PROTOCOL)
+    };
+    let is_taken = |protocol: &str| {
+        request.method == "GET"
+            && match target.path().strip_prefix(OWN_PREFIX) {
+                Some(own) => own == "watch",
+                // Beside the name of ours stands a token, which no origin is shown (T36).
+                None => protocol.eq_ignore_ascii_case("websocket") && !offers_ours(),
+            }
+    };
+    if headers.get("upgrade").is_some_and(|protocol| !is_taken(protocol)) {
         return Err(Malformed::Upgrade);
     }
     if request.has_body && matches!(request.method, "GET" | "HEAD") {
@@ -386,6 +478,29 @@ fn check_message(
         return Err(Malformed::Loop);
     }
     Ok(())
+}
+
+/// Whether a path is of the kit's own surface, or of a module.
+fn is_ours(policy: &Policy, path: &[u8]) -> bool {
+    let path = String::from_utf8_lossy(path);
+    path.starts_with(OWN_PREFIX) || policy.prepaid.as_ref().is_some_and(|module| module.route(&path).is_some())
+}
+
+/// The request's method, and those that `_method` in its query names; `None` when one of them is none.
+fn with_named(method: Methods, target: &Target<'_>) -> Option<Methods> {
+    let mut named = query::named_methods(target.query().unwrap_or_default());
+    named.try_fold(method, |all, name| Some(all.union(Methods::one(&name)?)))
+}
+
+/// Whether a browser fetches what its visitor may want next: `Sec-Purpose` (Fetch), and what browsers sent before.
+fn is_ahead(headers: &str) -> bool {
+    const WORDS: [&str; 3] = ["prefetch", "prerender", "preview"];
+    let is_word = |word: &str| WORDS.iter().any(|known| word.trim().eq_ignore_ascii_case(known));
+    let Ok(headers) = Headers::parse(headers) else { return false };
+    ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+        .iter()
+        .filter_map(|name| headers.get(name))
+        .any(|value| value.split([',', ';']).any(is_word))
 }
 
 fn via(policy: &Policy) -> String {
@@ -406,20 +521,22 @@ fn place(policy: &Policy, scheme: &str, host: String) -> Place {
 fn pass(
     policy: &Policy,
     headers: &Headers<'_>,
-    target: &Target<'_>,
-    place: &Place,
+    (target, place): (&Target<'_>, &Place),
+    kept: &[&str],
     service: &str,
     rules: &'static ResponseRules,
 ) -> Pass {
-    let mut drop: Vec<String> = headers.dropped().into_iter().map(str::to_owned).collect();
+    let mut drop: Vec<String> = headers.dropped(kept).into_iter().map(str::to_owned).collect();
     // A balance's token is a credential of ours, too (T36).
     if let Some(prepaid) = &policy.prepaid {
-        let holds_one = |name: &&str| headers.get(name).is_some_and(|value| value.contains(&prepaid.token_prefix));
-        drop.extend(["authorization", "x-token"].into_iter().filter(holds_one).map(str::to_owned));
+        drop.extend(headers.with_token(&prepaid.token_prefix, &prepaid.token_headers).map(str::to_owned));
     }
     let scheme = place.public_url.split(':').next().unwrap_or_default();
     let mut set =
         vec![("via", via(policy)), ("x-forwarded-host", place.host.clone()), ("x-forwarded-proto", scheme.to_owned())];
+    // The one address that budgets believe as well (T35).
+    let client = policy.client_ip.address(headers.connection(), |name| headers.get(name).map(str::to_owned));
+    set.extend(client.map(|address| ("x-forwarded-for", address.to_string())));
     match headers.get("cookie").and_then(|cookie| Cookies::read(cookie, service).rest) {
         None => {}
         Some(rest) if rest.is_empty() => drop.push("cookie".to_owned()),
@@ -429,17 +546,37 @@ fn pass(
 }
 
 /// Whether HTML stands in `Accept` with a weight no smaller than JSON's (RFC 9110 §12.5.1).
-fn wants_html(accept: Option<&str>) -> bool {
+#[must_use]
+pub fn wants_html(accept: Option<&str>) -> bool {
     let weight = |kind: &str| {
-        let ranges = accept.unwrap_or_default().split(',').filter_map(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            parts.next().filter(|name| name.eq_ignore_ascii_case(kind))?;
-            parts.find_map(|p| p.strip_prefix("q=")).map_or(Some(1_000), thousandths)
-        });
-        ranges.max().unwrap_or(0)
+        let of_kind = |(name, weight): (&str, u32)| name.eq_ignore_ascii_case(kind).then_some(weight);
+        weighted(accept).filter_map(of_kind).max().unwrap_or(0)
     };
     let html = weight("text/html").max(weight("application/xhtml+xml"));
     html > 0 && html >= weight("application/json").max(weight("application/problem+json"))
+}
+
+/// What is `known` of the language that `Accept-Language` prefers, by its first subtag such as `pt` (RFC 4647 §2.1). The
+/// first of equals; `None` when nothing is known of any.
+#[must_use]
+pub fn wants_language<T>(accept_language: Option<&str>, known: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let mut best = (0, None);
+    for (range, weight) in weighted(accept_language).filter(|(_, weight)| *weight > 0) {
+        let found = known(range.split('-').next().unwrap_or_default());
+        if found.is_some() && weight > best.0 {
+            best = (weight, found);
+        }
+    }
+    best.1
+}
+
+/// The members of an `Accept` field and their weights; those whose weight is no qvalue are left out.
+fn weighted(field: Option<&str>) -> impl Iterator<Item = (&str, u32)> {
+    field.unwrap_or_default().split(',').filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next()?;
+        Some((name, parts.find_map(|p| p.strip_prefix("q=")).map_or(Some(1_000), thousandths)?))
+    })
 }
 
 /// A qvalue: `0` or `1`, with up to three decimals (RFC 9110 §12.4.2).

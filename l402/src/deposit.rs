@@ -9,7 +9,7 @@ use crate::fault::Denial;
 use crate::keys::Keys;
 use crate::payment::{Asked, ChargeFault, Offer, PaymentChallenge, SessionRequest};
 use crate::policy::{Service, Sessions};
-use crate::problem::{Answer, payment_type, problem};
+use crate::problem::{Answer, payment_title, payment_type, problem};
 use crate::route::Route;
 
 /// How long after its invoice a challenge ends: whoever paid in the last second has a day to open the session with it.
@@ -44,6 +44,7 @@ pub fn answer(
             realm: &place.host,
             asked: Asked::Session(&request),
             service: &service.scope(route),
+            price: service.price,
             expires: invoice.expires_at().plus(OPEN_MARGIN_S),
             digest: None,
             description: request.description.as_deref(),
@@ -61,7 +62,7 @@ pub fn answer(
             None => format!("No: {reason}. {pay}"),
         },
     };
-    let mut body = problem(session_type(reason), "Payment required", 402, &detail);
+    let mut body = problem(session_type(reason), payment_title(reason), 402, &detail);
     let more = json!({
         "message": detail,
         "invoice": bolt11,

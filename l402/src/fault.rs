@@ -28,13 +28,17 @@ pub enum Malformed {
     AuthorizationTooLong,
     /// The `Authorization` header names our scheme, but what follows is no credential.
     Credential(&'static str),
+    /// A macaroon in another serialisation than the one that is read here (T5).
+    TokenFormat,
+    /// `_method` in the query names a method that the route does not take (T30).
+    MethodInQuery,
     /// Two credentials that differ, or of two schemes (T19).
     TwoCredentials,
     /// `Idempotency-Key` is empty, long, several, or holds what no string does.
     IdempotencyKey,
     /// A GET or HEAD with a body (T31).
     BodyOnGet,
-    /// A protocol upgrade, which this route does not sell (T33).
+    /// A protocol upgrade other than a WebSocket on a free route (T33).
     Upgrade,
     /// The request already passed this deployment (T50).
     Loop,
@@ -51,10 +55,17 @@ impl fmt::Display for Malformed {
             Self::TooManyHeaders => "more than 100 header fields, or more than 65536 bytes of them",
             Self::AuthorizationTooLong => "the Authorization header is longer than 8192 bytes",
             Self::Credential(why) => return write!(f, "the Authorization header cannot be read: {why}"),
+            Self::TokenFormat => {
+                "the macaroon is in JSON, in hex or in version 1: re-serialise it as version 2, binary, in base64"
+            }
+            Self::MethodInQuery => {
+                "`_method` in the query names a method that this route does not take; leave it out, or send that method \
+                 to a route that takes it"
+            }
             Self::TwoCredentials => "two different credentials in one request; send one",
             Self::IdempotencyKey => "Idempotency-Key takes one key of 1 to 255 visible ASCII characters",
             Self::BodyOnGet => "a GET or HEAD request cannot carry a body here",
-            Self::Upgrade => "protocol upgrades are not offered here",
+            Self::Upgrade => "the only upgrade here is a GET with `Upgrade: websocket` on a free route; send the request without `Upgrade`",
             Self::Loop => "the request has been here before: the origin points back at this host",
         })
     }
@@ -101,6 +112,8 @@ pub enum Denial {
     CapReached(Cap),
     /// More than 16 limits stand in it.
     TooManyCaps,
+    /// As many limited tokens of this payment are counted as can be.
+    TooManyTokens,
     /// The Payment challenge is not one of ours, or not for this route.
     UnknownChallenge,
     /// The Payment challenge's time has passed.
@@ -176,6 +189,10 @@ impl fmt::Display for Denial {
                 };
             }
             Self::TooManyCaps => "the token has more than 16 limits on its uses",
+            Self::TooManyTokens => {
+                "the payment has been split among 10,000 limited tokens: use one that was used before, or one without \
+                 limits of its own"
+            }
             Self::UnknownChallenge => "the challenge is not one of ours for this resource",
             Self::ChallengeExpired => "the challenge has expired",
             Self::BalanceTooLow => "the prepaid balance does not cover it",

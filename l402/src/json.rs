@@ -41,8 +41,8 @@ pub(crate) fn optional<T>(object: &Value, name: &str, read: fn(&Value, &str) -> 
     }
 }
 
-/// Writes a struct whose fields are declared in the order of their JSON names: with ASCII names and no numbers,
-/// that is JCS (RFC 8785), since `serde_json` escapes strings as ECMAScript does. Base64url, without padding.
+/// Writes a struct whose fields are declared in the order of their JSON names: with ASCII names and no numbers
+/// but whole ones below 2^53, that is JCS (RFC 8785), since `serde_json` escapes strings as ECMAScript does. Base64url, without padding.
 #[cfg(feature = "verify")]
 pub(crate) fn to_base64url(value: &impl Serialize) -> Option<String> {
     serde_json::to_vec(value).ok().map(|json| encoding::to_base64url(&json))

@@ -19,6 +19,8 @@ const ATTESTATION_LABEL: &[u8] = b"satstile attestation v0";
 const REFERENCE_LABEL: &[u8] = b"satstile reference v0";
 const BALANCE_LABEL: &[u8] = b"satstile balance token v0";
 const CLAIM_LABEL: &[u8] = b"satstile balance claim v0";
+const CLAIM_TAG_LABEL: &[u8] = b"satstile claim secret v1";
+const ACCOUNT_LABEL: &[u8] = b"satstile account v1";
 
 /// How many master keys may be live at once (T15).
 pub const LIVE_KEYS_MAX: usize = 4;
@@ -68,7 +70,7 @@ pub enum KeysFault {
     Secret(u8, SecretFault),
     /// The same number twice.
     Twice(u8),
-    /// No key to mint with, more than four live, or more than sixteen altogether.
+    /// No key to mint with, or more than four live.
     Count,
     /// One of the challenge secrets.
     Challenge(SecretFault),
@@ -83,7 +85,7 @@ impl fmt::Display for KeysFault {
             Self::Secret(id, fault) => write!(f, "MASTER_KEYS: key {id} {fault}"),
             Self::Twice(id) => write!(f, "MASTER_KEYS: key {id} stands there twice"),
             Self::Count => {
-                f.write_str("MASTER_KEYS needs a live key in the first place, 1 to 4 live and at most 16 in all")
+                f.write_str("MASTER_KEYS needs a live key in the first place, and at most 4 live; mark the others as retired, `2!:`")
             }
             Self::Challenge(fault) => write!(f, "CHALLENGE_SECRET {fault}"),
         }
@@ -117,7 +119,8 @@ impl Keys {
         }
         let live = masters.iter().filter(|m| !m.retired).count();
         let first_mints = masters.first().is_some_and(|m| !m.retired);
-        if !first_mints || live > LIVE_KEYS_MAX || masters.len() > 16 {
+        // Retired ones are as many as there are numbers: 256 in all.
+        if !first_mints || live > LIVE_KEYS_MAX {
             return Err(KeysFault::Count);
         }
         let secrets: Vec<Secret> = challenge_secrets
@@ -216,9 +219,26 @@ impl Keys {
         Some(tag)
     }
 
-    /// 32 bytes that only these keys give, for a top-up: `label` tells its claim secret from the secret of the token that
-    /// a claim hands out. A claim that is repeated, with a proof that it is the same claimant, finds the same token,
-    /// and nothing of it was stored. The key that mints today gives the first of them; those before a rotation follow.
+    /// The tag of a claim secret under the master key of this number, retired or not; `None` when there is none.
+    pub(crate) fn claim_tag(&self, id: u8, payment_hash: &[u8; 32], secret: &[u8; 32]) -> Option<[u8; 16]> {
+        let master = self.masters.iter().find(|m| m.id == id)?;
+        let mut tag = [0; 16];
+        master.extracted.expand_multi_info(&[CLAIM_TAG_LABEL, payment_hash, secret], &mut tag).ok()?;
+        Some(tag)
+    }
+
+    /// What says that an account's name was given here, by each master key, the one that mints first. `about` has one of
+    /// two lengths, so no two names meet.
+    pub(crate) fn account_tags<const N: usize>(&self, about: &[u8]) -> impl Iterator<Item = [u8; N]> {
+        self.masters.iter().filter_map(move |master| {
+            let mut tag = [0; N];
+            master.extracted.expand_multi_info(&[ACCOUNT_LABEL, about], &mut tag).ok()?;
+            Some(tag)
+        })
+    }
+
+    /// 32 bytes that only these keys give: `label` says what for. The secrets of a refund's link; and those of top-ups from
+    /// before they were random. The key that mints today gives the first of them; those before a rotation follow.
     pub fn topup_secrets(&self, label: &'static str, about: [u8; 48]) -> impl Iterator<Item = [u8; 32]> {
         self.masters.iter().filter_map(move |master| {
             let mut secret = [0; 32];
@@ -274,6 +294,19 @@ pub(crate) mod tests {
             ((1..=5).map(|i| format!("{i}:{}", key(i))).collect::<Vec<_>>().join(","), KeysFault::Count),
         ] {
             assert_eq!(Keys::parse(&text, &key(9)).unwrap_err(), fault, "{text}");
+        }
+    }
+
+    /// T15: over the years there are more than sixteen; at most four of them are live at a time.
+    #[test]
+    fn as_many_keys_are_kept_as_there_are_numbers_a6() {
+        let retired = (4..=255).map(|i| format!("{i}!:{}", key(i)));
+        let live = (0..4).map(|i| format!("{i}:{}", key(i)));
+        let all = live.chain(retired).collect::<Vec<_>>().join(",");
+        let keys = Keys::parse(&all, &key(9)).unwrap();
+        for id in [0, 3, 17, 255] {
+            let root = keys.root_key(&Identifier::new(PaymentHash([7; 32]), id, [1; 31])).unwrap();
+            assert_eq!(root.retired, id > 3);
         }
     }
 

@@ -18,6 +18,7 @@
 //! | --- | --- |
 //! | may this request pass, and if not, what then? | [`decide`](mod@decide) |
 //! | has this URL one reading only, and is its host this machine? | [`path`], [`host`] |
+//! | does a query hold what it must not? | [`query`] |
 //! | which route and price is it? | [`route`], [`policy`] |
 //! | what did the client send? | [`credential`], [`payment`] |
 //! | did we make this token, and is it unchanged? | [`token`], [`identifier`], [`keys`] |
@@ -62,12 +63,17 @@ pub mod auth_param;
 #[cfg(feature = "verify")]
 pub mod balance;
 pub mod bolt11;
+pub mod by_name;
 #[cfg(feature = "verify")]
 pub mod caps;
 #[cfg(feature = "verify")]
 pub mod caveat;
 #[cfg(feature = "mint")]
 pub mod challenge;
+#[cfg(feature = "verify")]
+pub mod claim;
+#[cfg(feature = "verify")]
+pub mod client;
 #[cfg(feature = "verify")]
 pub mod cookie;
 #[cfg(feature = "verify")]
@@ -91,6 +97,8 @@ pub mod json;
 #[cfg(feature = "verify")]
 pub mod keys;
 #[cfg(feature = "verify")]
+pub mod pace;
+#[cfg(feature = "verify")]
 pub mod path;
 #[cfg(feature = "payer")]
 pub mod payer;
@@ -102,6 +110,8 @@ pub mod preimage;
 mod prelude;
 #[cfg(feature = "verify")]
 pub mod problem;
+#[cfg(feature = "verify")]
+pub mod query;
 #[cfg(feature = "verify")]
 pub mod receipt;
 #[cfg(feature = "verify")]

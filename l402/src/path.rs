@@ -20,6 +20,28 @@ pub struct Target<'a> {
     path_len: usize,
 }
 
+/// Spellings with two readings that a route can permit all the same (T26): where each reading is of that one route, it does
+/// not matter which of them the origin takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// `//`, as in `/view/https://example.com/`.
+    pub double_slash: bool,
+    /// `%2F`, as in `/npm/@scope%2fname`.
+    pub encoded_slash: bool,
+}
+
+impl Allow {
+    const NONE: Self = Self { double_slash: false, encoded_slash: false };
+    /// Both.
+    pub const ALL: Self = Self { double_slash: true, encoded_slash: true };
+
+    /// Whether this permits what `used` names.
+    #[must_use]
+    pub const fn covers(self, used: Self) -> bool {
+        (self.double_slash || !used.double_slash) && (self.encoded_slash || !used.encoded_slash)
+    }
+}
+
 /// The parts of an absolute request URL, as the runtime hands it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestUrl<'a> {
@@ -61,15 +83,50 @@ impl<'a> Target<'a> {
     /// [`Malformed::TargetTooLong`] over 8 KiB, [`Malformed::CredentialInQuery`] (T121), and
     /// [`Malformed::AmbiguousTarget`] with the reason for every spelling that T26 and C11 name.
     pub fn parse(raw: &'a str) -> Result<Self, Malformed> {
+        Self::parse_with(raw, Allow::NONE)
+    }
+
+    /// The same, and takes what `allow` names; [`Target::used`] says what of it there is.
+    ///
+    /// # Errors
+    /// As [`Target::parse`].
+    pub fn parse_with(raw: &'a str, allow: Allow) -> Result<Self, Malformed> {
         if raw.len() > TARGET_BYTES_MAX {
             return Err(Malformed::TargetTooLong);
         }
         let path = raw.split_once('?').map_or(raw, |(path, _)| path);
-        check_path(path)?;
+        check_path(path, allow)?;
         if let Some(query) = raw.get(path.len() + 1..) {
             check_query(query)?;
         }
         Ok(Self { raw, path_len: path.len() })
+    }
+
+    /// Which spellings with two readings stand in the path.
+    #[must_use]
+    pub fn used(&self) -> Allow {
+        let path = self.path();
+        Allow { double_slash: path.contains("//"), encoded_slash: path.contains("%2f") || path.contains("%2F") }
+    }
+
+    /// The other paths that an origin could take this one for, besides [`Target::decoded_path`]: its encoded slashes left
+    /// alone, and either of them with each run of slashes as one.
+    #[must_use]
+    pub fn other_readings(&self) -> [Vec<u8>; 3] {
+        // Encoded once more, so that a decoding gives it back.
+        let kept = decode(&self.path().replace("%2f", "%252f").replace("%2F", "%252F")).into_owned();
+        let merged = |path: &[u8]| {
+            let mut one = path.to_vec();
+            one.dedup_by(|a, b| *a == b'/' && *b == b'/');
+            one
+        };
+        [merged(&kept), merged(&self.decoded_path()), kept]
+    }
+
+    /// The query, byte for byte as it came.
+    #[must_use]
+    pub fn query(&self) -> Option<&'a str> {
+        self.raw.get(self.path_len + 1..)
     }
 
     /// The whole target, byte for byte as it came.
@@ -122,7 +179,7 @@ fn triplet(text: &[u8]) -> Option<u8> {
     byte.first().copied()
 }
 
-fn check_path(path: &str) -> Result<(), Malformed> {
+fn check_path(path: &str, allow: Allow) -> Result<(), Malformed> {
     use Malformed::AmbiguousTarget as No;
     if !path.starts_with('/') {
         return Err(No("the path does not start with a slash"));
@@ -130,8 +187,8 @@ fn check_path(path: &str) -> Result<(), Malformed> {
     let bytes = path.as_bytes();
     for (i, byte) in bytes.iter().enumerate() {
         match byte {
-            b'%' => check_triplet(bytes.get(i..).unwrap_or_default())?,
-            b'/' if bytes.get(i + 1) == Some(&b'/') => return Err(No("an empty path segment")),
+            b'%' => check_triplet(bytes.get(i..).unwrap_or_default(), allow)?,
+            b'/' if bytes.get(i + 1) == Some(&b'/') && !allow.double_slash => return Err(No(EMPTY_SEGMENT)),
             b'\\' => return Err(No("a backslash in the path")),
             b';' => return Err(No("a semicolon in the path")),
             // WHATWG URL serialisation rewrites these, so the origin would see another spelling.
@@ -143,23 +200,32 @@ fn check_path(path: &str) -> Result<(), Malformed> {
         }
     }
     // `%c0%ae` is a dot to a decoder that does not look closely.
-    if core::str::from_utf8(&decode(path)).is_err() {
+    let decoded = decode(path);
+    let Ok(decoded) = core::str::from_utf8(&decoded) else {
         return Err(No("encoded bytes that are no UTF-8"));
-    }
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+    };
+    // A slash that may be encoded parts segments, too.
+    if decoded.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(No("a dot segment"));
     }
     Ok(())
 }
 
-fn check_triplet(text: &[u8]) -> Result<(), Malformed> {
+/// In the words of [`Allow`], so that who must let it through finds the switch.
+const EMPTY_SEGMENT: &str =
+    "an empty path segment, `//`; a route of the policy takes it with allow = [\"double_slash\"]";
+const ENCODED_SLASH: &str = "an encoded slash, `%2F`; a route of the policy takes it with allow = [\"encoded_slash\"]";
+
+fn check_triplet(text: &[u8], allow: Allow) -> Result<(), Malformed> {
     use Malformed::AmbiguousTarget as No;
     let Some(byte) = triplet(text) else {
         return Err(No("a percent sign that starts no triplet"));
     };
     match byte {
         0..=0x1f | 0x7f => Err(No("an encoded control character")),
-        b'/' | b'\\' => Err(No("an encoded slash")),
+        b'/' if allow.encoded_slash => Ok(()),
+        b'/' => Err(No(ENCODED_SLASH)),
+        b'\\' => Err(No("an encoded backslash")),
         b'%' => Err(No("an encoded percent sign")),
         b';' => Err(No("an encoded semicolon")),
         // `/%61rticles` and `/%2e%2e`: RFC 3986 §2.3 calls them equal to the plain spelling, a gate
@@ -193,10 +259,21 @@ fn check_query(query: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Lower-cases a host with an optional port; `None` when it is neither name, IPv4 nor `[IPv6]` (T28).
+/// A canonical host without the port that its scheme has anyway.
+#[must_use]
+pub fn without_default_port<'h>(host: &'h str, scheme: &str) -> &'h str {
+    host.strip_suffix(if scheme == "https" { ":443" } else { ":80" }).unwrap_or(host)
+}
+
+/// Lower-cases a host with an optional port, and takes the dot off that ends a name in full (RFC 1034 §3.1); `None` when it
+/// is neither name, IPv4 nor `[IPv6]` (T28).
 #[must_use]
 pub fn canonical_host(authority: &str) -> Option<String> {
-    let lower = authority.to_ascii_lowercase();
+    let mut lower = authority.to_ascii_lowercase();
+    let name_len = lower.find(':').unwrap_or(lower.len());
+    if name_len > 1 && lower.get(..name_len).is_some_and(|name| name.ends_with('.')) {
+        lower.remove(name_len - 1);
+    }
     let (host, port) = match lower.rfind(']') {
         Some(end) => lower.split_at(end + 1),
         None => lower.find(':').map_or((lower.as_str(), ""), |colon| lower.split_at(colon)),
@@ -309,6 +386,33 @@ mod tests {
         }
     }
 
+    /// Row C6 (T26): what a route can permit, and what no switch lets through.
+    #[test]
+    fn a_double_or_an_encoded_slash_is_taken_where_it_is_permitted_c6() {
+        let double = Allow { double_slash: true, ..Allow::NONE };
+        let encoded = Allow { encoded_slash: true, ..Allow::NONE };
+        for (target, allow) in [
+            ("/view/https://a.example/b", double),
+            ("/a//", double),
+            ("/npm/@scope%2fname", encoded),
+            ("/a%2F", encoded),
+        ] {
+            refused(target);
+            let read = Target::parse_with(target, allow).unwrap();
+            assert_eq!((read.as_str(), read.used()), (target, allow));
+            let other = if allow == double { encoded } else { double };
+            assert!(Target::parse_with(target, other).is_err(), "{target}");
+        }
+        for never in
+            ["/a//../b", "/a%2f..%2fb", "/a/..%2fb", "/a%2f.", "/a%5cb", "/a%252fb", "/a\\b", "/%2e%2e%2fb", "//a;b"]
+        {
+            assert!(Target::parse_with(never, Allow::ALL).is_err(), "{never}");
+        }
+        let read = Target::parse_with("/a//b%2Fc", Allow::ALL).unwrap();
+        assert_eq!(read.other_readings(), ["/a/b%2Fc", "/a/b/c", "/a//b%2Fc"].map(|path| path.as_bytes().to_vec()));
+        assert_eq!(&*read.decoded_path(), b"/a//b/c");
+    }
+
     #[test]
     fn a_credential_in_the_query_is_refused_t121() {
         for target in ["/a?macaroon=x", "/a?x=1&L402=y", "/a?preimage", "/a?%6dacaroon=x"] {
@@ -325,14 +429,19 @@ mod tests {
 
     #[test]
     fn hosts_are_names_with_ports_and_nothing_else_t28() {
-        for (given, canonical) in
-            [("Example.COM", "example.com"), ("a:8787", "a:8787"), ("[::1]:80", "[::1]:80"), ("127.0.0.1", "127.0.0.1")]
-        {
+        for (given, canonical) in [
+            ("Example.COM", "example.com"),
+            ("a:8787", "a:8787"),
+            ("[::1]:80", "[::1]:80"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("Example.com.", "example.com"),
+            ("example.com.:8443", "example.com:8443"),
+        ] {
             assert_eq!(canonical_host(given).as_deref(), Some(canonical));
         }
         for host in [
-            "", "a@b", "a/b", "e.test?", "a b", "a:", "a:0", "a:99999", "a:1:2", "[::1", "a..b", "a.", "[zz]", "a:+1",
-            "é.test",
+            "", "a@b", "a/b", "e.test?", "a b", "a:", "a:0", "a:99999", "a:1:2", "[::1", "a..b", "a..", ".", ".:80",
+            "[::1].", "[zz]", "a:+1", "é.test",
         ] {
             assert_eq!(canonical_host(host), None, "{host:?}");
         }

@@ -1,10 +1,13 @@
 //! Which pattern a path belongs to: exact paths and whole-segment prefixes, the longest wins (C11, T29).
 
+mod shadow;
+
 use core::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::path::Target;
+use crate::fault::Malformed;
+use crate::path::{Allow, Target};
 use crate::policy::PolicyFault;
 
 /// What a route asks for.
@@ -58,6 +61,12 @@ impl Methods {
         Self(self.0 | other.0)
     }
 
+    /// Whether some method is in both.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Whether every method of `other` is in `self`.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
@@ -89,9 +98,13 @@ pub struct Route {
     /// Names the route in caveats: 16 hex digits of the pattern's SHA-256, since a path may hold
     /// characters that a caveat must not (T6).
     pub id: String,
+    /// Which spellings with two readings it takes (T26).
+    pub allow: Allow,
     key: String,
     decoded: Vec<u8>,
     is_prefix: bool,
+    /// The path is sold with and without a slash at its end: many origins serve the same under both (T29).
+    is_either: bool,
 }
 
 impl Route {
@@ -123,16 +136,38 @@ impl Route {
             access,
             id: hex::encode(Sha256::digest(pattern).get(..8).unwrap_or_default()),
             key: key.to_owned(),
+            allow: Allow::default(),
             decoded: target.decoded_path().into_owned(),
             is_prefix,
+            is_either: false,
         })
     }
 
     fn matches(&self, path: &[u8]) -> bool {
         // A prefix ends in a slash and a decoded path holds no slash that was not one before, so
         // comparing bytes compares whole segments.
-        if self.is_prefix { path.starts_with(&self.decoded) } else { path == self.decoded }
+        match (self.is_prefix, self.is_either) {
+            (true, _) => path.starts_with(&self.decoded),
+            (_, false) => path == self.decoded,
+            (_, true) => unslashed(path) == unslashed(&self.decoded),
+        }
     }
+
+    /// Whether two patterns match the same paths.
+    fn is_twin(&self, other: &Self) -> bool {
+        self.is_prefix == other.is_prefix
+            && (self.decoded == other.decoded
+                || ((self.is_either || other.is_either) && !self.is_prefix && self.matches_unslashed(other)))
+    }
+
+    fn matches_unslashed(&self, other: &Self) -> bool {
+        unslashed(&self.decoded) == unslashed(&other.decoded)
+    }
+}
+
+/// A path without the slash at its end.
+fn unslashed(path: &[u8]) -> &[u8] {
+    path.strip_suffix(b"/").unwrap_or(path)
 }
 
 /// All routes, most specific first.
@@ -145,12 +180,22 @@ impl RouteTable {
     /// # Errors
     /// A [`PolicyFault`] for two patterns that match the same paths (T29).
     pub fn new(routes: Vec<Route>) -> Result<Self, PolicyFault> {
+        Self::of(routes, true)
+    }
+
+    /// The same; of an origin that is not exact, which may fold capital letters and closing slashes, a paid path counts
+    /// with and without its closing slash.
+    ///
+    /// # Errors
+    /// As [`RouteTable::new`], and for a free pattern that would open a paid path there (T29).
+    pub fn of(mut routes: Vec<Route>, origin_is_exact: bool) -> Result<Self, PolicyFault> {
+        if !origin_is_exact {
+            for route in &mut routes {
+                route.is_either = !route.is_prefix && route.access != Access::Free;
+            }
+        }
         for (i, route) in routes.iter().enumerate() {
-            let twin = routes
-                .get(..i)
-                .unwrap_or_default()
-                .iter()
-                .find(|r| r.decoded == route.decoded && r.is_prefix == route.is_prefix);
+            let twin = routes.get(..i).unwrap_or_default().iter().find(|r| r.is_twin(route));
             if let Some(twin) = twin {
                 return Err(PolicyFault::at(&route.key, format!("`{}` is already at {}", route.pattern, twin.key)));
             }
@@ -161,15 +206,46 @@ impl RouteTable {
         for route in routes {
             sorted.insert(sorted.partition_point(|before| order(before) <= order(&route)), route);
         }
-        Ok(Self(sorted))
+        let table = Self(sorted);
+        if !origin_is_exact {
+            shadow::check(&table)?;
+        }
+        Ok(table)
+    }
+
+    /// Reads a target as its route permits. A spelling with two readings is taken where a route allows it and every reading
+    /// is of that route: then none of them opens another one's doors (T26).
+    ///
+    /// # Errors
+    /// As [`Target::parse`].
+    pub fn target<'a>(&self, raw: &'a str) -> Result<Target<'a>, Malformed> {
+        let strict = match Target::parse(raw) {
+            Err(strict @ Malformed::AmbiguousTarget(_)) => strict,
+            read => return read,
+        };
+        if self.0.iter().all(|route| route.allow == Allow::default()) {
+            return Err(strict);
+        }
+        let target = Target::parse_with(raw, Allow::ALL)?;
+        let Some(route) = self.find(&target).filter(|route| route.allow.covers(target.used())) else {
+            return Err(strict);
+        };
+        let is_same = |path: &Vec<u8>| self.find_path(path).is_some_and(|other| core::ptr::eq(other, route));
+        match target.other_readings().iter().all(is_same) {
+            true => Ok(target),
+            false => Err(Malformed::AmbiguousTarget("its slashes could lead to another route")),
+        }
     }
 
     /// The one route of a path. Its methods are the caller's next question: a path is never looked
     /// up again under a shorter pattern because of its method.
     #[must_use]
     pub fn find(&self, target: &Target<'_>) -> Option<&Route> {
-        let path = target.decoded_path();
-        self.0.iter().find(|route| route.matches(&path))
+        self.find_path(&target.decoded_path())
+    }
+
+    fn find_path(&self, path: &[u8]) -> Option<&Route> {
+        self.0.iter().find(|route| route.matches(path))
     }
 
     /// All of them, most specific first.

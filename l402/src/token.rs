@@ -44,12 +44,19 @@ impl UnverifiedToken {
     /// Reads the one V2 encoding that is canonical, in either base64 alphabet, padded or not (T5).
     ///
     /// # Errors
-    /// [`Malformed::Credential`] for anything else: V1, JSON, trailing or concatenated bytes, long
+    /// [`Malformed::TokenFormat`] for a macaroon that another library would read, and that one call turns into this form;
+    /// [`Malformed::Credential`] for anything else: trailing or concatenated bytes, long
     /// varints, another identifier than the 66 bytes of version 0, too many caveats.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         use Malformed::Credential as No;
         if text.len() > TOKEN_CHARS_MAX {
             return Err(No("the token is too long"));
+        }
+        // Lines of base64, folded into one header.
+        let unfolded = text.contains([' ', '\t']).then(|| text.replace([' ', '\t'], ""));
+        let text = unfolded.as_deref().unwrap_or(text);
+        if is_of_another_format(text) {
+            return Err(Malformed::TokenFormat);
         }
         let bytes = base64_any(text).ok_or(No("the token is not base64"))?;
         if bytes.first() != Some(&2) {
@@ -180,6 +187,20 @@ impl Token {
     }
 }
 
+/// Whether these are the beginnings of a macaroon in JSON, in hex or in version 1. One token has one encoding here, so
+/// that nothing is ever compared in two forms; but the holder is told what to do about it.
+fn is_of_another_format(text: &str) -> bool {
+    let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+    match text.as_bytes() {
+        // `{"v":2`, `{"identifier` and the same with blanks or line breaks, as text and in base64.
+        [b'{', ..] | [b'e', b'y' | b'w', ..] => true,
+        [b'0', b'2', b'0', b'1' | b'2', ..] => is_hex(text),
+        // A packet of version 1 begins with its length, four hex digits of which the first is 0: `0016location`.
+        [b'M', b'D', b'A', ..] => true,
+        _ => false,
+    }
+}
+
 /// Says which token in a log, and lets nobody use it (T120).
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,9 +268,41 @@ mod tests {
         refused(&[&bytes[..], &bytes[..]].concat());
         refused(&[&[2, 1, 0x88, 0], &bytes[3..]].concat()); // the location's length 8 as an overlong varint
         refused(&bytes[..bytes.len() - 1]);
-        assert!(UnverifiedToken::parse("{\"v\":2}").is_err());
-        assert!(UnverifiedToken::parse("MDAxY2xvY2F0aW9u").is_err(), "version 1");
         assert!(UnverifiedToken::parse(wire.trim_end_matches('=')).is_ok(), "padding is the carrier's");
+    }
+
+    /// Row C9 (T5): what another library makes of a child token is read where it is the same bytes, and else the holder is
+    /// told what to do.
+    #[test]
+    fn another_serialisation_is_refused_with_advice_and_another_base64_is_read_c9() {
+        let (keys, wire) = minted();
+        let bytes = base64_any(&wire).unwrap();
+        let macaroon = UnverifiedToken::parse(&wire).unwrap().macaroon;
+        let json = r#"{"v":2,"i64":"AAAC","s64":"AAAA"}"#;
+        for other in [
+            json.to_owned(),
+            r#"{"identifier":"x","signature":"00"}"#.to_owned(),
+            to_base64(json.as_bytes()),
+            crate::encoding::to_base64url(json.as_bytes()),
+            to_base64(b"{ \"v\": 2}"),
+            to_base64(b"{\n \"v\": 2}"),
+            macaroon.serialize(Format::V1).unwrap(),
+            to_base64(b"0016location satstile\n"),
+            hex::encode(&bytes),
+        ] {
+            assert_eq!(UnverifiedToken::parse(&other).unwrap_err(), Malformed::TokenFormat, "{other}");
+        }
+        let (first, second) = wire.split_at(64);
+        for same in [
+            wire.replace('+', "-").replace('/', "_").replace('=', ""),
+            format!("{first} {second}"),
+            format!("{first}\t {second}"),
+        ] {
+            let token = UnverifiedToken::parse(&same).unwrap();
+            assert_eq!(token.to_wire(), wire, "{same}");
+            assert!(token.verify(&keys).is_ok());
+        }
+        assert!(matches!(UnverifiedToken::parse("Zm9v"), Err(Malformed::Credential(_))));
     }
 
     #[test]

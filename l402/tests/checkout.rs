@@ -291,6 +291,96 @@ fn the_old_invoice_is_watched_for_ten_minutes_and_no_longer() {
     }
 }
 
+/// B9: a wallet that was told to pay may have paid, whatever it says: the invoice stays, and no other takes its place by
+/// itself.
+#[test]
+fn while_a_payment_may_be_under_way_no_other_is_asked_for_b9() {
+    let mut page = Page::waiting();
+    assert_eq!(page.step(Event::Sent(true)), [Effect::Draw, Effect::Poll(hash(1))]);
+    assert!(page.checkout.is_sent());
+    // Nothing that the wallet may have given for a preimage is a fault of the person's.
+    for given in ["", "undefined", "[object Object]", &"00".repeat(32), &"zz".repeat(32)] {
+        assert_eq!(page.step(Event::Preimage(given.to_owned(), Source::Tab)), [], "{given}");
+    }
+    page.step(Event::Status(hash(1), UnverifiedStatus::Pending));
+    page.now = NOW.plus(LIFE_S);
+    let effects = page.step(Event::Tick);
+    assert!(!effects.contains(&Effect::Ask) && effects.contains(&Effect::Tell(News::Expired)), "{effects:?}");
+    page.is(Phase::Over);
+    assert!(page.checkout.is_sent() && effects.contains(&Effect::Poll(hash(1))), "and it is still watched");
+    // Who asks for another one gets it; and the first still opens.
+    assert_eq!(page.step(Event::Renew), [Effect::Ask]);
+    page.step(answer(2, page.now));
+    assert!(!page.checkout.is_sent());
+    assert_eq!(page.settled(1), PROVEN);
+}
+
+/// B9: the nearest "no": a wallet that certainly did not pay leaves everything as it was.
+#[test]
+fn what_was_certainly_not_sent_can_be_sent_and_renewed_b9() {
+    let mut page = Page::waiting();
+    page.step(Event::Sent(true));
+    page.step(Event::Status(hash(1), UnverifiedStatus::Pending));
+    assert_eq!(page.step(Event::Sent(false)), [Effect::Draw, Effect::Poll(hash(1))]);
+    assert!(!page.checkout.is_sent());
+    page.now = NOW.plus(LIFE_S);
+    assert!(page.step(Event::Tick).contains(&Effect::Ask));
+}
+
+/// B9: a preimage in capitals is one.
+#[test]
+fn a_preimage_in_capitals_is_one_b9() {
+    let mut page = Page::waiting();
+    let preimage = Preimage::new([0xab; 32]);
+    let invoice = support::invoice(Msat(21_000), &preimage, NOW);
+    let offer = Offer::read(&[&format!(r#"L402 macaroon="AgE=", invoice="{invoice}""#)]).unwrap();
+    page.step(Event::Renew);
+    page.step(Event::Answered(Answer::Offer(Box::new(offer), UnverifiedTerms::default())));
+    assert_eq!(page.step(Event::Preimage(preimage.expose_hex().to_uppercase(), Source::Tab)), PROVEN);
+}
+
+/// D7: what cannot be sold just now is said once, and asked for again by itself, later and later.
+#[test]
+fn a_seller_without_a_node_is_asked_again_by_itself_d7() {
+    for (later, fault) in [
+        (Answer::Unsold as fn(u32) -> Answer, CheckoutFault::Unsold),
+        (Answer::Later as fn(u32) -> Answer, CheckoutFault::Limited),
+    ] {
+        let mut page = Page::new();
+        page.step(Event::Start);
+        let effects = page.step(Event::Answered(later(5)));
+        assert_eq!(effects[..3], [Effect::Rest, Effect::Draw, Effect::Tell(News::Failed)]);
+        page.is(Phase::Failed(fault));
+        let mut pauses = wakes(&effects);
+        for _ in 0..6 {
+            assert_eq!(page.step(Event::Tick), [Effect::Ask]);
+            let effects = page.step(Event::Answered(later(5)));
+            assert_eq!(effects.len(), 1, "nothing is said twice: {effects:?}");
+            pauses.extend(wakes(&effects));
+        }
+        assert!(pauses.is_sorted() && (4_000..=6_000).contains(&pauses[0]), "{pauses:?}");
+        assert!(pauses.iter().all(|ms| *ms <= 72_000), "{pauses:?}");
+        // Nobody looks, and nobody asks; who comes back is served soon.
+        page.step(Event::Seen(false));
+        assert_eq!(page.step(Event::Tick), []);
+        assert_eq!(page.step(Event::Seen(true)), [Effect::Wake(1_000)]);
+        assert_eq!(page.step(Event::Tick), [Effect::Ask]);
+        page.step(answer(1, NOW));
+        page.is(Phase::Waiting);
+    }
+}
+
+/// D7: a seller that is down while an invoice is on the screen takes nothing away.
+#[test]
+fn a_renewal_that_cannot_be_sold_leaves_the_invoice_d7() {
+    let mut page = Page::waiting();
+    page.now = NOW.plus(LIFE_S);
+    page.step(Event::Tick);
+    assert_eq!(page.step(Event::Answered(Answer::Unsold(7))), [Effect::Wake(7_000)]);
+    page.is(Phase::Waiting);
+    assert_eq!(page.settled(1), PROVEN);
+}
+
 #[test]
 fn nobody_looks_and_no_invoice_is_made() {
     let mut page = Page::waiting();

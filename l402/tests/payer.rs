@@ -2,7 +2,7 @@
 #![cfg(feature = "payer")]
 
 use l402::bolt11::{Bolt11Fault, Network};
-use l402::payer::{Asked, Limits, Outcome, Paid, Payer, PayerFault, Step};
+use l402::payer::{self, Asked, Limits, Outcome, Paid, Payer, PayerFault, Step};
 use l402::{Msat, Preimage, UnixTime};
 
 mod support;
@@ -80,6 +80,77 @@ fn every_form_of_challenge_is_read() {
         assert_eq!(asked.payment_hash(), Preimage::new(PREIMAGE).payment_hash(), "{name}");
         let paid = asked.paid(Preimage::new(PREIMAGE)).unwrap();
         assert_eq!(paid.authorization(), format!("L402 {TOKEN}:{}", "11".repeat(32)), "{name}");
+    }
+}
+
+fn loosely(values: &[&str], body: &str) -> Option<String> {
+    payer::loose::read(values, body.as_bytes()).map(|loose| loose.challenge)
+}
+
+/// C8.
+#[test]
+fn a_careless_challenge_is_written_anew_where_it_can_mean_one_thing_c8() {
+    let pr = invoice();
+    let meant = format!(r#"L402 macaroon="{TOKEN}", invoice="{pr}""#);
+    for value in [
+        format!("L402 macaroon={TOKEN}, invoice={pr}"),
+        format!("l402 invoice={pr},macaroon={TOKEN}"),
+        format!(r#"L402 macaroon="{TOKEN}" invoice="{pr}""#),
+        format!("L402 macaroon={TOKEN} invoice={pr} version=0 token={TOKEN}"),
+        format!("L402 token={TOKEN}\tinvoice=\"{pr}\""),
+        format!("LSAT macaroon={TOKEN}, invoice={pr}, L402 macaroon={TOKEN}, invoice={pr}"),
+        format!("{PAYMENT}, Negotiate bm9uY2U=, L402 macaroon={TOKEN} invoice={pr}, Bearer"),
+    ] {
+        assert_eq!(loosely(&[&value], ""), Some(meant.clone()), "{value}");
+        assert!(read(&[&meant]).is_ok());
+    }
+    let body = format!(r#"{{"macaroon":"{TOKEN}","invoice":"{pr}"}}"#);
+    for body in [
+        body.clone(),
+        format!(r#"{{"error":"pay","l402":{body}}}"#),
+        format!(r#"{{"token":"{TOKEN}","macaroon":"{TOKEN}","payment_request":"{pr}","paymentRequest":"{pr}"}}"#),
+        format!(r#"{{"token":"{TOKEN}","invoice":"{pr}"}}"#),
+    ] {
+        assert_eq!(loosely(&[], &body), Some(meant.clone()), "{body}");
+        assert_eq!(loosely(&["L402", r#"Bearer realm="x""#], &body), Some(meant.clone()), "{body}");
+    }
+}
+
+/// C8, the nearest "no" beside each "yes".
+#[test]
+fn a_careless_challenge_that_could_mean_two_things_is_not_guessed_at_c8() {
+    let body = r#"{"macaroon":"AgE=","invoice":"b"}"#;
+    for value in [
+        "L402 macaroon=AgE=invoice=b",
+        "L402 macaroon= AgE= invoice=b",
+        "L402 macaroon=AgE= invoice=b invoice=c",
+        "L402 macaroon=AgE= invoice=b, token=AgI=",
+        "L402 macaroon=AgE= invoice=b, L402 macaroon=AgE= invoice=c",
+        "L402 macaroon=AgE= invoice=b version=1",
+        "L402 realm=My API macaroon=AgE= invoice=b",
+        "L402 macaroon=\"AgE= invoice=b",
+        "L402 macaroon='AgE=' invoice='b'",
+        "macaroon=AgE= invoice=b",
+        "L402 macaroon=AgE=",
+        "L402 invoice=b",
+        "L402 version=1",
+        "L402 a=\"unclosed",
+        "L402 AgE=",
+    ] {
+        assert_eq!(loosely(&[value], body), None, "{value}");
+    }
+    for body in [
+        "",
+        "[]",
+        r#"{"macaroon":"AgE="}"#,
+        r#"{"macaroon":"AgE=","token":"AgI=","invoice":"b"}"#,
+        r#"{"macaroon":"AgE=","invoice":"b","payment_request":"c"}"#,
+        r#"{"macaroon":"AgE=","invoice":"b","invoice":"b"}"#,
+        r#"{"macaroon":"a:b","invoice":"b"}"#,
+        r#"{"token":"c2Vzc2lvbg==","invoice":"b"}"#,
+        r#"{"a":{"macaroon":"AgE=","invoice":"b"},"b":{"macaroon":"AgE=","invoice":"c"}}"#,
+    ] {
+        assert_eq!(loosely(&[], body), None, "{body}");
     }
 }
 

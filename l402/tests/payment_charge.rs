@@ -34,6 +34,7 @@ fn offer(request: &ChargeRequest) -> Offer<'_> {
         realm: REALM,
         asked: Asked::Charge(request, &[0x22; 32]),
         service: "articles",
+        price: Msat(21_000),
         expires: NOW.plus(540),
         digest: None,
         description: Some("An article"),
@@ -95,6 +96,62 @@ fn a_paid_charge_verifies() {
     assert_eq!(verified.expires_at, NOW.plus(540));
     assert_eq!(verified.invoice.amount, Some(Msat(21_000)));
     assert_eq!(verified.digest, None);
+    assert_eq!(verified.price, Msat(21_000));
+}
+
+/// Row B1: a client that echoes these six and nothing else, as `fetchWithMpp` does.
+#[test]
+fn what_every_client_echoes_is_enough_b1() {
+    let request = request();
+    let digest = "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:";
+    let challenge = PaymentChallenge::issue(&secret(0), &Offer { digest: Some(digest), ..offer(&request) }).unwrap();
+    let mut credential = credential(&challenge);
+    let members = credential["challenge"].as_object_mut().unwrap();
+    members.retain(|name, _| ["id", "realm", "method", "intent", "request", "expires"].contains(&name.as_str()));
+    let header = format!("Payment {}", to_base64url(credential.to_string().as_bytes()));
+    let Ok(PaymentCredential::Charge(charge)) = PaymentCredential::parse(&header) else { panic!() };
+    let verified = charge.verify(&[secret(0)], REALM, NOW).unwrap();
+    assert_eq!((verified.service.as_str(), verified.token_id), ("articles", [0x22; 32]));
+    assert_eq!((verified.price, verified.digest.as_deref()), (Msat(21_000), Some(digest)));
+    // The id is over the six alone, as anybody's library computes it.
+    let [realm, intent, request, expires] =
+        ["realm", "intent", "request", "expires"].map(|name| credential["challenge"][name].as_str().unwrap());
+    let slots = Slots { realm, method: "lightning", intent, request, expires, ..Slots::default() };
+    assert_eq!(challenge_id(secret(0).expose(), &slots), challenge.id);
+    // A digest that is echoed is this one or a forgery.
+    for (said, ending) in [(digest, true), ("sha-256=:AA==:", false)] {
+        credential["challenge"]["digest"] = said.into();
+        assert_eq!(verify_at(&credential, &[secret(0)], REALM, NOW).is_ok(), ending, "{said}");
+    }
+}
+
+/// Row B1: the bytes that stand in `request`, pinned.
+#[test]
+fn a_request_says_what_is_sold_in_these_bytes_b1() {
+    let json: Value = serde_json::from_slice(&base64url(&issue(&request()).request).unwrap()).unwrap();
+    let sold = format!(r#"{{"price_msat":21000,"service":"articles","token":"{}"}}"#, "22".repeat(32));
+    assert_eq!(json["methodDetails"]["satstile"].to_string(), sold);
+}
+
+/// Row B1: the form of before is taken until it expires, and only as it was: with its `opaque`.
+#[test]
+fn a_challenge_of_the_older_form_is_good_until_it_expires_b1() {
+    let older = |change: &dyn Fn(&mut Value)| {
+        let mut credential = credential(&issue(&request()));
+        let mut json: Value = serde_json::from_slice(&base64url(&issue(&request()).request).unwrap()).unwrap();
+        json["methodDetails"].as_object_mut().unwrap().remove("satstile");
+        credential["challenge"]["request"] = to_base64url(json.to_string().as_bytes()).into();
+        rebind(&mut credential);
+        change(&mut credential);
+        credential
+    };
+    let verify = |credential: &Value, now| verify_at(credential, &[secret(0)], REALM, now);
+    assert_eq!(verify(&older(&|_| ()), NOW).as_deref(), Ok("articles"));
+    assert_eq!(verify(&older(&|_| ()), NOW.plus(540)), Err(ChargeFault::Expired));
+    let without = older(&|v| drop(v["challenge"].as_object_mut().unwrap().remove("opaque")));
+    assert_eq!(verify(&without, NOW), Err(ChargeFault::UnknownChallenge));
+    let digested = older(&|v| v["challenge"]["digest"] = "sha-256=:AA==:".into());
+    assert_eq!(verify(&digested, NOW), Err(ChargeFault::UnknownChallenge));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use l402::balance::{AccountId, BalanceToken};
 use l402::encoding::to_base64;
-use l402::policy::PrepaidRoute;
+use l402::policy::{PrepaidRoute, Secretless};
 use l402::problem::Refusal;
 use l402::{Decision, Denial, Keys, Malformed, Policy, Request, UnixTime, decide};
 use serde_json::{Value, json};
@@ -129,6 +129,75 @@ fn a_policy_of_balances_that_contradicts_itself_is_refused() {
     }
     assert_eq!(fault(&|p| p["prepaid"]["topup_min_msat"] = 2_000_000_000_u64.into()), "prepaid.topup_min_msat");
     assert_eq!(fault(&|p| p["prepaid"]["topup_max_msat"] = 999.into()), "prepaid.topup_max_msat");
+    assert_eq!(fault(&|p| p["prepaid"]["claim_secret"] = "no".into()), "prepaid.claim_secret");
+    assert_eq!(fault(&|p| p["prepaid"]["secretless"] = "spend".into()), "prepaid.secretless", "with claim_secret on");
+    assert_eq!(
+        fault(&|p| p["prepaid"] = json!({"path": "/p", "claim_secret": false, "secretless": "all"})),
+        "prepaid.secretless"
+    );
     let claimed_twice = |p: &mut Value| p["free"] = json!([{"path": "/api/v1/topup", "methods": ["POST"]}]);
     assert_eq!(fault(&claimed_twice), "prepaid.path");
+}
+
+/// A2, C17, T63: a claim brings its secret unless the policy says otherwise, and then it can be spent and no more.
+#[test]
+fn a_claim_brings_its_secret_unless_the_policy_says_otherwise_a2() {
+    let module = |change: &dyn Fn(&mut Value)| Policy::from_value(&written(change)).unwrap().prepaid.unwrap();
+    assert!(module(&|_| {}).claim_secret);
+    let off = module(&|p| p["prepaid"]["claim_secret"] = false.into());
+    assert_eq!((off.claim_secret, off.secretless), (false, Secretless::Spend));
+    let escrow = |p: &mut Value| {
+        p["prepaid"]["claim_secret"] = false.into();
+        p["prepaid"]["secretless"] = "escrow".into();
+    };
+    assert_eq!(module(&escrow).secretless, Secretless::Escrow);
+}
+
+/// Row A14 (T19, T36): a balance's token where stock SDKs put a key pays, and goes no further, on free routes either.
+#[test]
+fn a_token_in_an_sdks_field_pays_and_stays_here_a14() {
+    let policy = Policy::from_value(&written(|p| p["free"] = json!([{"path": "/free"}]))).unwrap();
+    for name in ["x-api-key", "api-key", "x-goog-api-key"] {
+        let header = format!("{name}:{}", token());
+        let Decision::Spend(spend) = ask(&policy, "GET", "/api/1", &header) else { panic!("{name}") };
+        assert!(spend.otherwise.pass.drop.iter().any(|dropped| dropped == name));
+        let beside = format!("{header}\nauthorization:Bearer sk-1");
+        let Decision::Spend(spend) = ask(&policy, "GET", "/api/1", &beside) else { panic!("{name}") };
+        assert_eq!(spend.otherwise.pass.drop, ["host", name], "a foreign credential is not ours to take");
+        let two = format!("{header}\nauthorization:Bearer abl_other");
+        let refused = ask(&policy, "GET", "/api/1", &two);
+        assert!(matches!(refused, Decision::Refuse(Refusal::Malformed(Malformed::TwoCredentials), None)));
+        let Decision::Free(pass) = ask(&policy, "GET", "/free", &header) else { panic!("{name}") };
+        assert_eq!(pass.drop, ["host", name]);
+        let Decision::Free(pass) = ask(&policy, "GET", "/free", &format!("{name}:sk-1")) else { panic!("{name}") };
+        assert_eq!(pass.drop, ["host"]);
+        assert!(matches!(ask(&policy, "GET", "/api/1", &format!("{name}:sk-1")), Decision::Charge(_)));
+    }
+    // Wherever else it was put, it is still ours.
+    let Decision::Free(pass) = ask(&policy, "GET", "/free", &format!("x-odd:{}", token())) else { panic!() };
+    assert_eq!(pass.drop, ["host", "x-odd"]);
+    // What the policy does not name is not read.
+    let own = Policy::from_value(&written(|p| p["prepaid"]["token_headers"] = json!(["X-Key"]))).unwrap();
+    assert!(matches!(ask(&own, "GET", "/api/1", &format!("x-key:{}", token())), Decision::Spend(_)));
+    assert!(matches!(ask(&own, "GET", "/api/1", &format!("x-api-key:{}", token())), Decision::Charge(_)));
+    for wrong in [json!(["cookie"]), json!(["a b"]), json!("x-api-key"), json!([""])] {
+        let fault = Policy::from_value(&written(|p| p["prepaid"]["token_headers"] = wrong)).unwrap_err();
+        assert_eq!(fault.key, "prepaid.token_headers");
+    }
+}
+
+/// Row A11 (T121): what begins as a token does, in a query.
+#[test]
+fn a_balances_token_in_a_query_is_refused_a11() {
+    let policy = Policy::from_value(&written(|p| p["free"] = json!([{"path": "/free"}]))).unwrap();
+    for path in ["/free", "/api/1", "/api/v1/balance"] {
+        for query in [format!("token={}", token()), "k=%61bl_x".to_owned(), format!("u=Bearer%20{}", token())] {
+            let refused = ask(&policy, "GET", &format!("{path}?{query}"), "");
+            assert!(
+                matches!(refused, Decision::Refuse(Refusal::Malformed(Malformed::CredentialInQuery), None)),
+                "{path} {query}"
+            );
+        }
+    }
+    assert!(matches!(ask(&policy, "GET", "/free?token=abc", ""), Decision::Free(_)));
 }

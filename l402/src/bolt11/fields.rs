@@ -4,6 +4,9 @@ use super::{Bolt11Fault, Network};
 use crate::amount::Msat;
 use crate::prelude::*;
 
+/// The even feature bit for blinded paths in the invoice itself (bLIP 39). They must be there, else nobody can pay by them.
+const BLINDED_PATHS: usize = 262;
+
 /// The even feature bits of BOLT 9's context `9` that a payer is known to understand: onion format, payment secret,
 /// multi-part, route blinding, attribution data, payment metadata, trampoline. Any other makes an invoice unpayable.
 const KNOWN_EVEN_FEATURES: [usize; 7] = [8, 14, 16, 24, 36, 48, 56];
@@ -46,6 +49,8 @@ pub(super) struct Fields {
     pub(super) description_hash: Option<[u8; 32]>,
     pub(super) expiry_s: Option<u64>,
     pub(super) payee: Option<[u8; 33]>,
+    pub(super) has_blinded_paths: bool,
+    needs_blinded_paths: bool,
 }
 
 impl Fields {
@@ -58,6 +63,9 @@ impl Fields {
             let (data, rest) = rest.split_at_checked(length).ok_or(Bolt11Fault::Truncated)?;
             fields.read(*tag, data)?;
             words = rest;
+        }
+        if fields.needs_blinded_paths && !fields.has_blinded_paths {
+            return Err(Bolt11Fault::UnknownFeature(BLINDED_PATHS));
         }
         Ok(fields)
     }
@@ -78,7 +86,15 @@ impl Fields {
             }
             (23, 52) if self.description.is_some() => Err(Bolt11Fault::Repeated('h')),
             (23, 52) => once(&mut self.description_hash, 'h', bytes('h', data)?),
-            (5, _) => known_features(data),
+            // One field for each path.
+            (20, 1..) => {
+                self.has_blinded_paths = true;
+                Ok(())
+            }
+            (5, _) => {
+                self.needs_blinded_paths |= known_features(data)?;
+                Ok(())
+            }
             _ => Ok(()), // BOLT 11: a reader MUST skip over unknown fields.
         }
     }
@@ -116,14 +132,43 @@ fn bytes<const N: usize>(tag: char, words: &[u8]) -> Result<[u8; N], Bolt11Fault
     unpack(tag, words)?.try_into().map_err(|_| Bolt11Fault::Content(tag))
 }
 
-/// BOLT 11: "if the `9` field contains unknown even bits that are non-zero: MUST fail the payment".
-fn known_features(words: &[u8]) -> Result<(), Bolt11Fault> {
+/// BOLT 11: "if the `9` field contains unknown even bits that are non-zero: MUST fail the payment". Whether
+/// blinded paths are demanded.
+fn known_features(words: &[u8]) -> Result<bool, Bolt11Fault> {
+    let mut needs_blinded_paths = false;
     for (place, word) in words.iter().rev().enumerate() {
         for bit in (0..5).filter(|bit| word & (1 << bit) != 0).map(|bit| place * 5 + bit) {
-            if bit % 2 == 0 && !KNOWN_EVEN_FEATURES.contains(&bit) {
+            if bit == BLINDED_PATHS {
+                needs_blinded_paths = true;
+            } else if bit % 2 == 0 && !KNOWN_EVEN_FEATURES.contains(&bit) {
                 return Err(Bolt11Fault::UnknownFeature(bit));
             }
         }
     }
-    Ok(())
+    Ok(needs_blinded_paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B11: what lnd writes into an invoice with blinded paths: no `s`, a path under tag 20, and feature 262 demanded.
+    #[test]
+    fn blinded_paths_are_seen_and_demanded_ones_must_be_there_b11() {
+        let path = [20, 0, 2, 1, 1];
+        let mut feature = vec![5, 1, 21, 4];
+        feature.resize(56, 0);
+        let walk = |parts: &[&[u8]]| {
+            let fields = Fields::walk(&parts.concat())?;
+            Ok((fields.has_blinded_paths, fields.payment_secret.is_some()))
+        };
+        assert_eq!(walk(&[&path, &feature]), Ok((true, false)));
+        assert_eq!(walk(&[&feature, &path, &path]), Ok((true, false)));
+        assert_eq!(walk(&[&path]), Ok((true, false)));
+        assert_eq!(walk(&[&feature]), Err(Bolt11Fault::UnknownFeature(262)));
+        assert_eq!(walk(&[&[20, 0, 0]]), Ok((false, false)));
+        // The bit beside it, demanded, is as unknown as ever.
+        let other = [vec![5, 1, 21, 16], vec![0; 52]].concat();
+        assert_eq!(walk(&[&path, &other]), Err(Bolt11Fault::UnknownFeature(264)));
+    }
 }

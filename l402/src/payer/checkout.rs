@@ -10,8 +10,8 @@
 //! The shell feeds [`Event`]s, and does what the [`Effect`]s say, in their order. What is certain here: an invoice is
 //! shown only if it agrees with its challenge and with the limit; nobody is believed without a preimage that hashes to
 //! the payment hash of an invoice that was shown (T115), but for the seller itself, when it hands over that invoice's own
-//! token, attested; once paid, no second invoice is asked for; a hidden page makes no new invoices, and a visible one
-//! only so many by itself.
+//! token, attested; once paid, no second invoice is asked for; nor by itself while a payment of the first may be under
+//! way; a hidden page makes no new invoices, and a visible one only so many by itself.
 
 use super::offer::{Offer, PayerFault, UnverifiedTerms};
 use crate::amount::Msat;
@@ -40,6 +40,10 @@ const UNLOCKS_MAX: u32 = 6;
 const SKEW_MAX_S: u64 = 86_400;
 /// An invoice whose beginning lies further in the future shows that the clock on this device is slow, in seconds.
 const AHEAD_S: u64 = 60;
+/// The shortest pause before a seller that cannot sell just now is asked again, in seconds; it doubles with each try.
+const RETRY_S: u32 = 4;
+/// The longest one.
+const RETRY_MAX_S: u32 = 60;
 
 /// Where a checkout stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +71,10 @@ pub enum CheckoutFault {
     Challenge(PayerFault),
     /// The server was not reached, or failed.
     Unreachable,
-    /// The server wants fewer questions.
+    /// The server wants fewer questions. It is asked again by itself.
     Limited,
+    /// The seller can make no invoice just now, and nothing was charged. It is asked again by itself.
+    Unsold,
     /// The server says "settled" with a preimage that is none.
     FalseProof,
     /// The proof is right, and the server does not take it. The proof is kept.
@@ -84,8 +90,10 @@ pub enum Answer {
     Offer(Box<Offer>, UnverifiedTerms),
     /// A 402 that cannot be read.
     Unreadable(PayerFault),
-    /// Later, in so many seconds: 429 or 503.
+    /// Too many questions, 429: again in so many seconds.
     Later(u32),
+    /// Not for sale just now, 503: again in so many seconds.
+    Unsold(u32),
     /// No answer, or none that says anything.
     None,
 }
@@ -109,9 +117,9 @@ pub enum UnverifiedStatus {
 /// Who came with a preimage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The wallet in this browser, or a person who typed it.
+    /// A person who typed it, and wants to hear whether it is right.
     Payer,
-    /// Another tab of this browser. Wrong ones are dropped in silence.
+    /// Another tab, or the wallet in this browser. Wrong ones are dropped in silence.
     Tab,
 }
 
@@ -128,6 +136,8 @@ pub enum Event {
     Status(PaymentHash, UnverifiedStatus),
     /// Somebody says that this is the preimage, hex.
     Preimage(String, Source),
+    /// A wallet was told to pay the invoice on the screen, or (`false`) certainly did not.
+    Sent(bool),
     /// The time of [`Effect::Wake`] has come.
     Tick,
     /// The server says that it is worth looking.
@@ -239,6 +249,8 @@ pub struct Checkout {
     is_polling: bool,
     /// Something happened during a look; its answer may be older than that.
     looks_again: bool,
+    /// A wallet in this browser may be paying the invoice on the screen.
+    is_sent: bool,
     is_live: bool,
     is_seen: bool,
     leads: bool,
@@ -260,6 +272,7 @@ impl Checkout {
             is_asking: false,
             is_polling: false,
             looks_again: false,
+            is_sent: false,
             is_live: false,
             is_seen: true,
             leads: true,
@@ -284,6 +297,12 @@ impl Checkout {
         self.proof.as_ref()
     }
 
+    /// Whether a wallet may be paying the invoice on the screen: then nothing here offers to pay it once more.
+    #[must_use]
+    pub const fn is_sent(&self) -> bool {
+        self.is_sent
+    }
+
     /// The invoice with this hash, shown or shown before.
     #[must_use]
     pub fn offer(&self, hash: &PaymentHash) -> Option<&Offer> {
@@ -303,6 +322,15 @@ impl Checkout {
             Event::Answered(answer) => self.answered(answer, now, chance, &mut effects),
             Event::Status(hash, status) => self.status(hash, status, now, chance, &mut effects),
             Event::Preimage(text, source) => self.preimage(&text, source, &mut effects),
+            Event::Sent(is_sent) => {
+                self.is_sent = is_sent;
+                effects.push(Effect::Draw);
+                // Whatever the wallet said, it may have paid.
+                self.looks = 0;
+                if self.leads {
+                    self.look(now, chance, &mut effects);
+                }
+            }
             Event::Tick => self.tick(now, chance, &mut effects),
             Event::Hint => self.look(now, chance, &mut effects),
             Event::Live(is_live) => {
@@ -314,6 +342,7 @@ impl Checkout {
                 match (is_seen, self.phase) {
                     // The phone comes back from the wallet: now, not after the pause (T115 still holds).
                     (true, Phase::Failed(CheckoutFault::Unreachable)) => self.start(&mut effects),
+                    (true, _) if self.is_put_off() => effects.push(Effect::Wake(PAUSE_MS)),
                     (true, _) => self.look(now, chance, &mut effects),
                     (false, _) => self.pause(now, chance, &mut effects),
                 }
@@ -377,10 +406,10 @@ impl Checkout {
 
     fn answered(&mut self, answer: Answer, now: UnixTime, chance: u8, effects: &mut Vec<Effect>) {
         self.is_asking = false;
-        if !matches!(self.phase, Phase::Asking | Phase::Waiting | Phase::Over) {
+        if !matches!(self.phase, Phase::Asking | Phase::Waiting | Phase::Over) && !self.is_put_off() {
             return;
         }
-        let is_first = self.phase == Phase::Asking;
+        let is_first = self.bill.is_none();
         match answer {
             Answer::Free => self.open(effects),
             Answer::Offer(offer, terms) => match self.bill_of(*offer, &terms, now) {
@@ -388,12 +417,29 @@ impl Checkout {
                 Err(fault) => self.refuse(fault, now, chance, effects),
             },
             Answer::Unreadable(fault) => self.refuse(fault, now, chance, effects),
-            Answer::Later(_) if is_first => self.fail(CheckoutFault::Limited, effects),
+            Answer::Later(seconds) if is_first => self.put_off(CheckoutFault::Limited, seconds, chance, effects),
+            Answer::Unsold(seconds) if is_first => self.put_off(CheckoutFault::Unsold, seconds, chance, effects),
             Answer::None if is_first => self.fail(CheckoutFault::Unreachable, effects),
             // A renewal that did not come: the old invoice stays, and the next tick tries again.
-            Answer::Later(seconds) => effects.push(Effect::Wake(seconds.clamp(1, 60).saturating_mul(1_000))),
+            Answer::Later(seconds) | Answer::Unsold(seconds) => {
+                effects.push(Effect::Wake(seconds.clamp(1, 60).saturating_mul(1_000)))
+            }
             Answer::None => effects.push(Effect::Wake(spread(PAUSE_MAX_MS, chance))),
         }
+    }
+
+    /// Says why there is no invoice yet, once, and asks again by itself: later and later, and not in step with others.
+    fn put_off(&mut self, fault: CheckoutFault, seconds: u32, chance: u8, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Failed(fault) {
+            self.fail(fault, effects);
+        }
+        let pause_s = (RETRY_S << self.renewals.min(4)).max(seconds).min(RETRY_MAX_S);
+        self.renewals = self.renewals.saturating_add(1);
+        effects.push(Effect::Wake(spread(pause_s.saturating_mul(1_000), chance)));
+    }
+
+    const fn is_put_off(&self) -> bool {
+        matches!(self.phase, Phase::Failed(CheckoutFault::Limited | CheckoutFault::Unsold))
     }
 
     /// Shows the fault instead of an invoice. What was on the screen before may have been paid, and is still watched.
@@ -441,6 +487,8 @@ impl Checkout {
             return;
         }
         self.looks = 0;
+        self.renewals = if is_renewal { self.renewals } else { 0 };
+        self.is_sent = false;
         effects.push(Effect::Draw);
         match is_renewal {
             true => effects.push(Effect::Tell(News::Renewed)),
@@ -543,6 +591,8 @@ impl Checkout {
         match self.phase {
             Phase::Settled => effects.push(Effect::Unlock),
             _ if self.awaits() => self.look(now, chance, effects),
+            // A page that nobody looks at asks once it is seen.
+            _ if self.is_put_off() && self.is_seen => self.ask(effects),
             _ => {}
         }
     }
@@ -558,7 +608,7 @@ impl Checkout {
         }
         let is_over = self.bill.as_ref().is_some_and(|bill| now >= bill.ends_at);
         if is_over && self.phase == Phase::Waiting && !self.is_asking {
-            if self.renewals >= RENEWALS_MAX {
+            if self.renewals >= RENEWALS_MAX || self.is_sent {
                 self.phase = Phase::Over;
                 effects.extend([Effect::Draw, Effect::Tell(News::Expired)]);
             } else if self.is_seen {

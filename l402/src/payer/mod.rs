@@ -13,8 +13,11 @@
 //! A page that shows an invoice to a person waits much longer, and for more: for a phone, a wallet in the browser,
 //! another tab, the end of the invoice. That is the state machine in [`checkout`]. Both read a 402 with [`offer`].
 //! Payment challenges (MPP) beside L402 are never paid; they are only held against the invoice.
+//! A program that has nobody to ask may read what a careless seller wrote, too: `loose`.
 
 pub mod checkout;
+#[cfg(feature = "verify")]
+pub mod loose;
 pub mod offer;
 mod once;
 

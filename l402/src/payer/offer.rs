@@ -183,7 +183,7 @@ fn choose(challenges: &[Challenge]) -> Option<(&'static str, &Challenge)> {
     })
 }
 
-fn is_usable(challenge: &Challenge) -> bool {
+pub(super) fn is_usable(challenge: &Challenge) -> bool {
     let has = |name| challenge.param(name).is_some();
     challenge.param("version").is_none_or(|version| version == "0")
         && has("invoice")
@@ -191,7 +191,7 @@ fn is_usable(challenge: &Challenge) -> bool {
 }
 
 /// `token` is the new name and `macaroon` the old one of the same value (`wire.md` 1.2).
-fn token(challenge: &Challenge) -> Result<&str, PayerFault> {
+pub(super) fn token(challenge: &Challenge) -> Result<&str, PayerFault> {
     let (new, old) = (challenge.param("token"), challenge.param("macaroon"));
     let token = new.or(old).filter(|token| old.unwrap_or(token) == *token).ok_or(PayerFault::BadToken)?;
     // It goes back into a header as it came, so it must be base64 and nothing else.

@@ -36,6 +36,20 @@ pub fn prefers_session(unverified_header: Option<&str>) -> bool {
     weight(header, SESSION).is_some_and(|(is_exact, weight)| is_exact && weight > charge)
 }
 
+/// Whether the header names `lightning/session` or `lightning/*` with q > 0: this client understands what we say of a session
+/// in a stream of events.
+///
+/// ```
+/// use l402::payment::takes_session;
+/// assert!(takes_session(Some("lightning/session;q=0.1, lightning/charge")));
+/// assert!(!takes_session(Some("lightning/charge")));
+/// assert!(!takes_session(None));
+/// ```
+#[must_use]
+pub fn takes_session(unverified_header: Option<&str>) -> bool {
+    unverified_header.is_some_and(|header| weight(header, SESSION).is_some_and(|(_, weight)| weight > 0))
+}
+
 /// The weight of `lightning/<intent>`, and whether it is named itself; `None` where Lightning is not, or nothing can be
 /// read.
 fn weight(header: &str, intent: &str) -> Option<(bool, u16)> {

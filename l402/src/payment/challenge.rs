@@ -1,12 +1,11 @@
 //! The challenge: its parameters, and the id that binds them without a store (`wire.md` 4.2).
 
 use hmac::{Hmac, Mac};
-use serde::Serialize;
-use serde_json::Value;
 use sha2::Sha256;
 
+use super::purchase::Purchase;
 use super::{CHARGE, ChargeFault, ChargeRequest, METHOD, SCHEME, SESSION, SessionRequest};
-use crate::json;
+use crate::amount::Msat;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 use crate::{auth_param, encoding};
@@ -24,9 +23,9 @@ pub struct Slots<'a> {
     pub request: &'a str,
     /// RFC 3339.
     pub expires: &'a str,
-    /// `sha-256=:…:`, of the request body.
+    /// `sha-256=:…:`, of the request body. Ours is empty: `request` says it.
     pub digest: &'a str,
-    /// Base64url of a flat JSON object.
+    /// Base64url of a flat JSON object. Ours is empty, as `digest` is.
     pub opaque: &'a str,
 }
 
@@ -72,6 +71,8 @@ pub struct Offer<'a> {
     pub asked: Asked<'a>,
     /// The service that is sold.
     pub service: &'a str,
+    /// The price of one use of it, which is kept: it counts, whatever the price is when the credential comes.
+    pub price: Msat,
     /// When a credential stops counting; at most the invoice's own expiry.
     pub expires: UnixTime,
     /// The digest of the request's body, for requests with one.
@@ -94,28 +95,12 @@ pub struct PaymentChallenge {
     pub request: String,
     /// RFC 3339. Always there: mppx counts a challenge without it as invalid.
     pub expires: String,
-    /// The digest of the request's body.
+    /// The digest of the request's body, which `request` says, too.
     pub digest: Option<String>,
     /// A line for people, not bound by the id.
     pub description: Option<String>,
-    /// Base64url of `{"service","token"}`; a session has no token.
+    /// Base64url of `{"service","token"}`, which `request` says, too; a session has no token.
     pub opaque: String,
-}
-
-/// What comes back to us inside a credential, bound by the id: which purchase this is (C4).
-#[derive(Serialize)]
-pub(super) struct Opaque {
-    pub(super) service: String,
-    /// Hex of the token id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) token: Option<String>,
-}
-
-impl Opaque {
-    pub(super) fn of(opaque: &Value) -> Option<Self> {
-        let token = json::optional(opaque, "token", json::text)?;
-        Some(Self { service: json::text(opaque, "service")?, token })
-    }
 }
 
 impl PaymentChallenge {
@@ -129,20 +114,24 @@ impl PaymentChallenge {
                 return Err(ChargeFault::Unwritable(what));
             }
         }
-        let (intent, request, token) = match offer.asked {
-            Asked::Charge(request, token_id) => (CHARGE, request.encode()?, Some(hex::encode(token_id))),
-            Asked::Session(request) => (SESSION, request.encode()?, None),
+        let (intent, token_id) = match offer.asked {
+            Asked::Charge(_, token_id) => (CHARGE, Some(*token_id)),
+            Asked::Session(_) => (SESSION, None),
         };
-        let opaque = Opaque { service: offer.service.to_owned(), token };
+        let digest = offer.digest.map(str::to_owned);
+        let purchase = Purchase { service: offer.service.to_owned(), token_id, price: offer.price, digest };
         let mut challenge = Self {
             id: String::new(),
             realm: offer.realm.to_owned(),
             intent,
-            request,
+            request: match offer.asked {
+                Asked::Charge(request, _) => request.encode(&purchase)?,
+                Asked::Session(request) => request.encode(&purchase)?,
+            },
             expires: offer.expires.to_string(),
-            digest: offer.digest.map(str::to_owned),
             description: offer.description.map(str::to_owned),
-            opaque: json::to_base64url(&opaque).ok_or(ChargeFault::Unwritable("service"))?,
+            opaque: purchase.opaque()?,
+            digest: purchase.digest,
         };
         challenge.id = challenge_id(secret.expose(), &challenge.slots());
         Ok(challenge)
@@ -175,8 +164,7 @@ impl PaymentChallenge {
             intent: self.intent,
             request: &self.request,
             expires: &self.expires,
-            digest: self.digest.as_deref().unwrap_or_default(),
-            opaque: &self.opaque,
+            ..Slots::default()
         }
     }
 }
@@ -203,6 +191,7 @@ mod tests {
             realm: "api.example.com",
             asked: Asked::Charge(&request, &[0x22; 32]),
             service: "articles",
+            price: Msat(20_001),
             expires: UnixTime(1_900_000_000),
             digest: None,
             description: None,
@@ -238,6 +227,7 @@ mod tests {
         let moved = |change: fn(&mut Offer<'_>)| issue(change).unwrap().id != id;
         assert!(moved(|o| o.realm = "api.example.net"));
         assert!(moved(|o| o.service = "articles2"));
+        assert!(moved(|o| o.price = Msat(20_002)));
         assert!(moved(|o| {
             if let Asked::Charge(_, token_id) = &mut o.asked {
                 *token_id = &[0x23; 32];

@@ -1,7 +1,7 @@
 //! The HTTP Payment scheme (MPP), method `lightning`, intents `charge` and `session`: challenge out, credential in.
 //!
 //! Stateless: the challenge's id is an HMAC over everything that matters in it, so a credential that echoes it proves
-//! what was issued (`wire.md` 4.2). A charge delivers **once**; remembering that is left to the shell's `Payment` object
+//! what was issued (`wire.md` 4.2). What we need for that stands in `request`, which every client echoes. A charge delivers **once**; remembering that is left to the shell's `Payment` object
 //! (C4), and so is whether service and amount fit the route. What is left of a session the books know ([`session`]).
 //!
 //! ```text
@@ -14,13 +14,14 @@ mod accept;
 mod challenge;
 mod credential;
 mod echo;
+mod purchase;
 mod request;
 pub mod session;
 mod verify;
 
 use core::fmt;
 
-pub use accept::{prefers_payment, prefers_session};
+pub use accept::{prefers_payment, prefers_session, takes_session};
 pub use challenge::{Asked, Offer, PaymentChallenge, Slots, challenge_id};
 pub use credential::{PaymentCredential, UnverifiedCharge};
 pub use request::ChargeRequest;

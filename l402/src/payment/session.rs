@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::echo::Echo;
+use super::purchase::{self, Purchase};
 use super::{ChargeFault, SESSION};
 use crate::amount::Msat;
 use crate::bolt11::{Invoice, Network};
@@ -55,8 +56,14 @@ struct Wire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     idle_timeout: String,
+    method_details: Details<'a>,
     payment_hash: String,
     unit_type: &'a str,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    satstile: purchase::Wire<'a>,
 }
 
 impl SessionRequest {
@@ -64,7 +71,7 @@ impl SessionRequest {
     ///
     /// # Errors
     /// [`ChargeFault::Unwritable`] for an amount of 0, or a deposit of less than one unit.
-    pub fn encode(&self) -> Result<String, ChargeFault> {
+    pub(super) fn encode(&self, purchase: &Purchase) -> Result<String, ChargeFault> {
         if self.amount_sats == 0 || self.deposit_sats < self.amount_sats {
             return Err(ChargeFault::Unwritable("amount"));
         }
@@ -75,6 +82,7 @@ impl SessionRequest {
             deposit_invoice: &self.deposit_invoice,
             description: self.description.as_deref(),
             idle_timeout: self.idle_timeout_s.to_string(),
+            method_details: Details { satstile: purchase.wire() },
             payment_hash: self.payment_hash.to_string(),
             unit_type: &self.unit_type,
         };
@@ -85,10 +93,9 @@ impl SessionRequest {
     ///
     /// # Errors
     /// [`ChargeFault::Malformed`].
-    pub fn decode(unverified_text: &str) -> Result<Self, ChargeFault> {
+    pub(super) fn of(request: &Value) -> Result<Self, ChargeFault> {
         const NO: ChargeFault = ChargeFault::Malformed("request");
-        let request = json::parse_base64url(unverified_text).ok_or(NO)?;
-        let required = |name| text(&request, name).ok_or(NO);
+        let required = |name| text(request, name).ok_or(NO);
         let number = |name| required(name)?.parse::<u64>().map_err(|_| NO);
         if required("currency")? != "sat" {
             return Err(ChargeFault::Malformed("request.currency"));
@@ -96,7 +103,7 @@ impl SessionRequest {
         Ok(Self {
             amount_sats: number("amount")?,
             unit_type: required("unitType")?,
-            description: optional(&request, "description", text).ok_or(NO)?,
+            description: optional(request, "description", text).ok_or(NO)?,
             deposit_invoice: required("depositInvoice")?,
             payment_hash: PaymentHash::from_hex(&required("paymentHash")?).ok_or(NO)?,
             deposit_sats: number("depositAmount")?,
@@ -134,6 +141,8 @@ pub struct VerifiedSession {
     pub deposit: PaymentHash,
     /// What a unit costs by it.
     pub unit: Msat,
+    /// When the challenge ends, and with it the price that it names.
+    pub expires_at: UnixTime,
     /// What is wanted.
     pub action: SessionAction,
 }
@@ -228,8 +237,8 @@ impl UnverifiedSession {
         realm: &str,
         (network, now): (Network, UnixTime),
     ) -> Result<VerifiedSession, ChargeFault> {
-        self.echo.check(secrets, realm, SESSION)?;
-        let request = SessionRequest::decode(&self.echo.request)?;
+        let (purchase, request) = self.echo.check(secrets, realm, SESSION)?;
+        let request = SessionRequest::of(&request)?;
         let action = match self.action.as_str() {
             "open" => {
                 let until = now.plus(u64::from(request.idle_timeout_s)).plus(RETURN_MARGIN_S);
@@ -252,8 +261,8 @@ impl UnverifiedSession {
             _ => return Err(ChargeFault::Unsupported),
         };
         let unit = Msat::from_sats(request.amount_sats).ok_or(ChargeFault::Malformed("request.amount"))?;
-        let (service, deposit) = (self.echo.opaque()?.service, request.payment_hash);
-        Ok(VerifiedSession { service, challenge_id: self.echo.id, deposit, unit, action })
+        let (expires_at, deposit) = (self.echo.expires()?, request.payment_hash);
+        Ok(VerifiedSession { service: purchase.service, challenge_id: self.echo.id, deposit, unit, expires_at, action })
     }
 
     /// The deposit of this very challenge, paid.
@@ -289,7 +298,7 @@ impl ReturnInvoice {
         let invoice = Invoice::parse(unverified_text).map_err(|_| ChargeFault::InvalidReturnInvoice)?;
         let is_fine = invoice.amount.is_none()
             && invoice.network == network
-            && invoice.has_payment_secret
+            && (invoice.has_payment_secret || invoice.has_blinded_paths)
             && invoice.expires_at() >= until;
         if !is_fine {
             return Err(ChargeFault::InvalidReturnInvoice);

@@ -1,6 +1,7 @@
 //! From what a client claims to what we know: the only way to a [`VerifiedCharge`].
 
 use super::{CHARGE, ChargeFault, ChargeRequest, UnverifiedCharge};
+use crate::amount::Msat;
 use crate::bolt11::Invoice;
 use crate::preimage::{PaymentHash, Preimage};
 use crate::secret::Secret;
@@ -15,6 +16,8 @@ pub struct VerifiedCharge {
     pub challenge_id: String,
     /// The service that was bought.
     pub service: String,
+    /// The price at sale: it counts, whatever the price is today.
+    pub price: Msat,
     /// The id of the L402 token for the same purchase.
     pub token_id: [u8; 32],
     /// The invoice's payment hash: the key of everything that is remembered about this purchase.
@@ -40,11 +43,9 @@ impl UnverifiedCharge {
     /// our own HMAC contradicts itself.
     pub fn verify(self, secrets: &[Secret], realm: &str, now: UnixTime) -> Result<VerifiedCharge, ChargeFault> {
         // (1) Echo: we issued this, for this host, unchanged, and it is of the kind that this is.
-        self.echo.check(secrets, realm, CHARGE)?;
-        let request = ChargeRequest::decode(&self.echo.request)?;
-        let opaque = self.echo.opaque()?;
-        let token_id =
-            opaque.token.as_deref().and_then(PaymentHash::from_hex).ok_or(ChargeFault::Malformed("opaque.token"))?.0;
+        let (purchase, request) = self.echo.check(secrets, realm, CHARGE)?;
+        let request = ChargeRequest::of(&request)?;
+        let token_id = purchase.token_id.ok_or(ChargeFault::Malformed("token"))?;
         let invoice = Invoice::parse(&request.invoice).map_err(|_| ChargeFault::Malformed("request.invoice"))?;
         // (2) Time: neither the challenge nor its invoice has run out.
         let expires_at = self.echo.expires()?.min(invoice.expires_at());
@@ -65,15 +66,19 @@ impl UnverifiedCharge {
         if invoice.amount.map(|amount| amount.sats_up()) != Some(request.amount_sats) {
             return Err(ChargeFault::Malformed("request.amount"));
         }
+        if purchase.price.sats_up() != request.amount_sats {
+            return Err(ChargeFault::Malformed("request.methodDetails.satstile.price_msat"));
+        }
         Ok(VerifiedCharge {
             challenge_id: self.echo.id,
-            service: opaque.service,
+            service: purchase.service,
+            price: purchase.price,
             token_id,
             payment_hash: invoice.payment_hash,
             amount_sats: request.amount_sats,
             invoice,
             expires_at,
-            digest: self.echo.digest,
+            digest: purchase.digest,
         })
     }
 }

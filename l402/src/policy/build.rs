@@ -35,13 +35,14 @@ impl fmt::Display for PolicyFault {
 
 impl std::error::Error for PolicyFault {}
 
-const POLICY: [&str; 17] = [
+const POLICY: [&str; 19] = [
     "version",
     "mode",
     "deployment",
     "hosts",
     "public_url",
     "origin",
+    "origin_exact",
     "network",
     "invoice_expiry_s",
     "client_ip",
@@ -53,17 +54,30 @@ const POLICY: [&str; 17] = [
     "payouts",
     "refunds",
     "sessions",
+    "lnurl_deny",
 ];
-const BUDGETS: [&str; 4] = ["per_client_per_min", "per_origin_per_min", "global_per_min", "in_flight"];
+const BUDGETS: [&str; 9] = [
+    "per_client_per_min",
+    "per_origin_per_min",
+    "global_per_min",
+    "in_flight",
+    "tries_per_client_per_min",
+    "tries_per_min",
+    "status_per_client_per_min",
+    "status_per_min",
+    "lookups_per_s",
+];
 const TIMEOUTS: [&str; 3] = ["first_byte_s", "idle_s", "total_s"];
-const ROUTE: [&str; 2] = ["path", "methods"];
+const ROUTE: [&str; 3] = ["path", "methods", "allow"];
 const ALLOWANCE: [&str; 2] = ["count", "window_s"];
-const SERVICE: [&str; 15] = [
+const SERVICE: [&str; 18] = [
     "price_msat",
+    "price_sats",
     "valid_s",
     "uses",
     "bind_route",
     "ranges",
+    "cookies",
     "routes",
     "free_allowance",
     "payment_first",
@@ -74,6 +88,7 @@ const SERVICE: [&str; 15] = [
     "ceiling_msat",
     "refund",
     "session",
+    "units",
 ];
 
 impl Policy {
@@ -141,7 +156,7 @@ impl Policy {
             return Err(PolicyFault::at(key, "needs a table `refunds`"));
         }
         let sessions = Sessions::of(&file, payouts, &services)?;
-        let routes = RouteTable::new(routes)?;
+        let routes = RouteTable::of(routes, file.flag("origin_exact")?)?;
         let timeouts = timeouts(&file)?;
         // What is reserved for an answer is reserved for a day at most: a longer answer would be free (T79).
         if (prepaid.is_some() || sessions.is_some()) && timeouts.longest_s() > 86_000 {
@@ -170,6 +185,7 @@ impl Policy {
             payouts,
             refunds,
             sessions,
+            lnurl_deny: lnurl_deny(&file)?,
         })
     }
 }
@@ -191,6 +207,22 @@ fn hosts(file: &Table<'_>, network: Network) -> Result<Vec<String>, PolicyFault>
     Ok(hosts)
 }
 
+/// Names, in lower case: LNURL goes to no address of theirs, wherever they lead (T97).
+fn lnurl_deny(file: &Table<'_>) -> Result<Vec<String>, PolicyFault> {
+    let mut names = Vec::new();
+    for name in file.texts("lnurl_deny")? {
+        let bare = name.strip_suffix('.').unwrap_or(name);
+        match canonical_host(bare) {
+            Some(name) if name.bytes().all(|byte| byte != b':') => names.push(name),
+            _ => {
+                return file
+                    .fault("lnurl_deny", format!("`{name}` is not a host without a port, like intern.example.com"));
+            }
+        }
+    }
+    Ok(names)
+}
+
 fn budgets(file: &Table<'_>) -> Result<Budgets, PolicyFault> {
     let given = file.table("budgets", &BUDGETS)?;
     let count = |name, default| given.as_ref().map_or(Ok(default), |table| table.count(name, default));
@@ -199,6 +231,11 @@ fn budgets(file: &Table<'_>) -> Result<Budgets, PolicyFault> {
         global_per_min: count("global_per_min", 3_000)?,
         per_origin_per_min: count("per_origin_per_min", 600)?,
         in_flight: count("in_flight", 64)?,
+        tries_per_client_per_min: count("tries_per_client_per_min", 300)?,
+        tries_per_min: count("tries_per_min", 6_000)?,
+        status_per_client_per_min: count("status_per_client_per_min", 6_000)?,
+        status_per_min: count("status_per_min", 60_000)?,
+        lookups_per_s: count("lookups_per_s", 20)?,
     })
 }
 
@@ -213,7 +250,15 @@ fn timeouts(file: &Table<'_>) -> Result<Timeouts, PolicyFault> {
 }
 
 fn build_route(table: &Table<'_>, access: Access) -> Result<Route, PolicyFault> {
-    Route::parse(table.path(), table.required_text("path")?, &table.texts("methods")?, access)
+    let mut route = Route::parse(table.path(), table.required_text("path")?, &table.texts("methods")?, access)?;
+    for word in table.texts("allow")? {
+        match word {
+            "double_slash" => route.allow.double_slash = true,
+            "encoded_slash" => route.allow.encoded_slash = true,
+            _ => return table.fault("allow", "any of \"double_slash\" and \"encoded_slash\""),
+        }
+    }
+    Ok(route)
 }
 
 fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Route>) -> Result<Service, PolicyFault> {
@@ -241,6 +286,13 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         Some(number) => Ok(number),
         None => table.fault(name, "is missing"),
     };
+    let prices = (table.number("price_msat", 1, Msat::MAX.0)?, table.number("price_sats", 1, Msat::MAX.0 / 1_000)?);
+    let price = match prices {
+        (Some(msat), None) => msat,
+        (None, Some(sats)) => sats * 1_000,
+        (None, None) => return table.fault("price_msat", "is missing; name it, or `price_sats`"),
+        (Some(_), Some(_)) => return table.fault("price_sats", "stands beside `price_msat`; name one of the two"),
+    };
     let (uses, ranges) = (table.number("uses", 1, 1_000_000_000)?, table.flag("ranges")?);
     if ranges && uses.is_some() {
         return table.fault("ranges", "does not go with `uses`: each slice would be counted as a whole answer");
@@ -256,11 +308,12 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
     Ok(Service {
         id: id.to_owned(),
         // Wallets and the Payment scheme count in sats: what is asked for is whole, and never less (T56).
-        price: Msat(required("price_msat", 1, Msat::MAX.0)?.div_ceil(1_000) * 1_000),
+        price: Msat(price.div_ceil(1_000) * 1_000),
         valid_s: required("valid_s", 1, 315_360_000)?,
         uses,
         bind_route: table.flag("bind_route")?,
         ranges,
+        cookies: table.flag_or("cookies", true)?,
         methods,
         free_allowance,
         payment_first: table.flag("payment_first")?,
@@ -271,6 +324,7 @@ fn build_service(id: &str, table: &Table<'_>, index: usize, routes: &mut Vec<Rou
         ceiling: table.number("ceiling_msat", 1, Msat::MAX.0)?.map(Msat),
         refund,
         session: table.flag("session")?,
+        units: super::sessions::units(table)?,
     })
 }
 
@@ -328,7 +382,8 @@ fn client_ip(file: &Table<'_>, network: Network) -> Result<ClientIp, PolicyFault
     }
     match file.text("client_ip") {
         Ok(None) if network == Network::Regtest => Ok(ClientIp::Peer),
-        Ok(None | Some("cloudflare")) => Ok(ClientIp::Cloudflare),
+        Ok(None) => Ok(ClientIp::ByRuntime),
+        Ok(Some("cloudflare")) => Ok(ClientIp::Cloudflare),
         Ok(Some("peer")) => Ok(ClientIp::Peer),
         _ => file.fault("client_ip", "`cloudflare`, `peer` or { trusted_proxy, header }"),
     }
@@ -375,6 +430,32 @@ mod tests {
     }
 
     #[test]
+    fn a_price_is_named_once_in_sats_or_in_msat_d12() {
+        let mut policy = demo();
+        let service = policy["services"]["api"].as_object_mut().unwrap();
+        service.remove("price_msat");
+        service.insert("price_sats".to_owned(), 21.into());
+        assert_eq!(Policy::from_json(&policy.to_string()).unwrap().services[0].price, Msat(21_000));
+        refused(|p| p["services"]["api"]["price_sats"] = 21.into(), "services.api.price_sats");
+        for wrong in [
+            serde_json::json!(0),
+            serde_json::json!(-1),
+            serde_json::json!(0.5),
+            serde_json::json!("21"),
+            serde_json::json!(1_000_000_001),
+        ] {
+            policy["services"]["api"]["price_sats"] = wrong;
+            assert_eq!(Policy::from_json(&policy.to_string()).unwrap_err().key, "services.api.price_sats");
+        }
+        refused(
+            |p| {
+                p["services"]["api"].as_object_mut().unwrap().remove("price_msat");
+            },
+            "services.api.price_msat",
+        );
+    }
+
+    #[test]
     fn slices_are_not_sold_by_the_piece_t32() {
         refused(
             |p| {
@@ -391,6 +472,21 @@ mod tests {
     }
 
     #[test]
+    fn the_origin_sets_cookies_unless_the_operator_says_no_c2() {
+        let mut policy = demo();
+        let rules =
+            |policy: &Value| Policy::from_json(&policy.to_string()).unwrap().services[0].response_rules().number;
+        assert_eq!(rules(&policy), 1);
+        policy["services"]["api"]["cookies"] = true.into();
+        assert_eq!(rules(&policy), 1);
+        policy["services"]["api"]["cookies"] = false.into();
+        assert_eq!(rules(&policy), 2);
+        for no_flag in [serde_json::json!("false"), serde_json::json!(0), serde_json::json!(null)] {
+            refused(|p| p["services"]["api"]["cookies"] = no_flag, "services.api.cookies");
+        }
+    }
+
+    #[test]
     fn a_pool_is_off_unless_it_is_asked_for_and_bounded_t21() {
         let mut policy = demo();
         assert_eq!(Policy::from_json(&policy.to_string()).unwrap().services[0].pool, None);
@@ -399,6 +495,23 @@ mod tests {
         for size in [serde_json::json!(0), serde_json::json!(201), serde_json::json!(-1), serde_json::json!("9")] {
             refused(|p| p["services"]["api"]["pool"] = size, "services.api.pool");
         }
+    }
+
+    /// A1, T97.
+    #[test]
+    fn names_that_lnurl_must_not_reach_are_hosts_without_a_port_a1() {
+        let with = |names: Value| {
+            let mut policy = demo();
+            policy["lnurl_deny"] = names;
+            Policy::from_json(&policy.to_string()).map(|policy| policy.lnurl_deny).map_err(|fault| fault.key)
+        };
+        assert_eq!(Policy::from_json(&demo().to_string()).unwrap().lnurl_deny, [""; 0]);
+        let names = serde_json::json!(["Intern.Example.com", "db.example.com."]);
+        assert_eq!(with(names).unwrap(), ["intern.example.com", "db.example.com"]);
+        for odd in ["https://a.example", "a.example:8080", "a.example/x", "", "*.example.com", "a..b"] {
+            assert_eq!(with(serde_json::json!([odd])), Err("lnurl_deny".to_owned()), "{odd}");
+        }
+        assert_eq!(with(serde_json::json!("a.example")), Err("lnurl_deny".to_owned()));
     }
 
     #[test]

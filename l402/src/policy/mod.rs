@@ -8,11 +8,12 @@ mod table;
 
 use crate::amount::Msat;
 use crate::bolt11::Network;
+use crate::headers::ResponseRules;
 use crate::route::{Route, RouteTable};
 
 pub use build::PolicyFault;
 pub use payouts::{Payouts, Refunds};
-pub use prepaid::{Prepaid, PrepaidRoute};
+pub use prepaid::{Prepaid, PrepaidRoute, Secretless};
 pub use sessions::Sessions;
 
 /// Whether invoices are really asked for.
@@ -59,12 +60,16 @@ pub struct Policy {
     pub refunds: Option<Refunds>,
     /// Deposits that are used up by the unit, where they are sold.
     pub sessions: Option<Sessions>,
+    /// Names that no LNURL may lead to, besides our own: with those below and above them (T97).
+    pub lnurl_deny: Vec<String>,
 }
 
 /// Whose word is taken for a client's address (C13).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientIp {
-    /// `CF-Connecting-IP`, which Cloudflare sets and a client cannot.
+    /// Nothing is said: `CF-Connecting-IP` where a platform in front sets it, the TCP peer on plain workerd.
+    ByRuntime,
+    /// `CF-Connecting-IP`, which Cloudflare sets and a client cannot. Refused on plain workerd, where a client can.
     Cloudflare,
     /// The TCP peer.
     Peer,
@@ -88,6 +93,16 @@ pub struct Budgets {
     pub per_origin_per_min: u32,
     /// Invoices being asked for at the same time, per isolate.
     pub in_flight: u32,
+    /// Times a minute that one client may try a preimage, a refund's link or a one-time link (T64).
+    pub tries_per_client_per_min: u32,
+    /// The same, of all clients together.
+    pub tries_per_min: u32,
+    /// Polls of `status` a minute for one client.
+    pub status_per_client_per_min: u32,
+    /// The same, of all clients together.
+    pub status_per_min: u32,
+    /// How often in a second the node is asked what became of an invoice, for all clients together.
+    pub lookups_per_s: u32,
 }
 
 /// Limits on the origin, in seconds (T45).
@@ -126,6 +141,8 @@ pub struct Service {
     pub methods: crate::route::Methods,
     /// Whether a paid request may ask for a part of an answer (T32).
     pub ranges: bool,
+    /// Whether the origin may set cookies with what was paid for (T37).
+    pub cookies: bool,
     /// What a client may have before paying.
     pub free_allowance: Option<FreeAllowance>,
     /// Whether the Payment challenge stands first.
@@ -146,6 +163,9 @@ pub struct Service {
     pub refund: bool,
     /// Whether a deposit for several of it can be paid at once (the Payment scheme's intent `session`).
     pub session: bool,
+    /// Which events of a stream are units of a session, by their `event:`; `None`: those with data, but for names that only
+    /// say how the stream goes.
+    pub units: Option<Vec<String>>,
 }
 
 /// Requests that are given away (C14).
@@ -158,6 +178,12 @@ pub struct FreeAllowance {
 }
 
 impl Service {
+    /// What is done to the origin's answers.
+    #[must_use]
+    pub const fn response_rules(&self) -> &'static ResponseRules {
+        if self.cookies { &ResponseRules::PAID } else { &ResponseRules::PAID_WITHOUT_COOKIES }
+    }
+
     /// What one purchase on a route opens: the service, or with `bind_route` that route of it. Names cookies and
     /// stands in the Payment challenge; a service's own name has no dot.
     #[must_use]
@@ -183,6 +209,12 @@ impl Policy {
     #[must_use]
     pub fn service_named(&self, id: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.id == id)
+    }
+
+    /// Every address that this deployment serves or protects, each a URL or a host: what a stranger's URL must not lead to
+    /// (T97).
+    pub fn own_addresses(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().chain(&self.public_url).chain(core::iter::once(&self.origin)).map(String::as_str)
     }
 
     /// Whether a canonical host is served here (T28, C15).

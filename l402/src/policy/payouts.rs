@@ -5,7 +5,7 @@ use super::table::Table;
 use crate::amount::Msat;
 
 const PAYOUTS: [&str; 4] = ["min_msat", "max_msat", "fee_ppm", "fee_min_msat"];
-const REFUNDS: [&str; 1] = ["ttl_s"];
+const REFUNDS: [&str; 2] = ["ttl_s", "loss_max_sats_day"];
 
 /// What the node may be asked to pay, and what routing may cost (T94).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +20,13 @@ pub struct Payouts {
     pub fee_min: Msat,
 }
 
-/// How long a refund waits for its payer.
+/// How long a refund waits for its payer, and what all of them may cost the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refunds {
     /// In seconds; then it is the operator's again.
     pub ttl_s: u32,
+    /// The most that routing all refunds of one day (UTC) may cost.
+    pub loss_max: Msat,
 }
 
 impl Payouts {
@@ -58,7 +60,17 @@ impl Refunds {
             return file.fault("refunds", "needs a table `payouts`, which says what routing may cost");
         }
         let ttl_s = table.number("ttl_s", 600, 31_536_000)?.unwrap_or(604_800);
-        Ok(Some(Self { ttl_s: u32::try_from(ttl_s).unwrap_or(u32::MAX) }))
+        let loss_max = table.number("loss_max_sats_day", 0, 100_000_000)?.unwrap_or(1_000);
+        let ttl_s = u32::try_from(ttl_s).unwrap_or(u32::MAX);
+        Ok(Some(Self { ttl_s, loss_max: Msat(loss_max.saturating_mul(1_000)) }))
+    }
+
+    /// The most that routing one refund may cost: 1 %, and always a satoshi. The refund is paid in full, and its payer may
+    /// own the last hop (T94).
+    #[must_use]
+    pub const fn fee_limit(amount: Msat) -> Msat {
+        let share = amount.0 / 100;
+        Msat(if share < 1_000 { 1_000 } else { share })
     }
 }
 
@@ -98,6 +110,23 @@ mod tests {
         assert_eq!(with(&all).unwrap_err(), "services.api.refund");
         assert_eq!(with(&json!({"payouts": {"min_msat": 2_000, "max_msat": 1_000}})).unwrap_err(), "payouts.min_msat");
         assert_eq!(with(&json!({"payouts": {"fee": 1}})).unwrap_err(), "payouts.fee");
+    }
+
+    /// A10, T94: one refund, and all of a day.
+    #[test]
+    fn routing_a_refund_costs_a_hundredth_and_all_of_them_so_much_a_day_a10() {
+        for (amount, limit) in
+            [(1_000, 1_000), (10_000, 1_000), (100_000, 1_000), (101_000, 1_010), (5_000_000, 50_000)]
+        {
+            assert_eq!(Refunds::fee_limit(Msat(amount)), Msat(limit));
+        }
+        let refunds =
+            |table: Value| with(&json!({"payouts": {}, "refunds": table})).map(|policy| policy.refunds.unwrap());
+        assert_eq!(refunds(json!({})).unwrap(), Refunds { ttl_s: 604_800, loss_max: Msat(1_000_000) });
+        assert_eq!(refunds(json!({"loss_max_sats_day": 0})).unwrap().loss_max, Msat(0));
+        for wrong in [json!(-1), json!(1.5), json!("10"), json!(100_000_001)] {
+            assert_eq!(refunds(json!({"loss_max_sats_day": wrong})).unwrap_err(), "refunds.loss_max_sats_day");
+        }
     }
 
     /// T94.

@@ -60,6 +60,31 @@ impl Sessions {
     }
 }
 
+/// The most names of `units`, and the longest of them.
+const UNITS_MAX: usize = 32;
+const UNIT_CHARS_MAX: usize = 64;
+
+/// Which events of a stream are units of a session, by their `event:`; `None` where the policy does not say.
+pub(super) fn units(service: &Table<'_>) -> Result<Option<Vec<String>>, PolicyFault> {
+    if !service.has("units") {
+        return Ok(None);
+    }
+    let names = service.texts("units")?;
+    let is_name = |name: &&str| {
+        (1..=UNIT_CHARS_MAX).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+    };
+    if !(1..=UNITS_MAX).contains(&names.len()) || !names.iter().all(is_name) {
+        let what = "1 to 32 names of events, each of up to 64 letters, digits and any of `._:-`; without it all events with data \
+                    but those that only say how the stream goes";
+        return service.fault("units", what);
+    }
+    if !service.flag("session")? {
+        return service.fault("units", "goes with `session = true`: only a session is paid by the event");
+    }
+    Ok(Some(names.into_iter().map(str::to_owned).collect()))
+}
+
 fn at(service: &Service, reason: &str) -> PolicyFault {
     PolicyFault::at(format!("services.{}.session", service.id), reason)
 }
@@ -89,6 +114,34 @@ mod tests {
         let policy =
             with(&json!({"payouts": {}, "sessions": {"deposit_units": 3, "idle_s": 10}}), 1_000, true).unwrap();
         assert_eq!(policy.sessions.unwrap().deposit(&policy.services[0]), Msat(3_000));
+    }
+
+    #[test]
+    fn units_are_names_of_events_b10() {
+        let of = |units: Value, session: bool| {
+            let policy = json!({
+                "version": 1, "deployment": "demo", "origin": "http://127.0.0.1:8789", "network": "regtest",
+                "payouts": {}, "sessions": {},
+                "services": {"api": {"price_msat": 1_000, "valid_s": 600, "session": session, "units": units, "routes": [{"path": "/api/*"}]}},
+            });
+            Policy::from_value(&policy).map(|policy| policy.services[0].units.clone()).map_err(|fault| fault.key)
+        };
+        let names = ["content_block_delta", "response.output_text.delta", "message"];
+        assert_eq!(of(json!(names), true).unwrap().unwrap(), names);
+        let wrong = [
+            json!([]),
+            json!([""]),
+            json!(["two words"]),
+            json!(["a\nb"]),
+            json!("delta"),
+            json!([1]),
+            json!(vec!["a"; 33]),
+        ];
+        for units in wrong {
+            assert_eq!(of(units.clone(), true).unwrap_err(), "services.api.units", "{units}");
+        }
+        assert_eq!(of(json!(names), false).unwrap_err(), "services.api.units");
+        assert_eq!(with(&json!({"payouts": {}, "sessions": {}}), 1_000, true).unwrap().services[0].units, None);
     }
 
     #[test]

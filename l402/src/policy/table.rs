@@ -34,6 +34,11 @@ impl<'v> Table<'v> {
         read(value).map(Some).ok_or_else(|| PolicyFault::at(self.key(name), what))
     }
 
+    /// Whether a key stands here at all.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
     pub(super) fn text(&self, name: &str) -> Result<Option<&'v str>, PolicyFault> {
         self.get(name, "a text in quotes", Value::as_str)
     }
@@ -43,7 +48,12 @@ impl<'v> Table<'v> {
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, PolicyFault> {
-        Ok(self.get(name, "true or false", Value::as_bool)?.unwrap_or(false))
+        self.flag_or(name, false)
+    }
+
+    /// A switch that is in a position of its own where nobody touched it.
+    pub(super) fn flag_or(&self, name: &str, default: bool) -> Result<bool, PolicyFault> {
+        Ok(self.get(name, "true or false", Value::as_bool)?.unwrap_or(default))
     }
 
     /// A whole number between `min` and `max`.
@@ -59,8 +69,13 @@ impl<'v> Table<'v> {
     }
 
     pub(super) fn texts(&self, name: &str) -> Result<Vec<&'v str>, PolicyFault> {
+        Ok(self.some_texts(name)?.unwrap_or_default())
+    }
+
+    /// The same where an empty list is not the same as none.
+    pub(super) fn some_texts(&self, name: &str) -> Result<Option<Vec<&'v str>>, PolicyFault> {
         let list = |value: &'v Value| value.as_array()?.iter().map(Value::as_str).collect();
-        Ok(self.get(name, "a list of texts in quotes", list)?.unwrap_or_default())
+        self.get(name, "a list of texts in quotes", list)
     }
 
     /// A list of tables.

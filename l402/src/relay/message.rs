@@ -128,6 +128,9 @@ pub struct InvoiceStatus {
     /// When it was paid.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_time_option")]
     pub settled_at: Option<UnixTime>,
+    /// What is left at the node of what was paid, where it kept a part for itself. Older sides neither say nor need it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received_msat: Option<u64>,
 }
 
 /// Tells that an invoice was paid.
@@ -146,6 +149,9 @@ pub struct InvoiceSettled {
     pub settled_at: UnixTime,
     /// The `webhook-id` of the `invoice.create` that made it.
     pub request_id: String,
+    /// As in [`InvoiceStatus::received_msat`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received_msat: Option<u64>,
 }
 
 /// What all calls are wrapped in.
@@ -296,12 +302,20 @@ impl InvoiceStatus {
         }
     }
 
+    /// What the node kept for itself of what was paid (T66); nothing where it does not say.
+    #[must_use]
+    pub fn node_fee_msat(&self) -> u64 {
+        let paid = self.paid_msat().unwrap_or_default();
+        self.received_msat.map_or(0, |received| paid.saturating_sub(received))
+    }
+
     fn of(reply: &Value) -> Option<Self> {
         Some(Self {
             status: InvoiceState::from_name(&text(reply, "status")?)?,
             amount_msat: optional(reply, "amount_msat", number)?,
             preimage: optional(reply, "preimage", preimage)?,
             settled_at: optional(reply, "settled_at", time)?,
+            received_msat: optional(reply, "received_msat", number)?,
         })
     }
 
@@ -314,14 +328,22 @@ impl InvoiceStatus {
 
 impl InvoiceSettled {
     fn of(data: &Value) -> Option<Self> {
-        has_only(data, &["payment_hash", "amount_msat", "preimage", "settled_at", "request_id"]).then_some(())?;
+        let known = ["payment_hash", "amount_msat", "preimage", "settled_at", "request_id", "received_msat"];
+        has_only(data, &known).then_some(())?;
         Some(Self {
             payment_hash: hash(data, "payment_hash")?,
             amount_msat: number(data, "amount_msat")?,
             preimage: optional(data, "preimage", preimage)?,
             settled_at: time(data, "settled_at")?,
             request_id: text(data, "request_id")?,
+            received_msat: optional(data, "received_msat", number)?,
         })
+    }
+
+    /// As [`InvoiceStatus::node_fee_msat`].
+    #[must_use]
+    pub fn node_fee_msat(&self) -> u64 {
+        self.received_msat.map_or(0, |received| self.amount_msat.saturating_sub(received))
     }
 
     fn is_proven(&self) -> bool {

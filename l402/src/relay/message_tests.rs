@@ -40,6 +40,7 @@ fn a_call_is_these_very_bytes() {
         preimage: Preimage::from_hex(PREIMAGE),
         settled_at: UnixTime(1_795_000_000),
         request_id: "req_1".into(),
+        received_msat: None,
     });
     let lookup_body = format!(r#"{{"type":"invoice.lookup","audience":"node","data":{{"payment_hash":"{HASH}"}}}}"#);
     for (call, body, audience) in [
@@ -131,8 +132,13 @@ fn a_reply_is_these_very_bytes() {
     assert_eq!(String::from_utf8(created.to_body()).unwrap(), body);
     assert_eq!(InvoiceCreated::parse(body.as_bytes()), Ok(created));
 
-    let pending =
-        InvoiceStatus { status: InvoiceState::Pending, amount_msat: Some(21_000), preimage: None, settled_at: None };
+    let pending = InvoiceStatus {
+        status: InvoiceState::Pending,
+        amount_msat: Some(21_000),
+        preimage: None,
+        settled_at: None,
+        received_msat: None,
+    };
     let body = r#"{"status":"pending","amount_msat":21000}"#;
     assert_eq!(String::from_utf8(pending.to_body()).unwrap(), body);
     assert_eq!(InvoiceStatus::parse(body.as_bytes()), Ok(pending));
@@ -142,6 +148,7 @@ fn a_reply_is_these_very_bytes() {
         amount_msat: Some(21_000),
         preimage: Preimage::from_hex(PREIMAGE),
         settled_at: Some(UnixTime(1_795_000_000)),
+        received_msat: None,
     };
     let body = format!(r#"{{"status":"settled","amount_msat":21000,"preimage":"{PREIMAGE}","settled_at":1795000000}}"#);
     assert_eq!(String::from_utf8(settled.to_body()).unwrap(), body);
@@ -290,4 +297,37 @@ fn what_was_not_paid_has_no_proof_and_no_fee() {
 fn a_payment_does_not_print_its_invoice() {
     let call = RelayCall::parse(send_body().as_bytes(), Audience::Node).unwrap();
     assert!(!format!("{call:?}").contains("lnbcrt"), "{call:?}");
+}
+
+/// A21: what really arrived is said where it is less than what was paid, and either side reads messages without it.
+#[test]
+fn what_arrived_is_an_optional_part_of_both_messages_a21() {
+    let status = r#"{"status":"settled","amount_msat":18037000,"settled_at":1,"received_msat":2234000}"#;
+    let read = InvoiceStatus::parse(status.as_bytes()).unwrap();
+    assert_eq!((read.paid_msat(), read.node_fee_msat()), (Some(18_037_000), 15_803_000));
+    assert_eq!(String::from_utf8(read.to_body()).unwrap(), status);
+    let old = InvoiceStatus::parse(br#"{"status":"settled","amount_msat":18037000,"settled_at":1}"#).unwrap();
+    assert_eq!((old.received_msat, old.node_fee_msat()), (None, 0));
+    // More than was paid is no fee; and nothing is one where nothing was paid.
+    let more = r#"{"status":"settled","amount_msat":1000,"received_msat":2000}"#;
+    assert_eq!(InvoiceStatus::parse(more.as_bytes()).unwrap().node_fee_msat(), 0);
+    let unpaid = r#"{"status":"pending","amount_msat":1000,"received_msat":1}"#;
+    assert_eq!(InvoiceStatus::parse(unpaid.as_bytes()).unwrap().node_fee_msat(), 0);
+    for odd in ["-1", "1.5", "\"1\"", "null"] {
+        let body = format!(r#"{{"status":"settled","amount_msat":1000,"received_msat":{odd}}}"#);
+        let read = InvoiceStatus::parse(body.as_bytes());
+        assert!(read.is_err() || read.unwrap().received_msat.is_none(), "{odd}");
+    }
+
+    let hash = "ab".repeat(32);
+    let push = |more: &str| {
+        let data = format!(r#"{{"payment_hash":"{hash}","amount_msat":1000,"settled_at":1,"request_id":"r"{more}}}"#);
+        let body = format!(r#"{{"type":"invoice.settled","audience":"worker","data":{data}}}"#);
+        match RelayCall::parse(body.as_bytes(), Audience::Worker) {
+            Ok(RelayCall::InvoiceSettled(settled)) => Ok(settled.node_fee_msat()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    assert_eq!((push(""), push(r#","received_msat":400"#)), (Ok(0), Ok(600)));
+    assert!(push(r#","received":400"#).is_err(), "an unknown name is refused as ever");
 }

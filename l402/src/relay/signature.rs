@@ -47,6 +47,19 @@ impl RelaySecrets {
         signatures.collect::<Vec<_>>().join(" ")
     }
 
+    /// What can be said of a message before its body is there: whether its fields can be read, and are recent.
+    ///
+    /// # Errors
+    /// The [`RelayFault`] that [`Self::verify`] would give for these fields, whatever the body.
+    pub fn check_fields(
+        id: &str,
+        timestamp_header: &str,
+        signature_header: &str,
+        now: UnixTime,
+    ) -> Result<(), RelayFault> {
+        read_fields(id, timestamp_header, signature_header, now).map(drop)
+    }
+
     /// Believes a message when one of its signatures is by one of our secrets, and recent (T53).
     ///
     /// The three texts are the headers as they came. Whether the id was seen before is the caller's to know.
@@ -61,17 +74,10 @@ impl RelaySecrets {
         body: &[u8],
         now: UnixTime,
     ) -> Result<(), RelayFault> {
-        if !is_message_id(id) {
-            return Err(RelayFault::UnreadableId);
-        }
-        let at = UnixTime::from_decimal(timestamp_header).ok_or(RelayFault::UnreadableTimestamp)?;
-        if now.0.abs_diff(at.0) > RELAY_TOLERANCE_S {
-            return Err(RelayFault::Stale);
-        }
+        let (at, unverified) = read_fields(id, timestamp_header, signature_header, now)?;
         if body.len() > RELAY_BODY_BYTES_MAX {
             return Err(RelayFault::BodyTooLong);
         }
-        let unverified = signatures(signature_header).ok_or(RelayFault::UnreadableSignature)?;
 
         // Every pair is compared, so that the time taken does not tell which one nearly fitted.
         let mut genuine = Choice::from(0);
@@ -115,6 +121,23 @@ impl Keyed {
 #[must_use]
 pub fn is_message_id(id: &str) -> bool {
     (1..=256).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+/// When a message was signed, and by what, if that can be read and is recent.
+fn read_fields(
+    id: &str,
+    timestamp_header: &str,
+    signature_header: &str,
+    now: UnixTime,
+) -> Result<(UnixTime, Vec<[u8; 32]>), RelayFault> {
+    if !is_message_id(id) {
+        return Err(RelayFault::UnreadableId);
+    }
+    let at = UnixTime::from_decimal(timestamp_header).ok_or(RelayFault::UnreadableTimestamp)?;
+    if now.0.abs_diff(at.0) > RELAY_TOLERANCE_S {
+        return Err(RelayFault::Stale);
+    }
+    Ok((at, signatures(signature_header).ok_or(RelayFault::UnreadableSignature)?))
 }
 
 /// The `v1` signatures of a header. Other versions are skipped, as the specification asks; a `v1` that is no

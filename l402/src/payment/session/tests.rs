@@ -1,5 +1,6 @@
 use super::*;
 use crate::encoding::to_base64url;
+use crate::payment::purchase::Purchase;
 use crate::payment::{Asked, Offer, PaymentChallenge, PaymentCredential};
 use serde_json::json;
 
@@ -37,6 +38,7 @@ fn credential(change: impl FnOnce(&mut Value)) -> UnverifiedSession {
         realm: REALM,
         asked: Asked::Session(&request),
         service: "api",
+        price: Msat(2_000),
         expires: MADE_AT.plus(600),
         digest: None,
         description: None,
@@ -73,16 +75,17 @@ fn named() -> String {
 #[test]
 fn a_request_is_canonical_json_and_reads_back() {
     let request = SessionRequest { description: Some("a stream".to_owned()), ..request() };
-    let encoded = request.encode().unwrap();
+    let purchase = Purchase { service: "api".to_owned(), token_id: None, price: Msat(2_000), digest: None };
+    let encoded = request.encode(&purchase).unwrap();
     let json = String::from_utf8(crate::encoding::base64url(&encoded).unwrap()).unwrap();
     let expected = format!(
-        r#"{{"amount":"2","currency":"sat","depositAmount":"40","depositInvoice":"lnbc400n1p","description":"a stream","idleTimeout":"300","paymentHash":"{}","unitType":"request"}}"#,
+        r#"{{"amount":"2","currency":"sat","depositAmount":"40","depositInvoice":"lnbc400n1p","description":"a stream","idleTimeout":"300","methodDetails":{{"satstile":{{"price_msat":2000,"service":"api"}}}},"paymentHash":"{}","unitType":"request"}}"#,
         named()
     );
     assert_eq!(json, expected);
-    assert_eq!(SessionRequest::decode(&encoded), Ok(request.clone()));
-    assert!(SessionRequest { deposit_sats: 1, ..request.clone() }.encode().is_err(), "less than a unit");
-    assert!(SessionRequest { amount_sats: 0, ..request }.encode().is_err());
+    assert_eq!(SessionRequest::of(&json::parse_base64url(&encoded).unwrap()), Ok(request.clone()));
+    assert!(SessionRequest { deposit_sats: 1, ..request.clone() }.encode(&purchase).is_err(), "less than a unit");
+    assert!(SessionRequest { amount_sats: 0, ..request }.encode(&purchase).is_err());
 }
 
 #[test]
