@@ -171,8 +171,10 @@ pub enum Status {
     Pending,
     /// It was paid in full.
     Settled {
-        /// What arrived; at least what was asked.
+        /// What the payer paid; at least what was asked.
         amount: Msat,
+        /// What the node kept of it for itself, as the price of a channel: the merchant's cost, and not the payer's (T66).
+        node_fee: Msat,
         /// The proof, checked against the payment hash, where the back end tells it.
         preimage: Option<Preimage>,
         /// When, where the back end tells it.
@@ -202,6 +204,14 @@ impl Status {
         if preimage.as_ref().is_some_and(|preimage| preimage.payment_hash() != watched.payment_hash) {
             return Err(BackendFault::WrongPreimage);
         }
-        Ok(Self::Settled { amount, preimage, at })
+        Ok(Self::Settled { amount, node_fee: Msat(0), preimage, at })
+    }
+
+    /// The same, with what is left at the node of it.
+    pub(crate) fn of_which(mut self, left: Msat) -> Self {
+        if let Self::Settled { amount, node_fee, .. } = &mut self {
+            *node_fee = Msat(amount.0.saturating_sub(left.0));
+        }
+        self
     }
 }

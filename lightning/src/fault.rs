@@ -36,6 +36,8 @@ pub enum BackendFault {
     ForeignHost,
     /// Its service answers without `verify` (LUD-21), so nobody could tell whether an invoice was paid.
     NoVerify,
+    /// Its service demands to know who pays (LUD-18).
+    PayerData,
     /// It has no such call, or none of which the end can be told: nothing was asked.
     NotOffered,
     /// It cannot be reached at all. Said by the shell that sends.
@@ -63,6 +65,7 @@ impl BackendFault {
             Self::SubSatoshi | Self::OutOfRange => "amount",
             Self::ForeignHost => "foreign_host",
             Self::NoVerify => "no_verify",
+            Self::PayerData => "payer_data",
             Self::NotOffered => "not_offered",
             Self::Unreachable => "unreachable",
         }
@@ -74,6 +77,11 @@ impl fmt::Display for BackendFault {
         match self {
             Self::Unauthorized => f.write_str("it refuses the credential; check it, and what it may do"),
             Self::Busy(status) => write!(f, "it answers {status}: busy, or broken"),
+            Self::Refused(status @ 300..=399) => write!(
+                f,
+                "it answers with a redirect ({status}), and none is followed: configure the address that it leads to"
+            ),
+            Self::Refused(404) => f.write_str("nothing of the kind is at its address (404): is `server=` right?"),
             Self::Refused(status) => write!(f, "it refuses the call ({status})"),
             Self::Unreadable => f.write_str("its reply is not what this call is answered with; which version is it?"),
             Self::Invoice(fault) => write!(f, "its invoice cannot be used: {fault}"),
@@ -87,6 +95,9 @@ impl fmt::Display for BackendFault {
             Self::ForeignHost => f.write_str("it names an address on another host; that is not followed"),
             Self::NoVerify => {
                 f.write_str("its service has no `verify` (LUD-21), so a payment cannot be seen; use another address")
+            }
+            Self::PayerData => {
+                f.write_str("its service demands to know who pays (payer data, LUD-18); use another address")
             }
             Self::NotOffered => f.write_str("it has no such call"),
             Self::Unreachable => f.write_str("it cannot be reached"),

@@ -28,6 +28,17 @@ pub(crate) const fn of_status(status: u16) -> BackendFault {
     }
 }
 
+/// Whether a 404 is the back end's own word that it knows no such thing: JSON with this text in it. Any other page of that
+/// status is that of a proxy, or of another program at the address, and says nothing of an invoice.
+pub(crate) fn is_unknown(reply: &HttpReply, pointer: &str) -> bool {
+    reply.status == 404 && parse(reply).is_ok_and(|value| text(&value, pointer).is_some())
+}
+
+/// Whether a reply has this very text there.
+pub(crate) fn says(reply: &HttpReply, pointer: &str, words: &str) -> bool {
+    parse(reply).is_ok_and(|value| text(&value, pointer) == Some(words))
+}
+
 /// What stands under a name in a body that we write. `json!` unfolds into code at each use; these are laid out as data.
 #[derive(Clone, Copy)]
 pub(crate) enum Field<'a> {
@@ -84,6 +95,12 @@ pub(crate) fn msat(value: &Value, pointer: &str) -> Option<Msat> {
     number(value, pointer).map(Msat)
 }
 
+/// The same, also as `"21000msat"`, as Core Lightning up to 23.08 writes it.
+pub(crate) fn msat_with_unit(value: &Value, pointer: &str) -> Option<Msat> {
+    let text = text(value, pointer).and_then(|text| text.strip_suffix("msat"));
+    text.map_or_else(|| msat(value, pointer), |digits| decimal(digits).map(Msat))
+}
+
 /// An amount in whole satoshi.
 pub(crate) fn sat(value: &Value, pointer: &str) -> Option<Msat> {
     number(value, pointer)?.checked_mul(1_000).map(Msat)
@@ -104,14 +121,11 @@ pub(crate) fn preimage(value: &Value, pointer: &str) -> Option<Preimage> {
     Preimage::from_hex(text(value, pointer)?)
 }
 
-/// The preimage of a settled invoice, from where a back end tells it: nothing, null and an empty text mean that it does
-/// not; anything else has to be one. 64 zeros are one, too, and fit no payment hash: nobody is let in by them.
-pub(crate) fn told(value: &Value, pointer: &str) -> Result<Option<Preimage>, BackendFault> {
-    match value.pointer(pointer) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(_) => preimage(value, pointer).map(Some).ok_or(BackendFault::WrongPreimage),
-    }
+/// The preimage of a settled invoice, from where a service tells it that has the payment from somewhere else. Paid is what
+/// its state says; what does not hash to the payment hash (zeros, an id of its own, nothing) is no preimage, and opens
+/// nothing.
+pub(crate) fn told(value: &Value, pointer: &str, hash: PaymentHash) -> Option<Preimage> {
+    preimage(value, pointer).filter(|preimage| preimage.payment_hash() == hash)
 }
 
 /// A back end's own name for an invoice, from a reply.

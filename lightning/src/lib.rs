@@ -24,6 +24,7 @@
 //! | why was it of no use? | [`fault`] |
 //! | how does *this* back end say it? | [`backend`], a module each |
 //! | … and a wallet behind a Nostr relay? | `nwc`, with the feature of that name |
+//! | what somebody pasted, where an invoice is wanted? | [`pasted`] |
 //! | links that give sats, addresses that take them? | [`lnurl`] |
 //! | who pays, on the other side? | [`wallet`], a module each |
 
@@ -39,6 +40,7 @@ mod json;
 pub mod lnurl;
 #[cfg(feature = "nwc")]
 pub mod nwc;
+pub mod pasted;
 pub mod wallet;
 
 pub use call::{Backend, Invoice, Order, Preimages, Push, Status, Step, Watched};

@@ -146,20 +146,70 @@ fn a_preimage_that_does_not_fit_is_refused() {
         };
         for wrong in [wrong.as_str(), "00", "no preimage"] {
             let settled = status_by(kind, changed(kind, "paid", &right, wrong));
-            assert_eq!(settled, Err(BackendFault::WrongPreimage), "{kind}: {wrong}");
+            // A node knows it, and one that does not is none. A service has the payment from somewhere else: B6.
+            match kind {
+                "lnd-rest" | "clnrest" | "phoenixd" => {
+                    assert_eq!(settled, Err(BackendFault::WrongPreimage), "{kind}: {wrong}");
+                }
+                _ => assert!(matches!(settled, Ok(Status::Settled { preimage: None, .. })), "{kind}: {wrong}"),
+            }
         }
     }
 }
 
+/// B6: a payment between two wallets of one LNbits, and any of an old version's (lnbits#3070). Paid is paid; and what is no
+/// preimage of this invoice is none, so nobody is let in by it.
 #[test]
-fn the_zeros_of_an_old_lnbits_let_nobody_in() {
-    let zeros = changed("lnbits", "paid", &preimage("lnbits"), &"0".repeat(64));
-    assert_eq!(status_by("lnbits", zeros), Err(BackendFault::WrongPreimage));
+fn an_lnbits_that_pays_itself_is_paid_without_a_preimage_b6() {
+    let paid = Status::Settled { amount: ORDER.amount, node_fee: Msat(0), preimage: None, at: None };
+    let right = format!("{:?}", preimage("lnbits"));
+    let zeros = format!("{:?}", "0".repeat(64));
+    for odd in [zeros.as_str(), "\"\"", "null", "\"6f2c1c2b-0a7e-4a3d-9a67-b4b8c4a8b6a5\"", "\"internal_6f2c\"", "0"] {
+        assert_eq!(status_by("lnbits", changed("lnbits", "paid", &right, odd)), Ok(paid.clone()), "{odd}");
+    }
+    assert_eq!(status("lnbits", "paid-internally"), Ok(paid));
+    // Unpaid is unpaid, whatever stands there.
+    let unpaid =
+        changed("lnbits", "unpaid", "\"pending\",\"preimage\":null", &format!("\"pending\",\"preimage\":{zeros}"));
+    assert_eq!(status_by("lnbits", unpaid), Ok(Status::Pending));
+}
+
+/// B7: Core Lightning up to 23.08.
+#[test]
+fn a_core_lightning_that_writes_units_is_read_b7() {
+    let amount = |text: &str| status_by("clnrest", changed("clnrest", "paid", "\"amount_received_msat\":21000", text));
+    let Ok(Status::Settled { amount: Msat(21_000), .. }) = amount("\"amount_received_msat\":\"21000msat\"") else {
+        panic!("{:?}", amount("\"amount_received_msat\":\"21000msat\""))
+    };
+    assert_eq!(amount("\"amount_received_msat\":\"20999msat\""), Err(BackendFault::Underpaid));
+    for odd in ["21000sat", "21msat000", "msat", "-1msat", "21000 msat", "21000msatmsat", "21.0msat"] {
+        let told = amount(&format!("\"amount_received_msat\":\"{odd}\""));
+        assert_eq!(told, Err(BackendFault::Unreadable), "{odd}");
+    }
+}
+
+/// B12: not found is what the back end says in its own shape; any other 404 is a wrong address, and an LND that has never
+/// made an invoice says so with 500.
+#[test]
+fn a_page_that_is_not_found_says_nothing_of_an_invoice_b12() {
+    for kind in kinds() {
+        for page in [body(kind, "garbage"), "<html>404</html>".to_owned(), String::new(), "{}".to_owned()] {
+            let told = status_by(kind, HttpReply::new(404, page.clone()));
+            assert_eq!(told, Err(BackendFault::Refused(404)), "{kind}: {page}");
+        }
+    }
+    assert!(BackendFault::Refused(404).to_string().contains("address"));
+    let lnd = |code: u16, text: &str| status_by("lnd-rest", HttpReply::new(code, text));
+    assert_eq!(status("lnd-rest", "unknown"), Ok(Status::NotFound));
+    assert_eq!(lnd(500, &body("lnd-rest", "no-invoices")), Ok(Status::NotFound));
+    assert_eq!(lnd(404, r#"{"code":5,"message":"Not Found","details":[]}"#), Err(BackendFault::Refused(404)));
+    assert_eq!(lnd(500, r#"{"code":2,"message":"wallet locked","details":[]}"#), Err(BackendFault::Busy(500)));
+    assert_eq!(status_by("lnbits", HttpReply::new(404, r#"{"detail":"Not Found"}"#)), Err(BackendFault::Refused(404)));
 }
 
 #[test]
 fn a_payment_may_come_without_its_preimage_where_that_is_usual() {
-    let untold = Status::Settled { amount: ORDER.amount, preimage: None, at: None };
+    let untold = Status::Settled { amount: ORDER.amount, node_fee: Msat(0), preimage: None, at: None };
     assert_eq!(status("lnaddress", "paid-without-preimage"), Ok(untold.clone()));
     assert_eq!(status("zbd", "paid-without-preimage"), Ok(untold.clone()));
     let shown = format!("{:?}", preimage("lnbits"));
@@ -199,8 +249,11 @@ fn a_settled_invoice_that_tells_no_amount_is_not_readable() {
 
 #[test]
 fn what_a_channel_cost_is_the_merchants_and_not_the_buyers() {
-    let Ok(Status::Settled { amount, .. }) = status("phoenixd", "paid-channel-opened") else { panic!() };
-    assert_eq!(amount, Msat(21_000));
+    let Ok(Status::Settled { amount, node_fee, .. }) = status("phoenixd", "paid-channel-opened") else { panic!() };
+    // A21: what was kept is told, to the satoshi that phoenixd counts in.
+    assert_eq!((amount, node_fee), (Msat(21_000), Msat(18_000)));
+    let Ok(Status::Settled { node_fee, .. }) = status("phoenixd", "paid") else { panic!() };
+    assert_eq!(node_fee, Msat(0));
     let less = changed("phoenixd", "paid-channel-opened", "17250", "16999");
     assert_eq!(status_by("phoenixd", less), Err(BackendFault::Underpaid), "T66");
 }

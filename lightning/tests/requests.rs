@@ -62,6 +62,23 @@ fn core_lightning() {
     check(&format!("{};private-route-hints=true", of("clnrest")), &ORDER, "", &hinted, &status);
 }
 
+/// B7: up to 23.08 Core Lightning cannot list an invoice whose description ends like an amount.
+#[test]
+fn a_memo_that_ends_in_msat_is_made_harmless_b7() {
+    for (memo, sent) in [
+        ("1000 msat", "1000 msat."),
+        ("for 5MSAT", "for 5MSAT."),
+        ("amsat ", "amsat."),
+        ("msat tips", "msat tips"),
+        ("msats", "msats"),
+        ("", ""),
+    ] {
+        let order = Order { description: memo, ..ORDER };
+        let body = asked(connection("clnrest").backend.create(&order, &[])).body.unwrap();
+        assert!(body.contains(&format!("\"description\":{sent:?}")), "{memo:?}: {body}");
+    }
+}
+
 #[test]
 fn phoenixd() {
     // base64(":word-of-ours")

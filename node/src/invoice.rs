@@ -4,10 +4,10 @@
 //! wrong invoice ends, whoever made it; the dev node's own go through here as well.
 
 use bitcoin::secp256k1::PublicKey;
-use lightning_invoice::{Bolt11Invoice, Currency};
+use lightning_invoice::{Bolt11Invoice, Currency, SignedRawBolt11Invoice};
 
 use l402::bolt11::Network;
-use l402::{PaymentHash, UnixTime};
+use l402::{PaymentHash, UnixTime, bolt11};
 
 /// Longest text that is looked at; a BOLT11 with the longest description has about 1,500 characters.
 pub(crate) const INVOICE_BYTES_MAX: usize = 4096;
@@ -34,6 +34,50 @@ pub(crate) fn read(text: &str) -> Option<Bolt11Invoice> {
         return None;
     }
     text.parse().ok()
+}
+
+/// What is looked at of an invoice that is to be paid.
+#[derive(Clone, Debug)]
+pub(crate) struct ToPay {
+    pub(crate) network: Option<Network>,
+    pub(crate) payment_hash: PaymentHash,
+    /// `None` where it names none, or more than can be counted.
+    pub(crate) amount_msat: Option<u64>,
+    pub(crate) ends: UnixTime,
+    pub(crate) payee: PublicKey,
+    /// There is no other way to it: not every node can pay it.
+    pub(crate) only_by_blinded_paths: bool,
+}
+
+/// Reads an invoice that is to be paid, signature and all; also one without a payment secret, if it names blinded paths
+/// instead (bLIP 39). `None` for anything else.
+pub(crate) fn read_to_pay(text: &str) -> Option<ToPay> {
+    if let Some(invoice) = read(text) {
+        return Some(ToPay {
+            network: network(&invoice),
+            payment_hash: payment_hash(&invoice),
+            amount_msat: invoice.amount_milli_satoshis(),
+            ends: UnixTime(invoice.duration_since_epoch().as_secs()).plus(invoice.expiry_time().as_secs()),
+            payee: invoice.get_payee_pub_key(),
+            only_by_blinded_paths: false,
+        });
+    }
+    if text.len() > INVOICE_BYTES_MAX {
+        return None;
+    }
+    // The reader of whole invoices demands a secret, so the fields are read by the edge's code, and the signature here.
+    let fields = bolt11::Invoice::parse(text).ok()?;
+    let signed = text.parse::<SignedRawBolt11Invoice>().ok().filter(SignedRawBolt11Invoice::check_signature)?;
+    let named = signed.raw_invoice().payee_pub_key().map(|key| key.0);
+    (fields.has_blinded_paths && !fields.has_payment_secret).then_some(())?;
+    Some(ToPay {
+        network: Some(fields.network),
+        payment_hash: fields.payment_hash,
+        amount_msat: fields.amount.map(|amount| amount.0),
+        ends: fields.expires_at(),
+        payee: named.or_else(|| signed.recover_payee_pub_key().ok().map(|key| key.0))?,
+        only_by_blinded_paths: true,
+    })
 }
 
 /// The hash that names an invoice everywhere here.

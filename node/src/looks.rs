@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use l402::PaymentHash;
+use l402::{Msat, PaymentHash};
 use satstile_lightning::{BackendFault, Status, Watched};
 use tokio::sync::Notify;
 
@@ -69,14 +69,20 @@ impl Looks {
             }
             Unknown::Backend(fault)
         })?;
-        if let Status::Settled { amount, preimage, at } = &status {
+        if let Status::Settled { amount, node_fee, preimage, at } = &status {
             let at = at.unwrap_or_else(clock::now);
-            let settled = Settled { hash, received: *amount, preimage: preimage.clone(), at };
+            let settled = Settled { hash, received: *amount, node_fee: *node_fee, preimage: preimage.clone(), at };
             let write = self.store.write(move |books| invoices::settle(books, &settled, clock::now_ms()));
             let is_news = write.await.ok_or(Unknown::Store)?;
             if is_news {
                 tracing::info!(backend = remote.name, hash = %hash.short(), amount_msat = amount.0, "invoice paid");
-                self.metrics.settled(&remote.name, amount.0);
+                if *node_fee > Msat(0) {
+                    tracing::warn!(
+                        backend = remote.name, hash = %hash.short(), node_fee_msat = node_fee.0,
+                        "the node kept a part of this payment, most likely for a channel: your cost, not the buyer's"
+                    );
+                }
+                self.metrics.settled(&remote.name, amount.0, node_fee.0);
                 self.bell.notify_one();
             }
         }

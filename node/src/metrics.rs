@@ -42,6 +42,7 @@ pub(crate) struct Metrics {
     invoices: Family<ByBackend, Counter>,
     settlements: Family<ByBackend, Counter>,
     settled_msat: Family<ByBackend, Counter>,
+    node_fee_msat: Family<ByBackend, Counter>,
     faults: Family<ByFault, Counter>,
     calls: Family<ByCall, Histogram>,
     pushes: Family<ByOutcome, Counter>,
@@ -61,6 +62,7 @@ impl Metrics {
             invoices: Family::default(),
             settlements: Family::default(),
             settled_msat: Family::default(),
+            node_fee_msat: Family::default(),
             faults: Family::default(),
             calls: Family::new_with_constructor(new_histogram),
             pushes: Family::default(),
@@ -74,7 +76,12 @@ impl Metrics {
         };
         registry.register("invoices", "Invoices made", metrics.invoices.clone());
         registry.register("settlements", "Invoices paid", metrics.settlements.clone());
-        registry.register("settled_msat", "Millisatoshi received", metrics.settled_msat.clone());
+        registry.register("settled_msat", "Millisatoshi paid by buyers", metrics.settled_msat.clone());
+        registry.register(
+            "node_fee_msat",
+            "Millisatoshi of them that the node kept for itself, for a channel",
+            metrics.node_fee_msat.clone(),
+        );
         registry.register("backend_errors", "Calls to a back end that gave nothing", metrics.faults.clone());
         registry.register("backend_call_seconds", "What calls to a back end took", metrics.calls.clone());
         registry.register("pushes", "Settlements told to the worker, by outcome", metrics.pushes.clone());
@@ -102,10 +109,11 @@ impl Metrics {
         self.invoices.get_or_create(&ByBackend { backend: backend.to_owned() }).inc();
     }
 
-    pub(crate) fn settled(&self, backend: &str, amount_msat: u64) {
+    pub(crate) fn settled(&self, backend: &str, amount_msat: u64, node_fee_msat: u64) {
         let labels = ByBackend { backend: backend.to_owned() };
         self.settlements.get_or_create(&labels).inc();
         self.settled_msat.get_or_create(&labels).inc_by(amount_msat);
+        self.node_fee_msat.get_or_create(&labels).inc_by(node_fee_msat);
     }
 
     pub(crate) fn called(&self, backend: &str, call: &'static str, took: Duration, fault: Option<&BackendFault>) {
@@ -170,7 +178,7 @@ mod tests {
     fn what_happened_is_counted_by_back_end() {
         let metrics = Metrics::new();
         metrics.made("dev");
-        metrics.settled("dev", 21_000);
+        metrics.settled("dev", 21_000, 0);
         metrics.payment_opened();
         metrics.payment_opened();
         metrics.payment_succeeded(5_000, 7);

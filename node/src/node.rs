@@ -18,6 +18,7 @@ use crate::maker::{FailOver, Maker};
 use crate::metrics::Metrics;
 use crate::payout::{DevPayer, Payer, Payouts, Pays, Terms};
 use crate::push::Pusher;
+use crate::recent::Recent;
 use crate::relay::{self, Relay};
 use crate::remote::Remote;
 use crate::serve::serve;
@@ -109,7 +110,8 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         }
         None => None,
     };
-    let relay_state = Relay { secrets: config.secrets, payouts, maker, looks, turns: Turns::default() };
+    let relay_state =
+        Relay { secrets: config.secrets, payouts, maker, looks, turns: Turns::default(), recent: Recent::default() };
     tasks.spawn(serve(relay_listener, relay::router(Arc::new(relay_state)), stopped));
     Ok(Node { relay, wallet, metrics, stop, tasks, _state: state })
 }

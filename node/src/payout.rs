@@ -107,7 +107,7 @@ impl Payouts {
     pub(crate) async fn send(self: &Arc<Self>, order: PaymentSend, now: UnixTime) -> Result<PaymentStatus, Problem> {
         order::fits(&order)?;
         let own = self.own_keys()?;
-        let refusal = order::refusal(&order, &order::Terms { network: self.network, own: &own, max: self.max, now });
+        let refusal = order::refusal(&order, &self.terms(&own, now));
         let (id, daily, hash) = (order.payment_id, self.daily, order.payment_hash.short());
         let accepted = self.store.write(move |books| payments::accept(books, &order, refusal, daily, now)).await;
         let (payment, is_new) = match accepted.ok_or(Problem::Unavailable)? {
@@ -126,6 +126,11 @@ impl Payouts {
             (_, false) => {}
         }
         self.standing(payment, SEND_WAITS).await
+    }
+
+    fn terms<'a>(&self, own: &'a [PublicKey], now: UnixTime) -> order::Terms<'a> {
+        let pays_blinded_paths = self.payer.pays_blinded_paths();
+        order::Terms { network: self.network, own, max: self.max, pays_blinded_paths, now }
     }
 
     /// What became of a payment. What is open is asked about.

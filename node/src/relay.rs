@@ -1,10 +1,10 @@
 //! `POST /relay` (C7): believes signed, fresh messages for the node, answers each id once, signs what it answers.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -26,7 +26,9 @@ use crate::looks::Looks;
 use crate::maker::Maker;
 use crate::order::Made;
 use crate::payout::Payouts;
+use crate::places::Place;
 use crate::problem::Problem;
+use crate::recent::Recent;
 use crate::store::invoices::Invoice;
 use crate::store::replies::{Reply, Seen};
 use crate::store::{invoices, replies};
@@ -41,6 +43,7 @@ pub(crate) struct Relay {
     pub(crate) maker: Maker,
     pub(crate) looks: Looks,
     pub(crate) turns: Turns,
+    pub(crate) recent: Recent,
 }
 
 /// The relay's routes.
@@ -51,8 +54,16 @@ pub(crate) fn router(relay: Arc<Relay>) -> Router {
         .with_state(relay)
 }
 
-async fn call(State(relay): State<Arc<Relay>>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
-    let body = match body {
+async fn call(State(relay): State<Arc<Relay>>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    // Before its body is waited for, which may never come: what no signature can save is refused by its fields (T59).
+    if let Err(fault) = signed_fields(&headers).and_then(|fields| fields.check(clock::now())) {
+        tracing::warn!(%fault, "a relay message was refused by its fields");
+        relay.looks.metrics.refused();
+        return unsigned(fault.into());
+    }
+    let place = request.extensions().get::<Arc<Place>>().cloned();
+    let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => return unsigned(Problem::TooLong),
         Err(_) => return unsigned(Problem::Unreadable),
@@ -66,6 +77,9 @@ async fn call(State(relay): State<Arc<Relay>>, headers: HeaderMap, body: Result<
             return unsigned(fault.into());
         }
     };
+    if let Some(place) = place {
+        place.is_proven();
+    }
     // Each secret is good for its own calls only (T61). To the other ones it is a stranger's.
     let call = RelayCall::parse(&body, Audience::Node);
     if call.as_ref().is_ok_and(|call| relay.switches_on(call) && Signer::of(call) != signer) {
@@ -102,13 +116,22 @@ impl Signer {
     }
 }
 
-/// Believes the message, and returns its id. Each header must be there once.
-fn authenticate<'a>(
-    secrets: &RelaySecrets,
-    headers: &'a HeaderMap,
-    body: &[u8],
-    now: UnixTime,
-) -> Result<&'a str, RelayFault> {
+/// The three fields of a signed message, as they came.
+struct SignedFields<'a> {
+    id: &'a str,
+    timestamp: &'a str,
+    signature: &'a str,
+}
+
+impl SignedFields<'_> {
+    /// Whether a body could make this message one to believe, as far as its fields tell.
+    fn check(&self, now: UnixTime) -> Result<(), RelayFault> {
+        RelaySecrets::check_fields(self.id, self.timestamp, self.signature, now)
+    }
+}
+
+/// Each must be there once.
+fn signed_fields(headers: &HeaderMap) -> Result<SignedFields<'_>, RelayFault> {
     let only = |name, fault| {
         let mut values = headers.get_all(name).iter();
         let first = values.next().and_then(|value| value.to_str().ok()).ok_or(fault)?;
@@ -117,6 +140,17 @@ fn authenticate<'a>(
     let id = only(WEBHOOK_ID, RelayFault::UnreadableId)?;
     let timestamp = only(WEBHOOK_TIMESTAMP, RelayFault::UnreadableTimestamp)?;
     let signature = only(WEBHOOK_SIGNATURE, RelayFault::UnreadableSignature)?;
+    Ok(SignedFields { id, timestamp, signature })
+}
+
+/// Believes the message, and returns its id.
+fn authenticate<'a>(
+    secrets: &RelaySecrets,
+    headers: &'a HeaderMap,
+    body: &[u8],
+    now: UnixTime,
+) -> Result<&'a str, RelayFault> {
+    let SignedFields { id, timestamp, signature } = signed_fields(headers)?;
     secrets.verify(id, timestamp, signature, body, now)?;
     Ok(id)
 }
@@ -235,6 +269,7 @@ impl Relay {
             settled_at: None,
             cancel_asked_at: None,
             canceled_at: None,
+            node_fee: Msat(0),
         };
         (invoice, next_look_ms)
     }
@@ -243,8 +278,13 @@ impl Relay {
     async fn lookup(&self, hash: PaymentHash, now: UnixTime) -> Reply {
         let found = self.looks.store.read(|books| invoices::find(books, hash));
         let Some(found) = found else { return Problem::Unavailable.into() };
-        let unknown =
-            InvoiceStatus { status: InvoiceState::NotFound, amount_msat: None, preimage: None, settled_at: None };
+        let unknown = InvoiceStatus {
+            status: InvoiceState::NotFound,
+            amount_msat: None,
+            preimage: None,
+            settled_at: None,
+            received_msat: None,
+        };
         let Some(invoice) = found else { return ok(&unknown) };
         // Our own clock decides for the dev node alone, whose preimages are here: it takes no payment after it. Of another
         // node's invoice "expired" is the node's to say, for a payment may be under way in it (T65); without an answer, or
@@ -256,12 +296,19 @@ impl Relay {
         let amount_msat = Some(invoice.amount.0);
         let unpaid = |status| ok(&InvoiceStatus { status, amount_msat, ..unknown.clone() });
         let Some(remote) = self.maker.remote(&invoice.backend) else { return unpaid(InvoiceState::Pending) };
+        if self.recent.is_unpaid(hash, Instant::now()) {
+            return unpaid(InvoiceState::Pending);
+        }
         match self.looks.look(remote, &invoice).await {
-            Ok(Status::Settled { preimage, at, .. }) => {
+            Ok(Status::Settled { preimage, at, node_fee, .. }) => {
                 let settled_at = Some(at.unwrap_or(now));
-                ok(&InvoiceStatus { status: InvoiceState::Settled, amount_msat, preimage, settled_at })
+                let received_msat = invoices::received(invoice.amount, node_fee);
+                ok(&InvoiceStatus { status: InvoiceState::Settled, amount_msat, preimage, settled_at, received_msat })
             }
-            Ok(Status::Pending) => unpaid(InvoiceState::Pending),
+            Ok(Status::Pending) => {
+                self.recent.saw_unpaid(hash, Instant::now());
+                unpaid(InvoiceState::Pending)
+            }
             Ok(Status::Expired) => unpaid(InvoiceState::Expired),
             Ok(Status::Canceled) => unpaid(InvoiceState::Canceled),
             Ok(Status::NotFound) => unpaid(InvoiceState::NotFound),

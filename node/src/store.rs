@@ -21,7 +21,7 @@ pub(crate) mod settlements;
 pub(crate) mod wallet_invoices;
 
 /// Which schema this is; the file carries its number.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Amounts are capped in the table too (T76), and a payment hash names one invoice for ever (T21). What is paid late is
 /// kept as paid: the money is there (T65).
@@ -148,6 +148,9 @@ const CANCELED: &str = "
     ALTER TABLE invoices ADD COLUMN canceled_at INTEGER;
 ";
 
+/// New in version 6: what the node kept for itself of what was paid (T66).
+const NODE_FEE: &str = "ALTER TABLE invoices ADD COLUMN node_fee_msat INTEGER NOT NULL DEFAULT 0;";
+
 /// The most that one commit holds.
 const BATCH: usize = 64;
 
@@ -254,6 +257,9 @@ fn migrate(connection: &mut Connection) -> anyhow::Result<()> {
     }
     if found < 5 {
         transaction.execute_batch(CANCELED)?;
+    }
+    if found < 6 {
+        transaction.execute_batch(NODE_FEE)?;
     }
     // New in version 3; all that is older had no payments.
     if found == 3 {

@@ -39,6 +39,7 @@ fn invoice(seed: u8) -> Invoice {
         settled_at: None,
         cancel_asked_at: None,
         canceled_at: None,
+        node_fee: Msat(0),
     }
 }
 
@@ -90,7 +91,13 @@ fn a_payment_hash_names_one_invoice_for_ever() {
 fn a_preimage_is_told_once_the_invoice_is_settled_and_not_before() {
     let books = books().with(&invoice(1));
     let hash = invoice(1).payment_hash;
-    let unpaid = |status| InvoiceStatus { status, amount_msat: Some(21_000), preimage: None, settled_at: None };
+    let unpaid = |status| InvoiceStatus {
+        status,
+        amount_msat: Some(21_000),
+        preimage: None,
+        settled_at: None,
+        received_msat: None,
+    };
     assert_eq!(books.status(hash, NOW.plus(599)), unpaid(InvoiceState::Pending));
     assert_eq!(books.status(hash, NOW.plus(600)), unpaid(InvoiceState::Expired));
 
@@ -100,6 +107,7 @@ fn a_preimage_is_told_once_the_invoice_is_settled_and_not_before() {
         amount_msat: Some(21_000),
         preimage: invoice(1).preimage,
         settled_at: Some(NOW.plus(599)),
+        received_msat: None,
     };
     assert_eq!(books.status(hash, NOW.plus(599)), settled);
     assert_eq!(books.status(hash, NOW.plus(9_999)), settled, "what is paid does not expire");
@@ -158,6 +166,7 @@ fn a_database_of_the_version_before_keeps_its_invoices() {
     let old = Connection::open(&path).unwrap();
     old.execute_batch(
         "ALTER TABLE invoices DROP COLUMN cancel_asked_at; ALTER TABLE invoices DROP COLUMN canceled_at;
+         ALTER TABLE invoices DROP COLUMN node_fee_msat;
          PRAGMA user_version = 4;",
     )
     .unwrap();
@@ -204,7 +213,13 @@ fn a_settlement_that_comes_late_or_twice_is_one_settlement() {
     // T65, T67
     let books = books().with(&Invoice { preimage: None, backend: "lnd-rest".into(), ..invoice(1) });
     let hash = invoice(1).payment_hash;
-    let paid = invoices::Settled { hash, received: Msat(21_007), preimage: invoice(1).preimage, at: NOW.plus(700) };
+    let paid = invoices::Settled {
+        hash,
+        received: Msat(21_007),
+        node_fee: Msat(4_000),
+        preimage: invoice(1).preimage,
+        at: NOW.plus(700),
+    };
     let settle = |paid: invoices::Settled| books.transaction(move |tx| invoices::settle(tx, &paid, NOW_MS)).unwrap();
     assert!(settle(paid.clone()));
     assert!(!settle(invoices::Settled { at: NOW.plus(900), ..paid.clone() }));

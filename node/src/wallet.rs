@@ -130,7 +130,7 @@ impl Wallet {
         let payment_hash = offer.payment_hash();
         let paid = self.looks.store.write(move |books| settle(books, &offer)).await.unwrap_or(Err(Unpaid::Unavailable));
         if let Ok(paid) = &paid {
-            self.looks.metrics.settled(dev::BACKEND, paid.amount.0);
+            self.looks.metrics.settled(dev::BACKEND, paid.amount.0, 0);
             self.looks.bell.notify_one();
         }
         match &paid {

@@ -29,7 +29,12 @@ fn watched() -> Watched<'static> {
 }
 
 fn settled() -> Status {
-    Status::Settled { amount: Msat(21_000), preimage: Some(preimage()), at: Some(UnixTime(1_790_000_000)) }
+    Status::Settled {
+        amount: Msat(21_000),
+        node_fee: Msat(0),
+        preimage: Some(preimage()),
+        at: Some(UnixTime(1_790_000_000)),
+    }
 }
 
 #[tokio::test]

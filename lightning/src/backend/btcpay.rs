@@ -74,7 +74,7 @@ impl Backend for BtcPay {
             let url = format!("{}/{}", self.url, json::in_path(watched.reference)?);
             return Ok(Step::Ask(self.signed(HttpRequest::get(url))));
         };
-        if reply.status == 404 {
+        if json::is_unknown(reply, "/code") {
             return Ok(Step::Done(Status::NotFound));
         }
         let reply = json::of_success(reply)?;
@@ -87,7 +87,7 @@ impl Backend for BtcPay {
             "Expired" => Status::Expired,
             "Paid" => {
                 let received = json::msat(&reply, "/amountReceived").ok_or(BackendFault::Unreadable)?;
-                let preimage = json::told(&reply, "/preimage")?;
+                let preimage = json::told(&reply, "/preimage", watched.payment_hash);
                 Status::settled(watched, Some(received), preimage, json::time(&reply, "/paidAt"))?
             }
             _ => return Err(BackendFault::Unreadable),

@@ -7,9 +7,12 @@
 //! "method=waitanyinvoice"],["rate=120"]]'`; and `"method=delinvoice"` among them, where invoices are withdrawn.
 //!
 //! Habits: every call is a `POST`, and its success is 201; an error of the node is 500 with a `code`; a label that was
-//! used before is error 900. Amounts are plain numbers since v23.11; `"1000msat"` of older ones is not read. A preimage
+//! used before is error 900. Amounts are plain numbers since v23.11; `"1000msat"` of older ones is read, too; and those break
+//! over a description that ends like an amount, so none does. A preimage
 //! is shown once an invoice is paid, not before. An invoice is withdrawn by `delinvoice`, which takes the status that it is
 //! believed to have, and refuses if it has another one by then; what is deleted is not found afterwards.
+
+use std::borrow::Cow;
 
 use l402::PaymentHash;
 use serde_json::Value;
@@ -100,10 +103,11 @@ impl Backend for Cln {
 
     fn create(&self, order: &Order<'_>, replies: &[HttpReply]) -> Result<Step<Invoice>, BackendFault> {
         let [reply, ..] = replies else {
+            let description = harmless(order.description);
             let mut parameters = vec![
                 ("amount_msat", Field::Number(order.amount.0)),
                 ("label", Field::Text(order.label)),
-                ("description", Field::Text(order.description)),
+                ("description", Field::Text(&description)),
                 ("expiry", Field::Number(order.expiry_s)),
             ];
             // Said only to say yes: `false` would forbid what the node does by itself when all its channels are private.
@@ -160,6 +164,16 @@ impl Backend for Cln {
     }
 }
 
+/// A description that Core Lightning up to 23.08 can list again: it takes every text that ends in `msat` for an amount, and
+/// stops at one that is none. A full stop changes that, and nothing else.
+fn harmless(description: &str) -> Cow<'_, str> {
+    if description.trim_end().to_ascii_lowercase().ends_with("msat") {
+        Cow::Owned(format!("{}.", description.trim_end()))
+    } else {
+        Cow::Borrowed(description)
+    }
+}
+
 /// Whether `delinvoice` says that there is no such invoice, or that its status is another one
 /// (`doc/schemas/delinvoice.json`).
 fn has_changed(reply: &HttpReply) -> bool {
@@ -179,7 +193,7 @@ fn listed(watched: &Watched<'_>, reply: &HttpReply) -> Result<(Status, Option<St
         "expired" => Status::Expired,
         "paid" => {
             let preimage = json::preimage(invoice, "/payment_preimage").ok_or(BackendFault::WrongPreimage)?;
-            let received = json::msat(invoice, "/amount_received_msat").ok_or(BackendFault::Unreadable)?;
+            let received = json::msat_with_unit(invoice, "/amount_received_msat").ok_or(BackendFault::Unreadable)?;
             Status::settled(watched, Some(received), Some(preimage), json::time(invoice, "/paid_at"))?
         }
         _ => return Err(BackendFault::Unreadable),

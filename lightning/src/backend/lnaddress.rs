@@ -108,7 +108,7 @@ impl Backend for LnAddress {
             json::text(error, "/status") == Some("ERROR")
                 && json::text(error, "/reason").is_some_and(|reason| reason.eq_ignore_ascii_case("not found"))
         };
-        if reply.status == 404 || json::parse(reply).as_ref().is_ok_and(is_unknown) {
+        if json::parse(reply).as_ref().is_ok_and(is_unknown) {
             return Ok(Step::Done(Status::NotFound));
         }
         let reply = reply::read(reply)?;
@@ -119,7 +119,7 @@ impl Backend for LnAddress {
             }
         }
         let status = match json::flag(&reply, "/settled").ok_or(BackendFault::Unreadable)? {
-            true => Status::settled(watched, None, json::told(&reply, "/preimage")?, None)?,
+            true => Status::settled(watched, None, json::told(&reply, "/preimage", watched.payment_hash), None)?,
             false => Status::Pending,
         };
         Ok(Step::Done(status))
@@ -135,6 +135,7 @@ impl From<LnurlFault> for BackendFault {
             LnurlFault::Range | LnurlFault::OutOfRange => Self::OutOfRange,
             LnurlFault::Invoice(fault) => Self::Invoice(fault),
             LnurlFault::WrongDescription => Self::WrongInvoice,
+            LnurlFault::PayerData => Self::PayerData,
             _ => Self::Unreadable,
         }
     }

@@ -10,8 +10,8 @@
 //!   and hands it to the node. The one at the top is null until `paid`, so only that one is read.
 //! - Once an invoice is paid, anybody who knows its payment hash gets the preimage **without a key**; and the hash is in
 //!   every challenge. Next to an LNbits that the public can reach, a preimage alone must not open anything (T63).
-//! - Versions about 0.12 told 64 zeros for every preimage (lnbits#3070). Zeros fit no payment hash, so such a
-//!   payment ends as [`BackendFault::WrongPreimage`], and the operator learns of it: that LNbits wants an update.
+//! - A payment between two wallets of one LNbits, and any payment to a version about 0.12 (lnbits#3070), comes with 64 zeros,
+//!   an empty text or a random id for its preimage. It is paid all the same, and has no preimage.
 //! - An amount goes in as satoshi and comes back as millisatoshi; half a satoshi would be cut off without a word.
 //! - A key that it does not know is 404, "Wallet not found.", when making an invoice; when asking after one it is no
 //!   fault at all, and the reply has no `details`.
@@ -67,7 +67,7 @@ impl Backend for LnBits {
                 self.signed(HttpRequest::post_json(self.access.server.at("/api/v1/payments"), &body)),
             ));
         };
-        if reply.status == 404 {
+        if is_unknown(reply) {
             return Err(BackendFault::Unauthorized);
         }
         let reply = json::of_success(reply)?;
@@ -82,7 +82,7 @@ impl Backend for LnBits {
             let path = format!("/api/v1/payments/{}", watched.payment_hash);
             return Ok(Step::Ask(self.signed(HttpRequest::get(self.access.server.at(&path)))));
         };
-        if reply.status == 404 {
+        if is_unknown(reply) {
             return Ok(Step::Done(Status::NotFound));
         }
         let reply = json::of_success(reply)?;
@@ -93,7 +93,7 @@ impl Backend for LnBits {
         }
         let status = match (paid, details) {
             (true, Some(details)) => {
-                let preimage = json::told(&reply, "/preimage")?;
+                let preimage = json::told(&reply, "/preimage", watched.payment_hash);
                 let received = json::msat(details, "/amount").ok_or(BackendFault::Unreadable)?;
                 Status::settled(watched, Some(received), preimage, None)?
             }
@@ -103,4 +103,9 @@ impl Backend for LnBits {
         };
         Ok(Step::Done(status))
     }
+}
+
+/// It does not know what was asked for. "Not Found" is what its web server says of a path that it does not have.
+fn is_unknown(reply: &HttpReply) -> bool {
+    json::is_unknown(reply, "/detail") && !json::says(reply, "/detail", "Not Found")
 }

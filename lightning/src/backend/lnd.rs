@@ -145,7 +145,7 @@ impl Backend for Lnd {
 }
 
 fn status_of(watched: &Watched<'_>, reply: &HttpReply) -> Result<Status, BackendFault> {
-    if reply.status == 404 {
+    if is_unknown(reply) {
         return Ok(Status::NotFound);
     }
     let reply = success(reply)?;
@@ -165,6 +165,18 @@ fn status_of(watched: &Watched<'_>, reply: &HttpReply) -> Result<Status, Backend
         _ => return Err(BackendFault::Unreadable),
     };
     Ok(status)
+}
+
+/// LND knows no such invoice: 404 with gRPC's code 5, and not for a path that it does not have; or 500, from a node that
+/// has never made one.
+fn is_unknown(reply: &HttpReply) -> bool {
+    let Ok(error) = json::parse(reply) else { return false };
+    let says = |words: &str| json::text(&error, "/message").is_some_and(|message| message.contains(words));
+    match reply.status {
+        404 => json::number(&error, "/code") == Some(5) && !says("Not Found"),
+        400..=599 => says("there are no existing invoices") || says("unable to locate invoice"),
+        _ => false,
+    }
 }
 
 /// LND answers most of what goes wrong with 500 and a gRPC code: a macaroon that may not do this comes as 2 (unknown)

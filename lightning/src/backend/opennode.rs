@@ -64,7 +64,7 @@ impl Backend for OpenNode {
             let url = self.access.server.at(&format!("/v1/charge/{}", json::in_path(watched.reference)?));
             return Ok(Step::Ask(self.signed(HttpRequest::get(url))));
         };
-        if reply.status == 404 {
+        if json::is_unknown(reply, "/message") {
             return Ok(Step::Done(Status::NotFound));
         }
         let reply = json::of_success(reply)?;

@@ -7,8 +7,8 @@
 //!
 //! Habits: orders are forms, and in whole satoshi; `preimage` is there from the start, so `isPaid` alone decides; times
 //! are in milliseconds. The first payments open a channel, and its price is taken out of them: `receivedSat` is what is
-//! left, `fees` what was taken. A buyer who paid in full is served all the same, so both together are what arrived; the
-//! difference is the merchant's cost (T66).
+//! left, `fees` what was taken. A buyer who paid in full is served all the same, so both together are what was paid; the
+//! difference is the merchant's cost, and told as such (T66).
 
 use l402::{Msat, PaymentHash, UnixTime, encoding};
 use serde_json::Value;
@@ -91,7 +91,8 @@ impl Backend for Phoenixd {
             let path = format!("/payments/incoming/{}", watched.payment_hash);
             return Ok(Step::Ask(self.signed(HttpRequest::get(self.access.server.at(&path)))));
         };
-        if reply.status == 404 {
+        // It says so in plain text.
+        if reply.status == 404 && reply.unverified_body.trim_ascii() == b"Not found" {
             return Ok(Step::Done(Status::NotFound));
         }
         let reply = json::of_success(reply)?;
@@ -103,7 +104,9 @@ impl Backend for Phoenixd {
                 let preimage = json::preimage(&reply, "/preimage").ok_or(BackendFault::WrongPreimage)?;
                 let received = arrived(&reply).ok_or(BackendFault::Unreadable)?;
                 let at = json::number(&reply, "/completedAt").map(|ms| UnixTime(ms / 1_000));
-                Status::settled(watched, Some(received), Some(preimage), at)?
+                // What was kept counts where the whole was paid; a satoshi that was rounded off is no fee.
+                let left = json::sat(&reply, "/receivedSat").ok_or(BackendFault::Unreadable)?;
+                Status::settled(watched, Some(received), Some(preimage), at)?.of_which(left)
             }
             (Some(false), Some(true)) => Status::Expired,
             (Some(false), _) => Status::Pending,

@@ -75,7 +75,7 @@ impl Backend for Strike {
             let url = self.access.server.at(&format!("/invoices/{}", json::in_path(watched.reference)?));
             return Ok(Step::Ask(self.signed(HttpRequest::get(url))));
         };
-        if reply.status == 404 {
+        if json::is_unknown(reply, "/data/code") {
             return Ok(Step::Done(Status::NotFound));
         }
         let reply = json::of_success(reply)?;

@@ -65,7 +65,7 @@ impl Backend for Zbd {
             let url = self.access.server.at(&format!("/v0/charges/{}", json::in_path(watched.reference)?));
             return Ok(Step::Ask(self.signed(HttpRequest::get(url))));
         };
-        if reply.status == 404 {
+        if json::is_unknown(reply, "/message") {
             return Ok(Step::Done(Status::NotFound));
         }
         let reply = success(reply)?;
@@ -78,7 +78,12 @@ impl Backend for Zbd {
             "error" => Status::Canceled,
             "completed" => {
                 let received = json::msat(&reply, "/data/amount").ok_or(BackendFault::Unreadable)?;
-                Status::settled(watched, Some(received), json::told(&reply, "/data/invoice/preimage")?, None)?
+                Status::settled(
+                    watched,
+                    Some(received),
+                    json::told(&reply, "/data/invoice/preimage", watched.payment_hash),
+                    None,
+                )?
             }
             _ => return Err(BackendFault::Unreadable),
         };

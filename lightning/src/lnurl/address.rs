@@ -15,9 +15,30 @@ pub struct Address {
     is_here: bool,
 }
 
+/// An address as people type it: with blanks or a line break around it or around its `@`, in capitals, with a `₿` or a
+/// `lightning:` in front. Lower case, and nothing else is changed: a blank inside a name is somebody else's name.
+///
+/// ```
+/// use satstile_lightning::lnurl::address::folded;
+/// assert_eq!(folded(" \u{20bf}Alice@Shop.Example\n"), "alice@shop.example");
+/// assert_eq!(folded("alice smith@shop.example"), "alice smith@shop.example"); // refused by `parse`
+/// ```
+#[must_use]
+pub fn folded(unverified_text: &str) -> String {
+    let is_blank = |char: char| char.is_whitespace() || matches!(char, '\u{200b}' | '\u{2060}' | '\u{feff}');
+    // Of ASCII alone: no other capital is in an address, and the table of all of them is eleven kilobytes in the wasm.
+    let text = unverified_text.trim_matches(is_blank).to_ascii_lowercase();
+    let text = text.strip_prefix("lightning:").unwrap_or(&text).trim_start_matches(is_blank);
+    let text = text.strip_prefix('\u{20bf}').unwrap_or(text).trim_start_matches(is_blank);
+    match text.split_once('@') {
+        Some((user, host)) => format!("{}@{}", user.trim_end_matches(is_blank), host.trim_start_matches(is_blank)),
+        None => text.to_owned(),
+    }
+}
+
 impl Address {
     /// Reads an address: `[a-z0-9._+-]{1,64}`, not beginning with a dot, `@`, and a DNS name, all in lower case (T98).
-    /// Nothing is repaired: who types addresses by hand may want them in lower case first. With [`Loopback::Allowed`]
+    /// Nothing is repaired: [`folded`] is for what people type. With [`Loopback::Allowed`]
     /// the host may be this machine, with a port.
     ///
     /// # Errors
@@ -153,6 +174,29 @@ mod tests {
             refused(odd);
         }
         refused(&format!("{}@a.test", "a".repeat(65)));
+    }
+
+    /// C4.
+    #[test]
+    fn what_people_type_is_folded_and_no_name_becomes_another_c4() {
+        let typed = [
+            "Alice@Shop.Example",
+            " alice@shop.example ",
+            "\talice@shop.example\r\n",
+            "\u{20bf}alice@shop.example",
+            "\u{20bf} ALICE@shop.example",
+            "lightning:alice@shop.example",
+            "LIGHTNING:alice@shop.example",
+            "alice @ shop.example",
+            "\u{feff}alice@shop.example\u{a0}\u{200b}",
+        ];
+        for text in typed {
+            let address = Address::parse(&folded(text), Loopback::Refused);
+            assert_eq!(address.map(|a| a.to_string()).as_deref(), Ok("alice@shop.example"), "{text:?}");
+        }
+        for odd in ["al ice@shop.example", "alice@shop. example", "\u{20bf}\u{20bf}a@b.test", "a@b.test,c@d.test"] {
+            assert_eq!(Address::parse(&folded(odd), Loopback::Refused), Err(LnurlFault::Address), "{odd}");
+        }
     }
 
     #[test]

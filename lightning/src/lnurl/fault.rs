@@ -36,6 +36,10 @@ pub enum LnurlFault {
     Empty,
     /// Out of what the service takes or gives.
     OutOfRange,
+    /// It wants to know who pays (LUD-18), and nothing of that is told from here.
+    PayerData,
+    /// It sends on once too often, or without saying where to.
+    Redirects,
     /// Its invoice cannot be read, or is not the one that was asked for.
     Invoice(Bolt11Fault),
     /// Its invoice is for another description than the service showed (LUD-06, step 6).
@@ -58,6 +62,11 @@ impl fmt::Display for LnurlFault {
             Self::Range => f.write_str("the LNURL service takes no amount at all"),
             Self::Empty => f.write_str("there is nothing to collect from this LNURL"),
             Self::OutOfRange => f.write_str("the LNURL service does not take this amount"),
+            Self::PayerData => f.write_str(
+                "the LNURL service demands to know who pays (payer data), and none is sent from here; \
+                 pay an invoice of that payee instead",
+            ),
+            Self::Redirects => f.write_str("the LNURL service sends on and on"),
             Self::Invoice(fault) => write!(f, "the LNURL service's invoice cannot be used: {fault}"),
             Self::WrongDescription => f.write_str("the LNURL service's invoice is for another description"),
         }

@@ -5,6 +5,8 @@
 //! connects must still look at the address that it resolves to, where the platform does not (Workers:
 //! `global_fetch_strictly_public`), follow no redirect, and stop at 64 KiB and a few seconds.
 
+use l402::host::is_loopback;
+
 use super::punycode;
 use super::url::{Loopback, Url, UrlFault, is_name};
 
@@ -28,10 +30,10 @@ const PRIVATE: &[&str] = &[
 /// Where a URL from outside may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard<'a> {
-    /// Our own: a URL must not lead to any of them, or below one. In lower case, without ports. Naming the zone
-    /// (`shop.example`) keeps the siblings out, too; naming a host (`api.shop.example`) does not.
+    /// Our own, in lower case; [`own_hosts`] makes them. `shop.example` keeps out that name and all below it,
+    /// `=shop.example` that name alone, and `127.0.0.1:8789` that port of this machine, by whatever name it is called.
     pub own_hosts: &'a [&'a str],
-    /// Whether this machine may be meant, by any port; own hosts do not count then.
+    /// Whether this machine may be meant, by any port but our own.
     pub loopback: Loopback,
 }
 
@@ -63,7 +65,9 @@ impl Guard<'_> {
     /// [`UrlFault::Scheme`] for a URL that was read with another [`Loopback`] than this guard has.
     pub fn admit(&self, url: Url) -> Result<Admitted, UrlFault> {
         if url.is_loopback() && self.loopback == Loopback::Allowed {
-            return Ok(Admitted(url));
+            let port = url.port().unwrap_or(if url.is_https() { 443 } else { 80 });
+            let is_ours = self.own_hosts.iter().any(|own| port_here(own) == Some(port));
+            return if is_ours { Err(UrlFault::OwnHost) } else { Ok(Admitted(url)) };
         }
         if !url.is_https() {
             return Err(UrlFault::Scheme);
@@ -80,11 +84,61 @@ impl Guard<'_> {
         if PRIVATE.iter().any(|zone| is_at_or_below(url.host(), zone)) {
             return Err(UrlFault::PrivateName);
         }
-        if self.own_hosts.iter().any(|own| is_at_or_below(url.host(), own)) {
+        let is_ours = |own: &&str| match own.strip_prefix('=') {
+            Some(name) => url.host() == name,
+            None => is_at_or_below(url.host(), own),
+        };
+        if self.own_hosts.iter().any(is_ours) {
             return Err(UrlFault::OwnHost);
         }
         Ok(Admitted(url))
     }
+}
+
+/// How often a service may send on to another address.
+pub const REDIRECTS_MAX: usize = 2;
+
+/// [`Guard::own_hosts`] of a deployment: its addresses, each a URL or a host with or without a port, and the names that
+/// its operator denies besides, with those above them.
+pub fn own_hosts<'a>(
+    addresses: impl IntoIterator<Item = &'a str>,
+    denied: impl IntoIterator<Item = &'a str>,
+) -> Vec<String> {
+    let mut own = Vec::new();
+    for address in addresses {
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+        let (host, port) = match authority.rfind(':') {
+            // Not a colon of an IPv6 address.
+            Some(colon) if !authority.ends_with(']') => authority.split_at(colon),
+            _ => (authority.as_str(), ""),
+        };
+        let host = host.strip_suffix('.').unwrap_or(host);
+        match (is_loopback(host), port) {
+            (true, "") => {
+                own.extend((scheme != "https").then(|| format!("{host}:80")));
+                own.extend((scheme != "http").then(|| format!("{host}:443")));
+            }
+            (true, _) => own.push(format!("{host}{port}")),
+            (false, _) if host.is_empty() => {}
+            (false, _) => own.push(host.to_owned()),
+        }
+    }
+    for name in denied {
+        own.push(name.to_owned());
+        let mut above = name;
+        while let Some((_, parent)) = above.split_once('.') {
+            own.push(format!("={parent}"));
+            above = parent;
+        }
+    }
+    own
+}
+
+/// The port of this machine that an entry of [`Guard::own_hosts`] names.
+fn port_here(own: &str) -> Option<u16> {
+    let (host, port) = own.rsplit_once(':')?;
+    if is_loopback(host) { port.parse().ok() } else { None }
 }
 
 impl Admitted {
@@ -98,6 +152,15 @@ impl Admitted {
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// Where a redirect from here leads, if that may be fetched, too. What may be followed is counted by who follows:
+    /// [`REDIRECTS_MAX`].
+    ///
+    /// # Errors
+    /// As [`Guard::read`].
+    pub fn redirected(&self, unverified_location: &str, guard: &Guard<'_>) -> Result<Self, UrlFault> {
+        guard.read(&self.0.of_redirect(unverified_location))
     }
 }
 
@@ -201,6 +264,56 @@ mod tests {
                 assert_eq!(GUARD.read(no), Err(*fault), "{no}");
             }
         }
+    }
+
+    /// A1, T97: what a deployment is made of is out of reach by every name, and what is beside it is not.
+    #[test]
+    fn a_deployments_own_addresses_are_refused_and_their_neighbours_are_not_a1() {
+        let addresses = [
+            "https://origin.shop.example",
+            "https://node.shop.example:8443/relay",
+            "shop.example:8080",
+            "http://127.0.0.1:8789",
+            "http://[::1]:9000",
+            "http://localhost",
+        ];
+        let own = own_hosts(addresses, ["db.corp.test"]);
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let guard = Guard { own_hosts: &own, loopback: Loopback::Allowed };
+        for ours in [
+            "https://origin.shop.example/",
+            "https://ORIGIN.shop.example:443/",
+            "https://a.origin.shop.example/",
+            "https://node.shop.example/relay",
+            "https://shop.example/",
+            "http://127.0.0.1:8789/x",
+            "http://localhost:8789/x",
+            "http://127.0.0.2:8789/x",
+            "http://[::1]:8789/x",
+            "http://a.localhost:8789/x",
+            "https://127.0.0.1:8789/x",
+            "http://127.0.0.1:9000/",
+            "http://127.0.0.1/",
+            "http://[::1]:80/",
+            "https://db.corp.test/",
+            "https://a.db.corp.test/",
+            "https://corp.test/",
+        ] {
+            assert_eq!(guard.read(ours), Err(UrlFault::OwnHost), "{ours}");
+        }
+        for other in [
+            "https://shop.example.wallet.test/",
+            "https://notshop.example/",
+            "https://web.corp.test/",
+            "http://127.0.0.1:8790/",
+            "https://127.0.0.1/",
+            "http://[::1]:9001/",
+        ] {
+            assert!(guard.read(other).is_ok(), "{other}");
+        }
+        // Where this machine is not meant at all, nothing about it changes.
+        let strict = Guard { own_hosts: &own, loopback: Loopback::Refused };
+        assert_eq!(strict.read("http://127.0.0.1:8790/"), Err(UrlFault::Scheme));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub mod withdraw;
 
 pub use address::Address;
 pub use fault::{LnurlFault, Reason};
-pub use guard::{Admitted, Guard};
+pub use guard::{Admitted, Guard, REDIRECTS_MAX, own_hosts};
 pub use url::{Loopback, Url, UrlFault};
 
 /// What an invoice must be beside its amount, for us to pay it (T96).
@@ -48,10 +48,10 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// For exactly this amount, of our network, with a payment secret, and alive for long enough. That it is not one of
+    /// For exactly this amount, of our network, with a payment secret or blinded paths, and alive for long enough. That it is not one of
     /// our own (T95) and was not paid before (T91) is for the books to say: they know its payment hash.
     fn check(&self, invoice: &bolt11::Invoice, amount: Msat) -> Result<(), Bolt11Fault> {
-        invoice.check(&Expected {
+        invoice.check_to_pay(&Expected {
             network: self.network,
             amount,
             // Nobody named it beside the invoice.

@@ -31,7 +31,7 @@ pub struct PayRequest {
 /// An invoice that is to be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    url: String,
+    url: Admitted,
     amount: Msat,
     metadata: String,
 }
@@ -60,13 +60,21 @@ impl PayRequest {
     /// Reads the first answer (LUD-06, step 3).
     ///
     /// # Errors
-    /// [`LnurlFault::Refused`], [`LnurlFault::WrongTag`], [`LnurlFault::Range`], or [`LnurlFault::Unreadable`].
+    /// [`LnurlFault::Refused`], [`LnurlFault::WrongTag`], [`LnurlFault::Range`], [`LnurlFault::PayerData`], or
+    /// [`LnurlFault::Unreadable`].
     pub fn read(unverified: &HttpReply) -> Result<Self, LnurlFault> {
         let value = reply::tagged(unverified, "payRequest")?;
         let limit = |pointer| json::msat(&value, pointer).ok_or(LnurlFault::Unreadable);
         let (min, max) = (limit("/minSendable")?, limit("/maxSendable")?);
         if min > max || max == Msat(0) {
             return Err(LnurlFault::Range);
+        }
+        // LUD-18: one field that must be told is enough.
+        let demands =
+            |field: &serde_json::Value| field.get("mandatory").and_then(serde_json::Value::as_bool) == Some(true);
+        let payer_data = value.get("payerData").and_then(serde_json::Value::as_object);
+        if payer_data.is_some_and(|fields| fields.values().any(demands)) {
+            return Err(LnurlFault::PayerData);
         }
         // LUD-12. Without it, and where it cannot be read, none.
         let comment_chars_max = json::number(&value, "/commentAllowed").unwrap_or(0);
@@ -91,7 +99,9 @@ impl PayRequest {
         let (digits, comment) = (amount.0.to_string(), percent_encoded(&comment));
         let parameters = [("amount", digits.as_str()), ("comment", comment.as_str())];
         let parameters = if comment.is_empty() { parameters.split_at(1).0 } else { &parameters };
-        Ok(Order { url: callback.url().with_parameters(parameters), amount, metadata: self.metadata })
+        // The same host and path, so what was said of it holds; but a URL has its greatest length.
+        let url = guard.read(&callback.url().with_parameters(parameters))?;
+        Ok(Order { url, amount, metadata: self.metadata })
     }
 
     /// The amount, if the service takes it.
@@ -112,7 +122,13 @@ impl Order {
     /// The second question (LUD-06, step 5).
     #[must_use]
     pub fn request(&self) -> HttpRequest {
-        HttpRequest::get(self.url.clone())
+        HttpRequest::get(self.url.as_str().to_owned())
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub const fn url(&self) -> &Admitted {
+        &self.url
     }
 
     /// Reads the second answer.

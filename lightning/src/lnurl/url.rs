@@ -143,22 +143,59 @@ impl Url {
         is_loopback(&self.host)
     }
 
-    /// The same with `name=value` at the end of its query. The value is one that needs no encoding, or is encoded.
+    /// The same with `name=value` at the end of its query, and nowhere else in it: a service that put an amount of its own
+    /// there is asked for ours alone. The value is one that needs no encoding, or is encoded.
     pub(crate) fn with_parameters(&self, parameters: &[(&str, &str)]) -> String {
-        let mut text = self.text.clone();
-        for (name, value) in parameters {
-            // A query that is there and empty, or ends in `&`, needs no further separator.
-            match (text.contains('?'), text.ends_with(['?', '&'])) {
-                (false, _) => text.push('?'),
-                (true, false) => text.push('&'),
-                (true, true) => {}
-            }
-            text.push_str(name);
-            text.push('=');
-            text.push_str(value);
+        let is_set = |pair: &&str| {
+            let name = decoded(pair.split('=').next().unwrap_or_default());
+            parameters.iter().any(|(set, _)| *set == name)
+        };
+        let (base, query) = self.text.split_once('?').unwrap_or((&self.text, ""));
+        let mut text = base.to_owned();
+        let kept = query.split('&').filter(|pair| !pair.is_empty()).filter(|pair| !is_set(pair));
+        let pairs = kept.map(str::to_owned).chain(parameters.iter().map(|(name, value)| format!("{name}={value}")));
+        for (nth, pair) in pairs.enumerate() {
+            text.push(if nth == 0 { '?' } else { '&' });
+            text.push_str(&pair);
         }
         text
     }
+
+    /// Scheme, host and port, as they came.
+    fn place(&self) -> &str {
+        let start = self.text.find("://").map_or(0, |at| at + 3);
+        let rest = self.text.get(start..).unwrap_or_default();
+        let end = rest.find(['/', '?']).map_or(self.text.len(), |at| start + at);
+        self.text.get(..end).unwrap_or_default()
+    }
+
+    /// Where a redirect from here leads: another URL, or a path on the same host. Nothing is resolved against anything.
+    pub(super) fn of_redirect(&self, unverified_location: &str) -> String {
+        match unverified_location.strip_prefix('/') {
+            Some(rest) if !rest.starts_with('/') => format!("{}{unverified_location}", self.place()),
+            _ => unverified_location.to_owned(),
+        }
+    }
+}
+
+/// A name in a query as its reader sees it: `%61mount` is `amount`, too. What is no encoding stays as it is.
+fn decoded(name: &str) -> String {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        match (first, tail) {
+            (b'%', [high, low, after @ ..]) if hex(high).is_some() && hex(low).is_some() => {
+                bytes.push(hex(high).unwrap_or_default() * 16 + hex(low).unwrap_or_default());
+                rest = after;
+            }
+            (byte, _) => {
+                bytes.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl fmt::Debug for Url {
@@ -317,6 +354,31 @@ mod tests {
         assert_eq!(with("https://a.test/x?"), "https://a.test/x?a=1&b=2");
         assert_eq!(with("https://a.test/x?y"), "https://a.test/x?y&a=1&b=2");
         assert_eq!(with("https://a.test/x?y=1&"), "https://a.test/x?y=1&a=1&b=2");
+    }
+
+    /// C4: exactly one `amount`, whatever the service wrote there, and all else as it was.
+    #[test]
+    fn what_is_set_stands_once_c4() {
+        let with = |text: &str| Url::parse(text, Loopback::Refused).unwrap().with_parameters(&[("amount", "7")]);
+        for theirs in ["amount=5", "amount", "amount=", "%61mount=5", "amoun%74=5&amount=6", "amount=5&&"] {
+            assert_eq!(with(&format!("https://a.test/x?{theirs}")), "https://a.test/x?amount=7", "{theirs}");
+        }
+        assert_eq!(with("https://a.test/x?id=1&amount=5&b=2"), "https://a.test/x?id=1&b=2&amount=7");
+        for other in ["amounts=5", "Amount=5", "x=amount=5", "comment=hi", "%zz=1", "%6=1"] {
+            assert_eq!(with(&format!("https://a.test/x?{other}")), format!("https://a.test/x?{other}&amount=7"));
+        }
+    }
+
+    /// C4: a redirect names a URL, or a path of the same host; everything else is left for the guard to refuse.
+    #[test]
+    fn a_redirect_leads_to_a_url_or_a_path_c4() {
+        let to = |text: &str, location: &str| Url::parse(text, Loopback::Refused).unwrap().of_redirect(location);
+        assert_eq!(to("https://a.test/x?y=/z", "/w?v"), "https://a.test/w?v");
+        assert_eq!(to("https://a.test?y=/z", "/w"), "https://a.test/w");
+        assert_eq!(to("https://a.test", "https://b.test/w"), "https://b.test/w");
+        for odd in ["//b.test/w", "w", "../w", "", "?v"] {
+            assert_eq!(to("https://a.test/x", odd), odd);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use l402::secret::fingerprint;
-use l402::{PaymentHash, encoding};
+use l402::{PaymentHash, UnixTime, encoding};
 use nostr::event::Event;
 use nostr::nips::nip44::v2;
 use serde_json::Value;
@@ -32,6 +32,8 @@ pub struct Reply(Result<Value, Refusal>);
 enum Refusal {
     /// The wallet's own word, such as `RATE_LIMITED`.
     Code(String),
+    /// It knows no such invoice or payment.
+    NotFound,
     /// Encrypted in another way, or not what the method is answered with.
     Unreadable,
 }
@@ -133,8 +135,20 @@ fn result(mut value: Value, method: &str) -> Result<Value, Refusal> {
     }
     match value.get("error") {
         None | Some(Value::Null) => value.get_mut("result").map(Value::take).ok_or(Refusal::Unreadable),
-        Some(error) => Err(Refusal::Code(error.get("code").and_then(Value::as_str).unwrap_or("OTHER").to_owned())),
+        Some(error) => Err(refusal(error, method)),
     }
+}
+
+/// What a wallet's error says. Some call everything `OTHER`, and say in words that they know no such invoice.
+fn refusal(error: &Value, method: &str) -> Refusal {
+    let code = json::text(error, "/code").unwrap_or("OTHER");
+    let message = json::text(error, "/message").unwrap_or_default().to_ascii_lowercase();
+    let in_words = ["not found", "no such", "does not exist", "doesn't exist", "unknown invoice"];
+    let says_so = code == "OTHER" && in_words.iter().any(|words| message.contains(words));
+    if code == "NOT_FOUND" || (method == "lookup_invoice" && says_so) {
+        return Refusal::NotFound;
+    }
+    Refusal::Code(code.to_owned())
 }
 
 impl Reply {
@@ -144,7 +158,12 @@ impl Reply {
     /// The [`BackendFault`] that ends the call.
     pub fn invoice(&self, order: &Order<'_>) -> Result<Invoice, BackendFault> {
         let value = self.0.as_ref().map_err(Refusal::fault)?;
-        Invoice::read(json::required(value, "/invoice")?, json::hash(value, "/payment_hash"), order, String::new())
+        // An empty or missing hash is none, and the one in the invoice counts; another one is a lie.
+        let named = match json::text(value, "/payment_hash") {
+            None | Some("") => None,
+            Some(_) => Some(json::hash(value, "/payment_hash").ok_or(BackendFault::WrongPaymentHash)?),
+        };
+        Invoice::read(json::required(value, "/invoice")?, named, order, String::new())
     }
 
     /// To [`super::Call::LookupInvoice`].
@@ -154,15 +173,15 @@ impl Reply {
     pub fn status(&self, watched: &Watched<'_>) -> Result<Status, BackendFault> {
         let value = match &self.0 {
             Ok(value) => value,
-            Err(Refusal::Code(code)) if code == "NOT_FOUND" => return Ok(Status::NotFound),
+            Err(Refusal::NotFound) => return Ok(Status::NotFound),
             Err(refusal) => return Err(refusal.fault()),
         };
         // A wallet knows what it paid by the same hash; that is not a payment to us.
         let outgoing = json::text(value, "/type").is_some_and(|kind| kind != "incoming");
-        if outgoing || json::hash(value, "/payment_hash") != Some(watched.payment_hash) {
+        if outgoing || hash(value) != Some(watched.payment_hash) {
             return Err(BackendFault::WrongInvoice);
         }
-        let settled_at = json::time(value, "/settled_at");
+        let settled_at = time(value, "/settled_at");
         match state(value)? {
             // `accepted` is a held payment, which may still fail (T20).
             "pending" | "accepted" => Ok(Status::Pending),
@@ -198,7 +217,7 @@ impl Reply {
                 }
                 _ => return Ok(Outcome::Unknown),
             },
-            Err(Refusal::Unreadable) => return Ok(Outcome::Unknown),
+            Err(Refusal::NotFound | Refusal::Unreadable) => return Ok(Outcome::Unknown),
         };
         Outcome::paid(hash, json::preimage(value, "/preimage"), json::msat(value, "/fees_paid"))
     }
@@ -211,11 +230,11 @@ impl Reply {
     pub fn sent_payment(&self, hash: PaymentHash) -> Result<Outcome, BackendFault> {
         let value = match &self.0 {
             Ok(value) => value,
-            Err(Refusal::Code(code)) if code == "NOT_FOUND" => return Ok(Outcome::Unknown),
+            Err(Refusal::NotFound) => return Ok(Outcome::Unknown),
             Err(refusal) => return Err(refusal.fault()),
         };
         // An invoice of the same hash that the wallet was paid by is not a payment of ours.
-        if json::text(value, "/type") != Some("outgoing") || json::hash(value, "/payment_hash") != Some(hash) {
+        if json::text(value, "/type") != Some("outgoing") || self::hash(value) != Some(hash) {
             return Err(BackendFault::WrongInvoice);
         }
         match state(value)? {
@@ -239,9 +258,28 @@ impl Reply {
 /// The state field; wallets of before it was in NIP-47 say it with a time.
 fn state(value: &Value) -> Result<&str, BackendFault> {
     match value.get("state") {
-        None | Some(Value::Null) if json::time(value, "/settled_at").is_some() => Ok("settled"),
+        None | Some(Value::Null) if time(value, "/settled_at").is_some() => Ok("settled"),
         None | Some(Value::Null) => Ok("pending"),
         Some(state) => state.as_str().ok_or(BackendFault::Unreadable),
+    }
+}
+
+/// Unix seconds; some wallets write parts of a second behind them, and those are cut off. 0 means "not yet".
+fn time(value: &Value, pointer: &str) -> Option<UnixTime> {
+    let whole = value.pointer(pointer).and_then(Value::as_f64).filter(|at| (1.0..MAX_TIME).contains(at));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked above
+    let cut_off = whole.map(|at| UnixTime(at as u64));
+    json::time(value, pointer).or(cut_off)
+}
+
+/// Past any date that a wallet may mean, in seconds; a number in milliseconds is more.
+const MAX_TIME: f64 = 100_000_000_000.0;
+
+/// The payment hash that a transaction is about: named, or, where the name is empty, in the invoice beside it.
+fn hash(value: &Value) -> Option<PaymentHash> {
+    match json::text(value, "/payment_hash") {
+        None | Some("") => l402::bolt11::Invoice::parse(json::text(value, "/invoice")?).ok().map(|i| i.payment_hash),
+        Some(named) => PaymentHash::from_hex(named),
     }
 }
 
@@ -249,12 +287,12 @@ impl Refusal {
     fn fault(&self) -> BackendFault {
         match self {
             Self::Unreadable => BackendFault::Unreadable,
+            Self::NotFound => BackendFault::Refused(404),
             Self::Code(code) => match code.as_str() {
                 "UNAUTHORIZED" | "RESTRICTED" => BackendFault::Unauthorized,
                 "RATE_LIMITED" | "QUOTA_EXCEEDED" => BackendFault::Busy(429),
                 "INTERNAL" => BackendFault::Busy(500),
                 "NOT_IMPLEMENTED" | "UNSUPPORTED_ENCRYPTION" => BackendFault::Refused(501),
-                "NOT_FOUND" => BackendFault::Refused(404),
                 _ => BackendFault::Refused(400),
             },
         }

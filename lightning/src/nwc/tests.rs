@@ -151,12 +151,62 @@ fn the_state_decides_and_never_the_preimage() {
     assert_eq!(status(&json!({ "state": "SETTLED" })), Err(BackendFault::Unreadable));
     assert_eq!(status(&json!({ "state": true })), Err(BackendFault::Unreadable));
 
-    let settled = |preimage, at| Ok(Status::Settled { amount: Msat(21_000), preimage, at });
+    let settled = |preimage, at| Ok(Status::Settled { amount: Msat(21_000), node_fee: Msat(0), preimage, at });
     let at = Some(UnixTime(9));
     assert_eq!(status(&json!({ "state": "settled", "preimage": proof })), settled(Some(preimage()), None));
     assert_eq!(status(&json!({ "settled_at": 9, "preimage": proof })), settled(Some(preimage()), at));
     assert_eq!(status(&json!({ "state": null, "settled_at": 9, "preimage": null })), settled(None, at));
     assert_eq!(status(&json!({ "settled_at": 0, "preimage": proof })), Ok(Status::Pending));
+}
+
+/// B8: wallets that write parts of a second, no hash beside the invoice, an end that is the beginning, or "not found" as
+/// `OTHER`. What says nothing definite stays a fault that the operator sees.
+#[test]
+fn wallets_with_habits_of_their_own_are_read_b8() {
+    let proof = preimage().expose_hex();
+    let settled = |at| Ok(Status::Settled { amount: Msat(21_000), node_fee: Msat(0), preimage: Some(preimage()), at });
+    let at = |at: Value| status(&json!({ "state": "settled", "settled_at": at, "preimage": proof }));
+    assert_eq!(at(json!(1_790_000_123.75)), settled(Some(UnixTime(1_790_000_123))));
+    assert_eq!(at(json!("1790000123")), settled(Some(UnixTime(1_790_000_123))));
+    for odd in [json!(0.5), json!(-3.5), json!(1e300), json!("soon"), json!(null), json!(false)] {
+        assert_eq!(at(odd.clone()), settled(None), "{odd}");
+    }
+    // Without a state a time alone settles; half a second after the beginning of all time is none.
+    assert_eq!(status(&json!({ "settled_at": 9.5, "preimage": proof })), settled(Some(UnixTime(9))));
+    assert_eq!(status(&json!({ "settled_at": 0.5, "preimage": proof })), Ok(Status::Pending));
+
+    let bare = |hash: Value, bolt11: String| {
+        status(&json!({ "state": "settled", "payment_hash": hash, "invoice": bolt11, "preimage": proof }))
+    };
+    assert_eq!(bare(json!(""), bolt11(21_000)), settled(None));
+    assert_eq!(bare(json!(null), bolt11(21_000)), settled(None));
+    assert_eq!(bare(json!(""), "hush".to_owned()), Err(BackendFault::WrongInvoice));
+    assert_eq!(bare(json!("ab".repeat(32)), bolt11(21_000)), Err(BackendFault::WrongInvoice));
+    assert_eq!(bare(json!(7), bolt11(21_000)), settled(None), "no text is no hash");
+
+    let same = json!({ "state": "settled", "created_at": 9, "expires_at": 9, "settled_at": 9, "preimage": proof });
+    assert_eq!(status(&same), settled(Some(UnixTime(9))));
+    assert_eq!(status(&json!({ "created_at": 9, "expires_at": 9 })), Ok(Status::Pending));
+
+    let make = request(&Call::MakeInvoice(&ORDER));
+    let made = |hash: Value| {
+        let result = json!({ "invoice": bolt11(21_000), "payment_hash": hash });
+        reply(&make, &json!({ "result_type": "make_invoice", "result": result })).invoice(&ORDER)
+    };
+    assert_eq!(made(json!("")).map(|made| made.payment_hash), Ok(preimage().payment_hash()));
+    assert_eq!(made(json!("hush")), Err(BackendFault::WrongPaymentHash));
+
+    let lookup = request(&Call::LookupInvoice(preimage().payment_hash()));
+    let no = |code: &str, message: &str| {
+        let error = json!({ "code": code, "message": message });
+        reply(&lookup, &json!({ "result_type": "lookup_invoice", "error": error }))
+    };
+    for message in ["not found", "Invoice not found", "No such invoice", "invoice does not exist"] {
+        assert_eq!(no("OTHER", message).status(&watched()), Ok(Status::NotFound), "{message}");
+        assert_eq!(no("OTHER", message).sent_payment(preimage().payment_hash()), Ok(Outcome::Unknown), "T93");
+    }
+    assert_eq!(no("OTHER", "out of luck").status(&watched()), Err(BackendFault::Refused(400)));
+    assert_eq!(no("INTERNAL", "database not found").status(&watched()), Err(BackendFault::Busy(500)));
 }
 
 #[test]

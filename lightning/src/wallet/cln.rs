@@ -111,7 +111,8 @@ fn outcome(hash: PaymentHash, pays: &[Value]) -> Result<Outcome, BackendFault> {
 
 /// What routing cost is what was sent above what arrived.
 fn paid(hash: PaymentHash, reply: &Value, preimage: &str) -> Result<Outcome, BackendFault> {
-    let (sent, arrived) = (json::msat(reply, "/amount_sent_msat"), json::msat(reply, "/amount_msat"));
+    let (sent, arrived) =
+        (json::msat_with_unit(reply, "/amount_sent_msat"), json::msat_with_unit(reply, "/amount_msat"));
     let fee = sent.zip(arrived).and_then(|(sent, arrived)| sent.0.checked_sub(arrived.0)).map(Msat);
     Outcome::paid(hash, json::preimage(reply, preimage), fee)
 }

@@ -50,6 +50,11 @@ impl Wallet for LndWallet {
         true
     }
 
+    /// From 0.18 on; an older one calls the invoice invalid, which is a definite "no".
+    fn pays_blinded_paths(&self) -> bool {
+        true
+    }
+
     fn pay(&self, payment: &Payment<'_>, replies: &[HttpReply]) -> Result<Step<Outcome>, BackendFault> {
         let [reply, ..] = replies else {
             let mut body = json!({

@@ -45,6 +45,11 @@ pub trait Wallet: fmt::Debug {
         false
     }
 
+    /// Whether it pays invoices whose only way is by blinded paths (bLIP 39).
+    fn pays_blinded_paths(&self) -> bool {
+        false
+    }
+
     /// Pays. Each first request of this call may move money: it is sent once.
     ///
     /// # Errors

@@ -6,10 +6,9 @@ use bitcoin::secp256k1::PublicKey;
 use l402::bolt11::Network;
 use l402::relay::PaymentSend;
 use l402::{Msat, UnixTime};
-use lightning_invoice::Bolt11Invoice;
 use satstile_lightning::wallet;
 
-use crate::invoice;
+use crate::invoice::{self, ToPay};
 use crate::problem::Problem;
 
 /// What an order is measured by.
@@ -18,6 +17,8 @@ pub(super) struct Terms<'a> {
     /// Whose invoices are our own (T95).
     pub(super) own: &'a [PublicKey],
     pub(super) max: Msat,
+    /// Whether the payer can pay by blinded paths.
+    pub(super) pays_blinded_paths: bool,
     pub(super) now: UnixTime,
 }
 
@@ -34,17 +35,19 @@ pub(super) fn fits(order: &PaymentSend) -> Result<(), Problem> {
 
 /// Why this is not paid, and never will be under its id.
 pub(super) fn refusal(order: &PaymentSend, terms: &Terms<'_>) -> Option<&'static str> {
-    let Some(invoice) = invoice::read(&order.bolt11) else {
+    let Some(invoice) = invoice::read_to_pay(&order.bolt11) else {
         return Some("the invoice cannot be read, or its signature is wrong");
     };
-    let ends = UnixTime(invoice.duration_since_epoch().as_secs()).plus(invoice.expiry_time().as_secs());
-    let payee = invoice.get_payee_pub_key();
     [
-        ("the invoice is of another network", invoice::network(&invoice) == Some(terms.network)),
-        ("the invoice has another payment hash", invoice::payment_hash(&invoice) == order.payment_hash),
+        ("the invoice is of another network", invoice.network == Some(terms.network)),
+        ("the invoice has another payment hash", invoice.payment_hash == order.payment_hash),
         ("the invoice is for another amount", is_for(&invoice, order)),
-        ("the invoice has expired", terms.now < ends),
-        ("the invoice is this node's own", !terms.own.contains(&payee)),
+        ("the invoice has expired", terms.now < invoice.ends),
+        ("the invoice is this node's own", !terms.own.contains(&invoice.payee)),
+        (
+            "the invoice has blinded paths only, which this node cannot pay",
+            terms.pays_blinded_paths || !invoice.only_by_blinded_paths,
+        ),
         ("the amount is over the node's limit for one payout", order.amount_msat <= terms.max.0),
         ("the fee limit is over the node's limit for one payout", order.fee_limit_msat <= terms.max.0),
     ]
@@ -54,13 +57,11 @@ pub(super) fn refusal(order: &PaymentSend, terms: &Terms<'_>) -> Option<&'static
 
 /// Whether an invoice asks for what is ordered, or leaves it open, as the return invoice of a session does. That it leaves
 /// it open is said by the code that tells the node an amount then: this reader says "none" of more than it can count (T57).
-fn is_for(invoice: &Bolt11Invoice, order: &PaymentSend) -> bool {
-    invoice.amount_milli_satoshis() == Some(order.amount_msat) || wallet::names_no_amount(&order.bolt11)
+fn is_for(invoice: &ToPay, order: &PaymentSend) -> bool {
+    invoice.amount_msat == Some(order.amount_msat) || wallet::names_no_amount(&order.bolt11)
 }
 
 /// Whether the time of an invoice is over. One that cannot be read has none left.
 pub(super) fn has_expired(bolt11: &str, now: UnixTime) -> bool {
-    invoice::read(bolt11).is_none_or(|invoice| {
-        now >= UnixTime(invoice.duration_since_epoch().as_secs()).plus(invoice.expiry_time().as_secs())
-    })
+    invoice::read_to_pay(bolt11).is_none_or(|invoice| now >= invoice.ends)
 }

@@ -70,6 +70,14 @@ impl Payer {
         }
     }
 
+    /// As [`Wallet::pays_blinded_paths`]. The dev wallet makes no such invoice, so there is none to be paid.
+    pub(super) fn pays_blinded_paths(&self) -> bool {
+        match self {
+            Self::Dev(_) => false,
+            Self::Remote(remote) => remote.wallet.pays_blinded_paths(),
+        }
+    }
+
     /// Whether what it did is written where the payments are. Then what it has never heard of, nobody told it.
     pub(super) const fn has_our_books(&self) -> bool {
         matches!(self, Self::Dev(_))

@@ -23,6 +23,8 @@ pub(crate) struct Invoice {
     pub(crate) created_at: UnixTime,
     pub(crate) expires_at: UnixTime,
     pub(crate) settled_at: Option<UnixTime>,
+    /// What the node kept for itself when it was paid.
+    pub(crate) node_fee: Msat,
     /// Since when its back end may have withdrawn it.
     pub(crate) cancel_asked_at: Option<UnixTime>,
     /// Since when nobody can pay it any more.
@@ -63,12 +65,13 @@ impl Invoice {
             amount_msat: Some(self.amount.0),
             preimage: self.preimage.filter(|_| status == InvoiceState::Settled),
             settled_at: self.settled_at,
+            received_msat: received(self.amount, self.node_fee),
         }
     }
 
     pub(super) const COLUMNS: &str = "invoices.payment_hash, request_id, backend, reference, bolt11, preimage, \
         amount_msat, service, purpose, created_at, expires_at, settled_at, \
-        cancel_asked_at, canceled_at";
+        cancel_asked_at, canceled_at, node_fee_msat";
 
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -86,8 +89,14 @@ impl Invoice {
             settled_at: row.get::<_, Option<u64>>(11)?.map(UnixTime),
             cancel_asked_at: row.get::<_, Option<u64>>(12)?.map(UnixTime),
             canceled_at: row.get::<_, Option<u64>>(13)?.map(UnixTime),
+            node_fee: Msat(row.get(14)?),
         })
     }
+}
+
+/// What the worker is told that is left of an invoice's amount: nothing where all of it is.
+pub(crate) fn received(amount: Msat, node_fee: Msat) -> Option<u64> {
+    (node_fee > Msat(0)).then(|| amount.0.saturating_sub(node_fee.0))
 }
 
 /// Keeps a new invoice; a payment hash that is there already is an error, and rolls all back (T21). `next_look_ms` is
@@ -135,7 +144,7 @@ pub(crate) fn pay(books: &Connection, hash: PaymentHash, now: UnixTime, now_ms: 
     }
     // Another node's invoice has no preimage here, and is none of the dev wallet's business.
     let Some(preimage) = invoice.preimage else { return Ok(Payment::Unknown) };
-    let paid = Settled { hash, received: invoice.amount, preimage: Some(preimage.clone()), at: now };
+    let paid = Settled { hash, received: invoice.amount, node_fee: Msat(0), preimage: Some(preimage.clone()), at: now };
     settle(books, &paid, now_ms)?;
     Ok(Payment::Settled(preimage))
 }
@@ -144,7 +153,10 @@ pub(crate) fn pay(books: &Connection, hash: PaymentHash, now: UnixTime, now_ms: 
 #[derive(Clone, Debug)]
 pub(crate) struct Settled {
     pub(crate) hash: PaymentHash,
+    /// What the payer paid.
     pub(crate) received: Msat,
+    /// What the node kept of it.
+    pub(crate) node_fee: Msat,
     pub(crate) preimage: Option<Preimage>,
     pub(crate) at: UnixTime,
 }
@@ -154,10 +166,16 @@ pub(crate) struct Settled {
 pub(crate) fn settle(books: &Connection, paid: &Settled, now_ms: u64) -> rusqlite::Result<bool> {
     let changed = books
         .prepare_cached(
-            "UPDATE invoices SET settled_at = ?2, received_msat = ?3, preimage = ?4, next_look_ms = NULL
+            "UPDATE invoices SET settled_at = ?2, received_msat = ?3, preimage = ?4, node_fee_msat = ?5, next_look_ms = NULL
              WHERE payment_hash = ?1 AND settled_at IS NULL",
         )?
-        .execute(params![paid.hash.0, paid.at.0, paid.received.0, paid.preimage.as_ref().map(Preimage::expose)])?;
+        .execute(params![
+            paid.hash.0,
+            paid.at.0,
+            paid.received.0,
+            paid.preimage.as_ref().map(Preimage::expose),
+            paid.node_fee.0,
+        ])?;
     if changed == 1 {
         settlements::insert(books, paid.hash, now_ms)?;
     }

@@ -39,6 +39,7 @@ pub(crate) fn next(connection: &Connection) -> rusqlite::Result<Option<Due>> {
             preimage: invoice.preimage,
             settled_at: UnixTime(row.get("settled_at")?),
             request_id: invoice.request_id,
+            received_msat: super::invoices::received(invoice.amount, invoice.node_fee),
         };
         Ok(Due { settled, attempts: row.get("attempts")?, at_ms: row.get("next_attempt_ms")? })
     });

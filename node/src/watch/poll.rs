@@ -85,6 +85,7 @@ mod tests {
             settled_at: None,
             cancel_asked_at: None,
             canceled_at: None,
+            node_fee: Msat(0),
         };
         next_look_ms(tells, &outcome, &invoice, asked_before, now).map(|at_ms| at_ms / 1_000 - now.0)
     }
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_about_what_is_decided_or_ten_minutes_over() {
-        let settled = Status::Settled { amount: Msat(1), preimage: None, at: None };
+        let settled = Status::Settled { amount: Msat(1), node_fee: Msat(0), preimage: None, at: None };
         assert_eq!(next(false, Ok(settled), 0, NOW), None);
         assert_eq!(next(true, Ok(Status::Canceled), 0, NOW), None);
         // Money can come after the end (T65).

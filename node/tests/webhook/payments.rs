@@ -71,6 +71,24 @@ async fn cast(does: Does) -> (Payer, World) {
     (payer, world)
 }
 
+/// B11: an invoice whose only way is by blinded paths is paid by a node that can, and refused for good by one that cannot.
+/// One bit of its signature turned, it is refused by both.
+#[tokio::test]
+async fn an_invoice_with_blinded_paths_is_paid_by_a_node_that_can_b11() {
+    let (payer, world) = cast(Does::Pays).await;
+    let ordered = order(1, payer.blinded_invoice(21_000));
+    has_paid(&send(&world, &ordered).await);
+    assert_eq!(payer.orders().len(), 1);
+
+    let (bolt11, hash) = payer.blinded_invoice(22_000);
+    has_failed(&send(&world, &order(2, (bolt11, hash))).await, "the invoice is for another amount");
+    assert_eq!(payer.orders().len(), 1);
+
+    let other = World::paying("", Pays::By("type=clnrest;server=http://127.0.0.1:1;rune=cafe".to_owned())).await;
+    let why = "the invoice has blinded paths only, which this node cannot pay";
+    has_failed(&send(&other, &order(3, payer.blinded_invoice(21_000))).await, why);
+}
+
 #[tokio::test]
 async fn fifty_orders_of_one_id_pay_once_within_the_fee_limit() {
     // T93, T94

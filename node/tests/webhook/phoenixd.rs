@@ -65,6 +65,8 @@ async fn an_invoice_is_expired_when_its_node_says_so_and_not_by_our_clock() {
     let status = world.lookup("req_2", hash).await;
     assert_eq!((status.status, status.amount_msat.is_some()), (InvoiceState::Pending, true));
     phoenix.settle_quietly(hash);
+    // For so long "unpaid" is remembered (A5).
+    tokio::time::sleep(Duration::from_millis(1_600)).await;
     assert_eq!(world.lookup("req_3", hash).await.status, InvoiceState::Settled);
     // The dev node takes no payment after its own clock, and says so.
     let dev = World::new("").await;
@@ -97,4 +99,28 @@ async fn a_socket_that_broke_is_opened_again_and_what_it_missed_is_found() {
     phoenix.settle_quietly(two);
     phoenix.tell(two);
     assert_eq!(worker.after(2).await.iter().map(told).collect::<Vec<_>>(), [one, two]);
+}
+
+/// A21, T66: of a payment that opened a channel phoenixd keeps a part. The buyer has paid in full; what is left is told
+/// beside it, pushed and asked for, and nothing is told where all of it is left.
+#[tokio::test]
+async fn what_a_channel_cost_is_told_beside_what_was_paid_a21() {
+    let phoenix = Phoenix::start().await;
+    let (world, worker) = cast(&phoenix).await;
+    phoenix.listened_to(1).await;
+    phoenix.keeps(18);
+    let hash = world.create("req_1").await.payment_hash;
+    phoenix.settle_quietly(hash);
+    phoenix.tell(hash);
+    let pushes = worker.after(1).await;
+    let Ok(RelayCall::InvoiceSettled(told)) = RelayCall::parse(&pushes[0].body, Audience::Worker) else { panic!() };
+    assert_eq!((told.amount_msat, told.received_msat, told.node_fee_msat()), (21_000, Some(3_000), 18_000));
+    let status = world.lookup("req_2", hash).await;
+    assert_eq!((status.paid_msat(), status.received_msat, status.node_fee_msat()), (Some(21_000), Some(3_000), 18_000));
+
+    phoenix.keeps(0);
+    let hash = world.create("req_3").await.payment_hash;
+    phoenix.settle_quietly(hash);
+    let status = world.lookup("req_4", hash).await;
+    assert_eq!((status.paid_msat(), status.received_msat, status.node_fee_msat()), (Some(21_000), None, 0));
 }

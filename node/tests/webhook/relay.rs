@@ -1,7 +1,12 @@
 //! The signed relay: who is believed, and that each id is answered once.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use l402::relay::{InvoiceState, RelaySecrets};
 use l402::{PaymentHash, UnixTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::world::*;
 
@@ -52,6 +57,69 @@ async fn nobody_is_believed_without_a_fresh_signature() {
     }
     // The id is still free: none of them did anything.
     assert_eq!(send_signed(relay, "req_1", &time(at), &good, &body).await.status, 200);
+}
+
+/// A connection on which a message begins and does not go on.
+async fn slow(relay: SocketAddr, fields: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(relay).await.unwrap();
+    let head = format!("POST /relay HTTP/1.1\r\nHost: node\r\n{fields}Content-Length: 100\r\n\r\n{{");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// A9, T59: what no body can make believable is refused before the body is there.
+#[tokio::test]
+async fn a_message_without_good_fields_is_refused_before_its_body_a9() {
+    let world = World::new("").await;
+    let unreadable = format!("webhook-id: x\r\nwebhook-timestamp: {}\r\nwebhook-signature: v2,AA\r\n", now().0);
+    let old = unreadable.replace("v2,AA", &format!("v1,{}", "A".repeat(43))).replace(&now().0.to_string(), "1");
+    for fields in ["", &unreadable, &old] {
+        let mut stream = slow(world.relay(), fields).await;
+        let mut answer = [0; 12];
+        let read = tokio::time::timeout(Duration::from_secs(3), stream.read_exact(&mut answer)).await;
+        read.expect("no answer before the body").unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 401", "{fields}");
+    }
+}
+
+/// A9, T59: strangers who hold hundreds of connections, with fields that look good or with none, do not keep the worker
+/// out.
+#[tokio::test]
+async fn slow_strangers_do_not_keep_the_worker_out_a9() {
+    let world = World::new("").await;
+    let forged =
+        format!("webhook-id: x\r\nwebhook-timestamp: {}\r\nwebhook-signature: v1,{}=\r\n", now().0, "A".repeat(43));
+    let mut held = Vec::new();
+    for n in 0..600 {
+        held.push(slow(world.relay(), if n % 2 == 0 { &forged } else { "" }).await);
+    }
+    for n in 0..20 {
+        let id = format!("req_{n}");
+        let call = tokio::time::timeout(Duration::from_secs(3), world.create(&id));
+        call.await.expect("the worker waits for strangers");
+    }
+    drop(held);
+}
+
+/// A9: whose message is signed has the time that every message has.
+#[tokio::test]
+async fn a_signed_message_may_come_in_two_pieces_a9() {
+    let world = World::new("").await;
+    let (body, at) = (create_body(), now());
+    let signature = secrets().sign("req_1", at, &body);
+    let mut stream = TcpStream::connect(world.relay()).await.unwrap();
+    let head = format!(
+        "POST /relay HTTP/1.1\r\nHost: node\r\nConnection: close\r\nwebhook-id: req_1\r\nwebhook-timestamp: {}\r\n\
+         webhook-signature: {signature}\r\nContent-Length: {}\r\n\r\n",
+        at.0,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stream.write_all(&body).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
 }
 
 #[tokio::test]
@@ -128,11 +196,15 @@ async fn a_refusal_names_a_fixed_code_and_is_signed() {
 
 #[tokio::test]
 async fn more_than_64_kib_is_not_read() {
-    // T69, before any signature is looked at.
+    // T69. A9: of what nobody signed, nothing is read at all.
     let world = World::new("").await;
     let body = vec![b' '; 64 * 1024 + 1];
-    let answer = http(world.relay(), "POST /relay", "", &body).await;
-    assert_eq!((answer.status, answer.json()["code"].as_str()), (413, Some("too_long")));
+    let at = now();
+    let signature = secrets().sign("req_1", at, &body);
+    let signed = send_signed(world.relay(), "req_1", &at.0.to_string(), &signature, &body).await;
+    assert_eq!((signed.status, signed.json()["code"].as_str()), (413, Some("too_long")));
+    let unsigned = http(world.relay(), "POST /relay", "", &body).await;
+    assert_eq!((unsigned.status, unsigned.json()["code"].as_str()), (401, Some("not_signed")));
 }
 
 #[tokio::test]

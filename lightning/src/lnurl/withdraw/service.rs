@@ -201,6 +201,8 @@ pub enum Refusal {
     Expiry,
     /// Nothing can be paid out at the moment; the link stays good.
     Unavailable,
+    /// What the operator spends on refunds in a day is spent; the link stays good.
+    Tomorrow,
 }
 
 impl Refusal {
@@ -215,6 +217,9 @@ impl Refusal {
             Self::Network => "the invoice is for another network",
             Self::Expiry => "the invoice expires too soon",
             Self::Unavailable => "payments are unavailable, try again later",
+            Self::Tomorrow => {
+                "no more refunds are paid out today: the link stays good, use it again after midnight UTC"
+            }
         }
     }
 
