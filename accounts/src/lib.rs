@@ -1,0 +1,83 @@
+//! What an account's object is asked and what it answers, sans-IO: [`Command`] in, [`Reply`] out, storage behind
+//! [`Books`].
+//!
+//! One command is one transaction. The shell opens it, calls [`apply`], and commits when it returns `Ok`; a [`Fault`] of
+//! the storage rolls it back. Every movement of money is a command of `satstile_ledger`. There is no clock, no randomness
+//! and no I/O here: the time is a parameter, and ids and digests come in the command.
+//!
+//! A refused command leaves the books as they were, with two exceptions that are meant. A broken invariant freezes the
+//! book. And the first use of a rotated token ends the token before it, even if what it asked is refused: whoever sends
+//! the new one has received it.
+//!
+//! | question | module |
+//! | --- | --- |
+//! | what can be asked and answered? | [`command`], [`reply`] |
+//! | which bytes are that? | [`wire`], and `fields` for a field's value |
+//! | what must the shell store? | [`books`]; [`memory`] for tests |
+//! | what does a balance pay for? | `usage` |
+//! | who may do what? | `token` |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+#![warn(missing_docs, clippy::float_arithmetic)]
+
+extern crate alloc;
+
+mod alarm;
+pub mod books;
+pub mod command;
+mod fields;
+pub mod memory;
+pub mod reply;
+#[cfg(test)]
+mod testing;
+mod token;
+mod usage;
+pub mod wire;
+
+use l402::UnixTime;
+
+pub use books::{Books, Fault};
+use books::{Open, Stop};
+pub use command::{Command, TokenDigest};
+pub use reply::{Refusal, Reply};
+
+/// Applies one command in one transaction.
+///
+/// # Errors
+/// [`Fault`] when the storage failed or holds what cannot be read; the shell rolls the transaction back.
+pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<Reply, Fault> {
+    let Some(mut open) = Open::find(books)? else {
+        return Ok(match command {
+            Command::Alarm => Reply::Done,
+            // No token is known where nobody opened an account.
+            Command::Hold(_)
+            | Command::Covers(_)
+            | Command::Progress(_)
+            | Command::End(_)
+            | Command::AddToken(_)
+            | Command::RotateToken(_)
+            | Command::RevokeToken(_) => Reply::Refused(Refusal::UnknownToken),
+        });
+    };
+    let outcome = match command {
+        Command::Hold(asked) => usage::hold(&mut open, asked, now),
+        Command::Covers(asked) => usage::covers(&mut open, asked, now),
+        Command::Progress(asked) => usage::progress(&mut open, asked, now),
+        Command::End(asked) => usage::end(&mut open, asked, now),
+        Command::AddToken(asked) => token::add(&mut open, asked, now),
+        Command::RotateToken(asked) => token::rotate(&mut open, asked, now),
+        Command::RevokeToken(asked) => token::revoke(&mut open, asked),
+        Command::Alarm => alarm::ring(&mut open, now),
+    };
+    match outcome {
+        Ok(reply) => Ok(reply),
+        Err(Stop::Ledger(refusal)) => {
+            open.answer_breach(&refusal, now)?;
+            Ok(Reply::Refused(refusal.into()))
+        }
+        Err(Stop::Refused(refusal)) => Ok(Reply::Refused(refusal)),
+        Err(Stop::Fault(fault)) => Err(fault),
+    }
+}

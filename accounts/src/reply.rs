@@ -1,0 +1,289 @@
+//! What an account's object answers. A refusal names its reason and, with [`Refusal::fault`], who can do something about
+//! it; what status a client gets for it is for the shell to say.
+
+use l402::Msat;
+use minicbor::{Decode, Encode};
+use satstile_ledger as ledger;
+
+use crate::fields::msat;
+
+/// The answer to a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Reply {
+    /// It was done, and there is nothing to tell.
+    #[n(100)]
+    Done,
+    /// It was done, or could be done, and so much is left.
+    #[n(101)]
+    Left(#[n(0)] Left),
+    /// It was not done.
+    #[n(102)]
+    Refused(#[n(0)] Refusal),
+}
+
+/// What is left of a balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Left {
+    /// What can be spent.
+    #[cbor(n(0), with = "msat")]
+    pub available: Msat,
+}
+
+/// Who can do something about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Whoever pays: money is missing, or has not arrived.
+    Payer,
+    /// Whoever holds the token or the secret: it does not allow this.
+    Bearer,
+    /// Whoever wrote the request: it is wrong as it is.
+    Request,
+    /// Nobody at once: the account's state does not allow it now.
+    State,
+    /// The operator: a person must look at the books.
+    Books,
+    /// The deployment: caller and object are different builds. It passes.
+    Build,
+}
+
+/// Why a command was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Refusal {
+    /// The token is not known here, or was revoked.
+    #[n(1)]
+    UnknownToken,
+    /// The token can only spend.
+    #[n(2)]
+    CanOnlySpend,
+    /// The balance was claimed without its claim secret: its token is made into no other one.
+    #[n(3)]
+    TokenBound,
+    /// The account has the most tokens that it may.
+    #[n(4)]
+    TokensFull,
+    /// It is the last token that can do everything with the account.
+    #[n(5)]
+    LastToken,
+    /// The message has another wire number.
+    #[n(6)]
+    OtherBuild,
+    /// The command, or a part of it, has a number that this build does not know.
+    #[n(7)]
+    UnknownCommand,
+    /// The bytes are no message.
+    #[n(8)]
+    Unreadable,
+    /// The amount is 0.
+    #[n(20)]
+    ZeroAmount,
+    /// An amount or a time is beyond its limit.
+    #[n(21)]
+    TooLarge,
+    /// The balance does not cover it.
+    #[n(22)]
+    #[cbor(map)]
+    InsufficientFunds {
+        /// What can be spent.
+        #[cbor(n(0), with = "msat")]
+        available: Msat,
+    },
+    /// The balance covers it, but part of it can only be spent here.
+    #[n(23)]
+    #[cbor(map)]
+    SpendOnly {
+        /// What of it can leave.
+        #[cbor(n(0), with = "msat")]
+        free: Msat,
+    },
+    /// The account holds the most that it may.
+    #[n(24)]
+    AccountFull,
+    /// No payment of this kind is known.
+    #[n(25)]
+    UnknownPayment,
+    /// The payment belongs to another account.
+    #[n(26)]
+    OtherAccount,
+    /// The payment was claimed before.
+    #[n(27)]
+    AlreadyClaimed,
+    /// The payment has not arrived yet.
+    #[n(28)]
+    NotSettled,
+    /// The preimage does not hash to the payment hash.
+    #[n(29)]
+    WrongPreimage,
+    /// The claim secret is missing or wrong.
+    #[n(30)]
+    WrongClaimSecret,
+    /// Less was paid than the invoice asks.
+    #[n(31)]
+    Underpaid,
+    /// A spending cap of the token does not cover it.
+    #[n(32)]
+    #[cbor(map)]
+    CapReached {
+        /// The caveat, counted from the root.
+        #[n(0)]
+        link: u32,
+    },
+    /// The uses of the token are used up.
+    #[n(33)]
+    #[cbor(map)]
+    UsesReached {
+        /// The caveat, counted from the root.
+        #[n(0)]
+        link: u32,
+    },
+    /// The caps are not those of the token from its root on.
+    #[n(34)]
+    BrokenChain,
+    /// It has ended already, in another way.
+    #[n(35)]
+    Ended,
+    /// Its time has passed.
+    #[n(36)]
+    Expired,
+    /// Its time has not come.
+    #[n(37)]
+    NotYet,
+    /// Something else changed it first.
+    #[n(38)]
+    Stale,
+    /// Only a party to it may do this.
+    #[n(39)]
+    NotAParty,
+    /// Uses are still under way.
+    #[n(40)]
+    Busy,
+    /// The link was used with another invoice.
+    #[n(41)]
+    LinkUsed,
+    /// Nothing is left to refund.
+    #[n(42)]
+    NothingToRefund,
+    /// A refund of this purchase is open already.
+    #[n(43)]
+    RefundOpen,
+    /// The id stands for another request.
+    #[n(44)]
+    KeyReused,
+    /// The first request with this key is still under way.
+    #[n(45)]
+    InProgress,
+    /// The invoice is our own.
+    #[n(46)]
+    OwnInvoice,
+    /// The invoice is this account's own.
+    #[n(47)]
+    SelfPayment,
+    /// Another payout of this invoice is open or done.
+    #[n(48)]
+    InvoiceInUse,
+    /// The record belongs to something else, or there is none.
+    #[n(49)]
+    WrongRow,
+    /// The account is frozen until somebody has looked at it.
+    #[n(50)]
+    #[cbor(map)]
+    Frozen {
+        /// The code of the invariant.
+        #[n(0)]
+        invariant: u8,
+    },
+    /// The books are wrong; the account is frozen now.
+    #[n(51)]
+    #[cbor(map)]
+    Breach {
+        /// The code of the invariant.
+        #[n(0)]
+        invariant: u8,
+    },
+}
+
+impl Refusal {
+    /// Who can do something about it.
+    #[must_use]
+    pub const fn fault(self) -> Fault {
+        match self {
+            Self::InsufficientFunds { .. }
+            | Self::SpendOnly { .. }
+            | Self::NotSettled
+            | Self::Underpaid
+            | Self::CapReached { .. }
+            | Self::UsesReached { .. } => Fault::Payer,
+            Self::UnknownToken
+            | Self::CanOnlySpend
+            | Self::TokenBound
+            | Self::OtherAccount
+            | Self::WrongClaimSecret
+            | Self::WrongPreimage
+            | Self::NotAParty => Fault::Bearer,
+            Self::ZeroAmount
+            | Self::TooLarge
+            | Self::UnknownPayment
+            | Self::BrokenChain
+            | Self::KeyReused
+            | Self::WrongRow
+            | Self::SelfPayment => Fault::Request,
+            Self::TokensFull
+            | Self::LastToken
+            | Self::AccountFull
+            | Self::AlreadyClaimed
+            | Self::Ended
+            | Self::Expired
+            | Self::NotYet
+            | Self::Stale
+            | Self::Busy
+            | Self::LinkUsed
+            | Self::NothingToRefund
+            | Self::RefundOpen
+            | Self::InProgress
+            | Self::OwnInvoice
+            | Self::InvoiceInUse => Fault::State,
+            Self::Frozen { .. } | Self::Breach { .. } => Fault::Books,
+            Self::OtherBuild | Self::UnknownCommand | Self::Unreadable => Fault::Build,
+        }
+    }
+}
+
+impl From<ledger::Refusal> for Refusal {
+    fn from(refusal: ledger::Refusal) -> Self {
+        use ledger::Refusal as L;
+        match refusal {
+            L::ZeroAmount => Self::ZeroAmount,
+            L::TooLarge => Self::TooLarge,
+            L::InsufficientFunds { available } => Self::InsufficientFunds { available },
+            L::SpendOnly { free } => Self::SpendOnly { free },
+            L::AccountFull => Self::AccountFull,
+            L::UnknownPayment => Self::UnknownPayment,
+            L::OtherAccount => Self::OtherAccount,
+            L::AlreadyClaimed => Self::AlreadyClaimed,
+            L::NotSettled => Self::NotSettled,
+            L::WrongPreimage => Self::WrongPreimage,
+            L::WrongClaimSecret => Self::WrongClaimSecret,
+            L::Underpaid => Self::Underpaid,
+            L::CapReached { link } => Self::CapReached { link: u32::try_from(link).unwrap_or(u32::MAX) },
+            L::UsesReached { link } => Self::UsesReached { link: u32::try_from(link).unwrap_or(u32::MAX) },
+            L::BrokenChain => Self::BrokenChain,
+            L::Ended => Self::Ended,
+            L::Expired => Self::Expired,
+            L::NotYet => Self::NotYet,
+            L::Stale => Self::Stale,
+            L::NotAParty => Self::NotAParty,
+            L::Busy => Self::Busy,
+            L::LinkUsed => Self::LinkUsed,
+            L::NothingToRefund => Self::NothingToRefund,
+            L::RefundOpen => Self::RefundOpen,
+            L::KeyReused => Self::KeyReused,
+            L::InProgress => Self::InProgress,
+            L::OwnInvoice => Self::OwnInvoice,
+            L::SelfPayment => Self::SelfPayment,
+            L::InvoiceInUse => Self::InvoiceInUse,
+            L::WrongRow => Self::WrongRow,
+            L::Frozen(invariant) => Self::Frozen { invariant: invariant as u8 },
+            L::Breach(invariant) => Self::Breach { invariant: invariant as u8 },
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The bytes of every message, and what is refused instead of misread.
+
+use l402::Msat;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use satstile_accounts::command::{Cost, End, Hold, Progress, TokenChange};
+use satstile_accounts::reply::Left;
+use satstile_accounts::wire::{command_from_bytes, command_to_bytes, reply_from_bytes, reply_to_bytes};
+use satstile_accounts::{Command, Refusal, Reply, TokenDigest};
+use satstile_ledger::Id;
+
+const ID: Id = Id([0x11; 32]);
+const TOKEN: TokenDigest = TokenDigest([0x22; 32]);
+const CHANGE: TokenChange = TokenChange { by: TOKEN, about: TokenDigest([0x33; 32]) };
+const HOLD: Hold = Hold { token: TOKEN, id: ID, ceiling: Msat(1_000_000_000_000), estimate: Msat(0), ttl_s: 86_400 };
+
+/// Bytes as hex, where `I`, `T` and `U` stand for 32 bytes 11, 22 and 33.
+fn golden(text: &str) -> Vec<u8> {
+    let text = text.replace(' ', "");
+    let text = text.replace('I', &format!("5820{}", "11".repeat(32))).replace('T', &format!("5820{}", "22".repeat(32)));
+    hex::decode(text.replace('U', &format!("5820{}", "33".repeat(32)))).unwrap()
+}
+
+fn end(cost: Cost, has_begun: bool) -> Command {
+    Command::End(End { id: ID, cost, has_begun })
+}
+
+#[test]
+fn the_bytes_of_every_command_are_these() {
+    for (command, bytes) in [
+        (Command::Hold(HOLD), "8201 820181a5 00T 01I 021b000000e8d4a51000 0300 041a00015180"),
+        (Command::Covers(HOLD), "8201 820281a5 00T 01I 021b000000e8d4a51000 0300 041a00015180"),
+        (Command::Progress(Progress { id: ID, seen: Msat(24) }), "8201 820381a2 00I 011818"),
+        (end(Cost::Known(Msat(7)), true), "8201 820481a3 00I 0182018107 02f5"),
+        (end(Cost::Unknown, false), "8201 820481a3 00I 01820280 02f4"),
+        (Command::AddToken(CHANGE), "8201 820581a2 00T 01U"),
+        (Command::RotateToken(CHANGE), "8201 820681a2 00T 01U"),
+        (Command::RevokeToken(CHANGE), "8201 820781a2 00T 01U"),
+        (Command::Alarm, "8201 820880"),
+    ] {
+        assert_eq!(hex::encode(command_to_bytes(&command)), hex::encode(golden(bytes)), "{command:?}");
+        assert_eq!(command_from_bytes(&golden(bytes)), Ok(command));
+    }
+}
+
+#[test]
+fn the_bytes_of_replies_are_these() {
+    for (reply, bytes) in [
+        (Reply::Done, "8201 82186480"),
+        (Reply::Left(Left { available: Msat(5) }), "8201 82186581a10005"),
+        (Reply::Refused(Refusal::UnknownToken), "8201 82186681 820180"),
+        (Reply::Refused(Refusal::InsufficientFunds { available: Msat(5) }), "8201 82186681 8216a10005"),
+        (Reply::Refused(Refusal::CapReached { link: 3 }), "8201 82186681 821820a10003"),
+        (Reply::Refused(Refusal::Breach { invariant: 12 }), "8201 82186681 821833a1000c"),
+    ] {
+        assert_eq!(hex::encode(reply_to_bytes(&reply)), hex::encode(golden(bytes)), "{reply:?}");
+        assert_eq!(reply_from_bytes(&golden(bytes)), Ok(reply));
+    }
+}
+
+/// The number of a refusal is its own for ever: 1 to 8 are ours, from 20 on those of the ledger, in its order.
+#[test]
+fn every_number_is_one_refusal_and_is_written_back() {
+    let mut known = Vec::new();
+    for number in 0_u8..=120 {
+        for fields in ["80", "a10005"] {
+            let mut bytes = vec![0x82, 1, 0x82, 0x18, 102, 0x81, 0x82, 0x18, number];
+            if number < 24 {
+                bytes.remove(7);
+            }
+            bytes.extend(hex::decode(fields).unwrap());
+            // A refusal that tells nothing more is read with a later build's field, too, and written without.
+            let reply = reply_from_bytes(&bytes);
+            if matches!(reply, Ok(reply @ Reply::Refused(_)) if reply_to_bytes(&reply) == bytes) {
+                known.push(number);
+            }
+        }
+    }
+    assert_eq!(known, (1..=8).chain(20..=51).collect::<Vec<u8>>());
+}
+
+/// Caller and object can be different builds.
+#[test]
+fn another_wire_number_and_an_unknown_variant_are_refused_by_name() {
+    for other in ["8200 820880", "8202 820880", "82182a 820880", "8202 f6"] {
+        assert_eq!(command_from_bytes(&golden(other)), Err(Refusal::OtherBuild), "{other}");
+        assert_eq!(reply_from_bytes(&golden(other)), Err(Refusal::OtherBuild), "{other}");
+    }
+    for unknown in ["8201 820980", "8201 82186680", "8201 82186480", "8201 820481a3 00I 01820980 02f5"] {
+        assert_eq!(command_from_bytes(&golden(unknown)), Err(Refusal::UnknownCommand), "{unknown}");
+    }
+    assert_eq!(reply_from_bytes(&golden("8201 820880")), Err(Refusal::UnknownCommand), "a command is no reply");
+}
+
+/// Information is a new optional field: an older build does without it.
+#[test]
+fn a_field_that_is_not_known_yet_is_passed_over() {
+    let with_more = golden("8201 820381a3 00I 011818 0963616263");
+    assert_eq!(command_from_bytes(&with_more), Ok(Command::Progress(Progress { id: ID, seen: Msat(24) })));
+}
+
+#[test]
+fn what_is_not_whole_or_says_two_things_is_no_command() {
+    for (bytes, why) in [
+        ("", "nothing"),
+        ("8101", "no message"),
+        ("8301 820880 00", "three parts"),
+        ("9f01 820880 ff", "no length"),
+        ("8201 820880 00", "bytes left over"),
+        ("8201 820381a1 00I", "a field is missing"),
+        ("8201 820381a2 0041aa 011818", "an id of one byte"),
+        ("8201 820381a2 00I 0120", "a negative amount"),
+        ("8201 820381a2 00I 01f94900", "a fraction"),
+        ("8201 820381a2 00I 01623234", "an amount as a text"),
+        ("8201 820481a3 00I 01820280 0201", "a number that is no bool"),
+        ("8201 820381a3 00I 011818 011819", "an amount twice"),
+        ("8201 820381a2 011818 00I", "fields out of order"),
+        ("8201 820381bf 00I 011818 ff", "a map without a length"),
+        ("8201 820381a3 00I 011818 098181818181818181818100", "too deep"),
+    ] {
+        assert_eq!(command_from_bytes(&golden(bytes)), Err(Refusal::Unreadable), "{why}");
+    }
+    let whole = command_to_bytes(&Command::Hold(HOLD));
+    for length in 0..whole.len() {
+        assert_eq!(command_from_bytes(&whole[..length]), Err(Refusal::Unreadable), "cut after {length} bytes");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic_and_what_is_read_says_the_same_when_written(bytes in vec(any::<u8>(), 0..200), at in 0_usize..100, to in any::<u8>()) {
+        let mut near = command_to_bytes(&Command::Hold(HOLD));
+        if let Some(byte) = near.get_mut(at) {
+            *byte = to;
+        }
+        for bytes in [&bytes, &near] {
+            if let Ok(command) = command_from_bytes(bytes) {
+                prop_assert_eq!(command_from_bytes(&command_to_bytes(&command)), Ok(command));
+            }
+            if let Ok(reply) = reply_from_bytes(bytes) {
+                prop_assert_eq!(reply_from_bytes(&reply_to_bytes(&reply)), Ok(reply));
+            }
+        }
+    }
+}
