@@ -18,6 +18,8 @@ export interface Env {
   RECEIPT_KEY: string;
   /** `<base64>`: opens `/.well-known/satstile/audit`. */
   AUDIT_KEY: string;
+  /** `<base64>[,…]`: goes to the origin as `Satstile-Origin-Secret`, so that it can shut out everybody else. */
+  ORIGIN_SECRET?: string;
   /** Where the node webhook listens; goes with `RELAY_SECRETS`. */
   NODE_URL?: string;
   /** Instead of the two: the connection string of a back end with an https API. */

@@ -6,55 +6,33 @@
 //!                       └─ admit() ─▶ own surface · claim · charge ─▶ Response, or a verdict to forward
 //! ```
 //!
-//! The modules follow a request: [`gate`] is the configuration, [`verdict`] the words between here and
-//! the shim, [`admit`] everything that needs I/O, [`redeem`] what is counted, [`charge`] a 402 from budget to
-//! challenge, [`own`] what lives under `/.well-known/satstile/`, [`objects`] the state.
+//! [`config`] is read once. A request goes through [`delivery`], where [`verdict`] has the words between here and the shim
+//! and [`admit`] everything that needs I/O; what it has to pay is made in [`invoices`]. [`accounts`] is what comes into a
+//! balance and goes out, [`well_known`] what lives under `/.well-known/satstile/`, [`objects`] the state, [`platform`] what the
+//! runtime has and the core lacks.
 
-mod admit;
-mod arrivals;
-mod breaker;
-mod budget;
-mod charge;
-mod client;
-mod crypto;
-mod direct;
-mod exchange;
-mod files;
-mod gate;
-mod handover;
-mod http;
-mod invoice;
-mod log;
-mod node;
+mod accounts;
+mod config;
+mod delivery;
+mod invoices;
 mod objects;
-mod open;
-mod own;
-mod own_invoices;
-mod page;
-mod pass;
-mod payouts;
-mod pool;
-mod prepaid;
-mod receipts;
-mod redeem;
-mod refunds;
-mod relay;
-mod sessions;
+mod platform;
 mod settle;
-mod spend;
-mod status;
 mod totals;
-mod transfers;
-mod verdict;
-mod wait;
-mod watch;
+mod well_known;
 
+use l402::client::Connection;
 use l402::decide::Quote;
+use l402::problem::Stake;
 use l402::{Decision, Request, UnixTime};
 use wasm_bindgen::prelude::*;
 use worker::Env;
 
-use gate::Setup;
+use accounts::{arrivals, payouts, refunds, transfers};
+use config::gate::{self, Setup};
+use delivery::{admit, charge, page, sessions, spend, ticket, verdict};
+use platform::{exchange, http, log};
+use well_known::files;
 
 /// Reads the configuration; the shim calls it once for each new instance. `build` names the widget's files.
 #[wasm_bindgen]
@@ -69,13 +47,14 @@ pub fn configure(env: &Env, policy_file: &str, build: &str, shim: exchange::Shim
 #[must_use]
 pub fn decide(unread: &web_sys::Request, method: &str, url: &str, headers: &str, has_body: bool, now_s: f64) -> String {
     let request = Request { method, url, headers, has_body };
+    gate::meet(Connection::first_of(headers));
     gate::with(|gate| match gate.decide(&request, UnixTime(now_s as u64)) {
         Decision::Free(pass) | Decision::Paid(pass) => verdict::forward(&pass),
         Decision::Refuse(refusal, reason) => {
             log::refused(&refusal, reason);
-            verdict::respond(&refusal.answer(method == "HEAD"))
+            verdict::respond(&page::refuse_request(&refusal, &request))
         }
-        Decision::Preflight(methods) => verdict::respond(&http::preflight(&methods.to_string().replace(',', ", "))),
+        Decision::Preflight(methods) => verdict::respond(&http::route_preflight(methods, &request)),
         Decision::Own(name, _) => files::verdict(gate, &name, &request).unwrap_or_else(|| verdict::ADMIT.to_owned()),
         Decision::Charge(quote) => at_once(gate, &quote, unread).unwrap_or_else(|| verdict::ADMIT.to_owned()),
         Decision::Claim(_) | Decision::Spend(_) | Decision::Session(_) | Decision::Prepaid(_) => {
@@ -114,11 +93,24 @@ pub fn response_rules(number: &str) -> String {
     gate::with(|gate| verdict::response_rules(gate, number)).unwrap_or_default()
 }
 
-/// The answer when the origin did not answer as it should.
+/// The answer when the origin did not answer as it should, to a request with this method and `Accept`.
 #[wasm_bindgen]
 #[must_use]
-pub fn upstream_fault(kind: &str) -> String {
-    verdict::upstream_fault(kind)
+pub fn upstream_fault(kind: &str, is_paid: bool, method: &str, accept: &str) -> String {
+    verdict::upstream_fault(kind, if is_paid { Stake::Payment } else { Stake::Nothing }, (method, accept))
+}
+
+/// Writes down that the origin did not answer as it should, when it was asked for this URL.
+#[wasm_bindgen]
+pub fn note_upstream_fault(kind: &str, url: &str, error: &str) {
+    verdict::note_fault(kind, url, error);
+}
+
+/// Whether an origin's `WWW-Authenticate` asks for a payment, which is ours to ask for.
+#[wasm_bindgen]
+#[must_use]
+pub fn asks_for_payment(challenge: &str) -> bool {
+    l402::headers::asks_for_payment(challenge)
 }
 
 /// Everything that needs I/O. Gives a `Response`, or a verdict. The strings are those that [`decide`] had.
@@ -138,8 +130,8 @@ pub async fn admit(
     let ctx = worker::Context::new(ctx);
     let asked = Request { method: &method, url: &url, headers: &headers, has_body };
     match admit::admit(request.into(), &asked, &env, &ctx).await {
-        Ok(admit::Admission::Answer(response)) => Ok(web_sys::Response::from(response).into()),
-        Ok(admit::Admission::Verdict(verdict)) => Ok(verdict.into()),
+        Ok(ticket::Admission::Answer(response)) => Ok(web_sys::Response::from(response).into()),
+        Ok(ticket::Admission::Verdict(verdict)) => Ok(verdict.into()),
         Err(error) => {
             log::failed("admit", &error.to_string());
             Ok(verdict::respond(&l402::problem::Refusal::Unavailable(1).answer(false)).into())
@@ -153,7 +145,7 @@ pub async fn admit(
 pub async fn give_back(env: Env, claim: String, fault: String, terms: String) -> String {
     match refunds::Failure::read(&claim, &fault, &terms) {
         Some(failure) => refunds::give_back(&env, &failure).await,
-        None => verdict::upstream_fault(&fault),
+        None => verdict::upstream_fault(&fault, Stake::Payment, ("GET", "")),
     }
 }
 
@@ -173,7 +165,15 @@ pub async fn follow(order: String, env: Env) -> Option<String> {
         "pay" => payouts::follow(order).await.map(|said| format!("pay-answer\n{said}")),
         "close" => Some(sessions::close_idle(order)),
         "credit" => transfers::follow(order, &env).await.map(|said| format!("ack\n{said}")),
+        "routing" => {
+            let (payout, msat) = order.split_once(' ')?;
+            let cost = objects::routing::Cost { payout: payout.to_owned(), msat: msat.parse().ok()? };
+            payouts::count_routing(&env, cost).await;
+            None
+        }
+        "deposit" => sessions::unused(order, &env).await,
         "look" => arrivals::look(order).await,
+        "look-listed" => arrivals::look_listed(order, &env).await,
         "let-go" => arrivals::let_go(order, &env).await.map(|said| format!("let-go\n{said}")),
         _ => None,
     }
@@ -182,8 +182,8 @@ pub async fn follow(order: String, env: Env) -> Option<String> {
 /// What an account's answer to one of these operations left to be done: another line for [`follow`], or nothing.
 #[wasm_bindgen]
 #[must_use]
-pub fn left_over(operation: &str, answer: &str) -> Option<String> {
-    payouts::left_over(operation, answer)
+pub fn left_over(operation: &str, question: &str, answer: &str) -> Option<String> {
+    payouts::left_over(operation, question, answer)
 }
 
 /// Charges units of a session and reserves more; see `sessions::meter`.
@@ -199,7 +199,8 @@ pub async fn meter(env: Env, ticket: String, used: u32, want: u32) -> Result<Str
 }
 
 /// Ends a claim: delivered, or free to be tried again. `answer` is what is to be kept of a delivery under its
-/// `Idempotency-Key`; `cost` what the origin said in its head, and `seen` in its stream, as far as the client had that.
+/// `Idempotency-Key`, and the reply says whether it is; `cost` what the origin said in its head, and `seen` in its stream, as
+/// far as the client had that.
 ///
 /// # Errors
 /// What the platform threw; the claim's lease ends it later.
@@ -211,9 +212,9 @@ pub async fn conclude(
     answer: Option<Vec<u8>>,
     cost: String,
     seen: f64,
-) -> Result<(), JsValue> {
+) -> Result<bool, JsValue> {
     let (cost_msat, seen_msat) = (spend::cost_in_head(&cost), spend::cost_in_stream(seen));
-    let outcome = admit::Outcome { delivered, answer: answer.as_deref(), cost_msat, seen_msat };
+    let outcome = ticket::Outcome { delivered, answer: answer.as_deref(), cost_msat, seen_msat };
     admit::conclude(&env, &claim, outcome).await.map_err(|error| {
         log::failed("conclude", &error.to_string());
         JsValue::from(error)

@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use worker::{Context, Date, Delay, Env};
 
-use crate::log;
 use crate::objects::{Counts, ask, binding};
+use crate::platform::log;
 
 thread_local! {
     static GATHERED: RefCell<Vec<(String, Counts)>> = RefCell::default();

@@ -42,7 +42,8 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
         let used = match operation {
             "take" if used >= i64::from(take.count) => return Ok(None),
             "take" => used + 1,
-            _ => (used - 1).max(0),
+            "give-back" => (used - 1).max(0),
+            _ => return Err("no such operation".into()),
         };
         let values = vec![rows::int(started_ms)?, rows::int(used)?];
         sql.exec("INSERT OR REPLACE INTO allowance VALUES(1, ?, ?)", values)?;

@@ -4,15 +4,20 @@
 //! `satstile_ledger` returns is written whole or not at all (T72). The constraints say once more what the commands have
 //! checked, so that a wrong line of SQL cannot spend what is not there.
 
-use l402::UnixTime;
+use l402::{Msat, UnixTime};
 use satstile_ledger::stored::{self, Rows, Stored, Table};
-use satstile_ledger::{Balances, Book, BookId, Change, Entry, Id, Invariant, Refusal, Step};
+use satstile_ledger::{Balances, Book, BookId, Change, Entry, Id, Invariant, Limit, Refusal, Step};
 use worker::{Result, SqlStorage, SqlStorageValue, Storage};
 
 use super::rows::{self, Row};
 
 /// The form of the tables. A build that finds a higher one leaves them alone (T86).
-const VERSION: i64 = 1;
+const VERSION: i64 = LIMITED;
+/// The form of a book with a part that can only be spent: a build that does not know of it must not pay it out. Such a book
+/// has one more table; without the part it has the first form again.
+const LIMITED: i64 = 2;
+const LIMIT: &str = "CREATE TABLE IF NOT EXISTS spend_only(one INTEGER PRIMARY KEY CHECK(one = 1), of_msat INTEGER NOT NULL, \
+    left_msat INTEGER NOT NULL CHECK(left_msat BETWEEN 0 AND of_msat), escrows INTEGER NOT NULL, since INTEGER NOT NULL) STRICT";
 
 const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS version(one INTEGER PRIMARY KEY CHECK(one = 1), version INTEGER NOT NULL) STRICT",
@@ -46,7 +51,10 @@ impl<'s> Books<'s> {
             return Ok(None);
         }
         let Some(row) = rows::first(sql, BOOK)? else { return Ok(None) };
-        let book = read_book(&row).ok_or("a book that cannot be read")?;
+        let mut book = read_book(&row).ok_or("a book that cannot be read")?;
+        if row.int(13) == LIMITED {
+            book.limit = Some(read_limit(sql)?);
+        }
         Ok(Some(Self { sql, book }))
     }
 
@@ -177,15 +185,44 @@ impl<'s> Books<'s> {
         rows.iter().map(read).collect()
     }
 
+    /// Writes a book down whose limit changed, and nothing else of it.
+    pub fn limit(&mut self, book: Book) -> Result<()> {
+        if book.limit == self.book.limit {
+            return Ok(());
+        }
+        self.book.limit = book.limit;
+        self.write_limit()
+    }
+
+    fn write_limit(&self) -> Result<()> {
+        let version = if let Some(limit) = self.book.limit {
+            self.sql.exec(LIMIT, None)?;
+            let mut values = Vec::with_capacity(4);
+            for value in [limit.of.0, limit.left.0, u64::from(limit.escrows), limit.since] {
+                values.push(rows::int(as_i64(value))?);
+            }
+            self.sql.exec("INSERT OR REPLACE INTO spend_only VALUES(1, ?, ?, ?, ?)", values)?;
+            LIMITED
+        } else {
+            self.sql.exec("DROP TABLE IF EXISTS spend_only", None)?;
+            1
+        };
+        self.sql.exec("UPDATE version SET version = ?", vec![rows::int(version)?]).map(|_| ())
+    }
+
     fn append(&mut self, book: Book, entry: &Entry) -> Result<()> {
         let body = SqlStorageValue::Blob(stored::entry_to_bytes(entry));
         self.sql.exec("INSERT INTO journal VALUES(?, ?)", vec![rows::int(as_i64(entry.seq))?, body])?;
+        let has_limit_changed = book.limit != self.book.limit;
         self.book = book;
+        if has_limit_changed {
+            self.write_limit()?;
+        }
         self.write_book()
     }
 
     fn write_book(&self) -> Result<()> {
-        let Book { id, balances: b, seq, head, at, frozen } = self.book;
+        let Book { id, balances: b, seq, head, at, frozen, .. } = self.book;
         let mut values = vec![blob(&id.0), rows::int(as_i64(seq))?, blob(&head), rows::int(as_i64(at.0))?];
         values.push(rows::int(frozen.map_or(0, |broken| broken as i64))?);
         for balance in [b.user, b.hold, b.escrow, b.fees, b.node, b.in_transit, b.refund, b.payout] {
@@ -227,7 +264,16 @@ fn read_book(row: &Row) -> Option<Book> {
         head: row.bytes(2).try_into().ok()?,
         at: UnixTime(number(3)?),
         frozen,
+        limit: None,
     })
+}
+
+/// What can only be spent of a book that has such a part.
+fn read_limit(sql: &SqlStorage) -> Result<Limit> {
+    let row = rows::first(sql, "SELECT of_msat, left_msat, escrows, since FROM spend_only")?
+        .ok_or("a book without its limit")?;
+    let number = |place: usize| u64::try_from(row.int(place)).map_err(|_| "a limit that cannot be read");
+    Ok(Limit { of: Msat(number(0)?), left: Msat(number(1)?), escrows: number(2)? == 1, since: number(3)? })
 }
 
 pub fn blob(bytes: &[u8]) -> SqlStorageValue {

@@ -30,7 +30,7 @@ pub struct Claim {
 }
 
 /// What a delivery takes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Count {
     /// By a Payment credential, which delivers once whatever the grant says.
     pub once: bool,
@@ -58,6 +58,8 @@ pub enum Claimed {
     InFlight,
     /// All of it was delivered; and through which cap, counted from 0 through all chains.
     UsedUp(Option<u32>),
+    /// The payment has been split among as many limited tokens as are counted.
+    Full,
     /// Another request has this key.
     KeyReused,
     /// The same request was answered before: this, in base64.
@@ -75,8 +77,37 @@ pub struct Conclude {
     pub answer: Option<String>,
 }
 
+/// The reply to `conclude`.
+#[derive(Debug)]
+pub struct Concluded {
+    /// Whether the answer was kept.
+    pub keeps: bool,
+}
+
 words!(Claim { id, count, lease_s, until, keyed });
 words!(Conclude { id, delivered, answer });
+words!(Concluded { keeps });
+
+/// What `claim.once` says of a use that its holders count, and the seller did not: 0 and 1 are what was sold.
+const UNSOLD: i64 = 2;
+/// The most limits of one payment that are counted: one row for each, of a quarter of a kilobyte.
+const CAPS_MAX: i64 = 10_000;
+
+impl Count {
+    /// Whether the seller sold what is counted. A holder may count as well, for as much as they like, and pays nothing for
+    /// what that leaves here (T89).
+    const fn is_sold(&self) -> bool {
+        self.once || self.limit.is_some()
+    }
+
+    const fn kind(&self) -> i64 {
+        match (self.once, self.limit) {
+            (true, _) => 1,
+            (false, Some(_)) => 0,
+            (false, None) => UNSOLD,
+        }
+    }
+}
 
 impl Word for Count {
     fn say(&self) -> String {
@@ -121,6 +152,7 @@ impl Words for Claimed {
             Self::Granted { keeps } => format!("granted {}", Word::say(keeps)),
             Self::InFlight => "in-flight ".to_owned(),
             Self::UsedUp(link) => format!("used-up {}", link.say()),
+            Self::Full => "full ".to_owned(),
             Self::KeyReused => "key-reused ".to_owned(),
             Self::Answered(answer) => format!("answered {answer}"),
         }
@@ -129,9 +161,10 @@ impl Words for Claimed {
         let said = text.split_once(' ').and_then(|(word, rest)| {
             Some(match word {
                 "granted" => Self::Granted { keeps: Word::hear(rest)? },
-                "in-flight" => Self::InFlight,
+                "in-flight" if rest.is_empty() => Self::InFlight,
                 "used-up" => Self::UsedUp(Word::hear(rest)?),
-                "key-reused" => Self::KeyReused,
+                "full" if rest.is_empty() => Self::Full,
+                "key-reused" if rest.is_empty() => Self::KeyReused,
                 "answered" => Self::Answered(rest.to_owned()),
                 _ => return None,
             })
@@ -187,12 +220,16 @@ pub fn claim(storage: &Storage, claim: &Claim) -> Result<Claimed> {
             Ok(after) => after,
             Err(refused) => return Ok(refused),
         };
+        if is_full(sql, &after)? {
+            return Ok(Claimed::Full);
+        }
         // (3) Written down.
         let ends_at = now.saturating_add(i64::try_from(claim.lease_s).unwrap_or(i64::MAX));
-        let values = vec![claim.id.clone().into(), rows::int(i64::from(claim.count.once))?, rows::int(ends_at)?];
+        let values = vec![claim.id.clone().into(), rows::int(claim.count.kind())?, rows::int(ends_at)?];
         sql.exec("INSERT INTO claim VALUES(?, ?, 0, ?)", values)?;
         after.iter().try_for_each(|cap| write(sql, cap, claim))?;
         let keeps = row.map(|row| replay::write(sql, &row, &claim.id)).transpose()?.unwrap_or(false);
+        let keeps = keeps && claim.count.is_sold();
         keep(storage, sql, claim.until)?;
         Ok(Claimed::Granted { keeps })
     })
@@ -215,18 +252,32 @@ pub fn left(storage: &Storage, claim: &Claim) -> Result<Claimed> {
 }
 
 /// `conclude`. What was taken stays taken with a delivery, and goes back without one.
-pub fn conclude(storage: &Storage, conclude: &Conclude) -> Result<()> {
+pub fn conclude(storage: &Storage, conclude: &Conclude) -> Result<Concluded> {
     transaction(storage, |sql| {
         create(sql)?;
-        let id = || vec![conclude.id.clone().into()];
-        if conclude.delivered {
-            sql.exec("UPDATE claim SET delivered = 1 WHERE id = ?", id())?;
-            sql.exec("DELETE FROM taken WHERE claim = ?", id())?;
-        } else {
-            give_back(sql, &conclude.id)?;
-        }
-        replay::end(sql, &conclude.id, conclude.answer.as_deref().filter(|_| conclude.delivered))
+        end(sql, conclude)
     })
+}
+
+/// The same, inside a transaction.
+pub(super) fn end(sql: &SqlStorage, conclude: &Conclude) -> Result<Concluded> {
+    let id = || vec![conclude.id.clone().into()];
+    if conclude.delivered {
+        sql.exec("UPDATE claim SET delivered = 1 WHERE id = ?", id())?;
+        sql.exec("DELETE FROM taken WHERE claim = ?", id())?;
+        // What only its holders count is in their caps, and no Payment credential shares it: one row less a delivery.
+        sql.exec("DELETE FROM claim WHERE id = ? AND once = ?", vec![conclude.id.clone().into(), rows::int(UNSOLD)?])?;
+    } else {
+        give_back(sql, &conclude.id)?;
+    }
+    let keeps = replay::end(sql, &conclude.id, conclude.answer.as_deref().filter(|_| conclude.delivered))?;
+    Ok(Concluded { keeps })
+}
+
+/// Whether this attempt is open, or was delivered; `None` for one that came to nothing, or never was.
+pub(super) fn is_delivered(sql: &SqlStorage, claim: &str) -> Result<Option<bool>> {
+    let row = rows::first_of(sql, "SELECT delivered FROM claim WHERE id = ?", vec![claim.into()])?;
+    Ok(row.map(|row| row.int(0) == 1))
 }
 
 /// An attempt whose worker died counts as failed: the payer may try again (D8, T79).
@@ -287,6 +338,19 @@ fn take(sql: &SqlStorage, count: &Count) -> Result<core::result::Result<Vec<Cap>
         // What is open now may yet come back.
         Err(_) => Err(taken(false)?.map_or_else(|link| Claimed::UsedUp(Some(link)), |_| Claimed::InFlight)),
     })
+}
+
+/// Whether one of these limits would be one row too many.
+fn is_full(sql: &SqlStorage, after: &[Cap]) -> Result<bool> {
+    // What was used before has its row.
+    for cap in after.iter().filter(|cap| cap.used <= 1) {
+        let is_new = rows::first_of(sql, "SELECT 1 FROM cap WHERE id = ?", vec![text(Some(cap.id)).into()])?.is_none();
+        if is_new {
+            let count = rows::first(sql, "SELECT COUNT(*) FROM cap")?.map_or(0, |row| row.int(0));
+            return Ok(count >= CAPS_MAX);
+        }
+    }
+    Ok(false)
 }
 
 /// A Payment credential delivers once, and never more than the grant has uses.

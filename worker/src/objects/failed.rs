@@ -2,9 +2,10 @@
 
 use l402::{Msat, UnixTime};
 use satstile_ledger::refund::Failures;
-use worker::{Date, Result, Storage};
+use worker::{Date, Result, SqlStorage, Storage};
 
 use super::claims::{self, Conclude};
+use super::schema::create;
 use super::transaction::transaction;
 use super::words::words;
 use super::{forget_at, rows};
@@ -47,21 +48,33 @@ const PAYER: &str = "CREATE TABLE IF NOT EXISTS failures(one INTEGER PRIMARY KEY
 /// A payer who has no failure for so long leaves nothing behind, in seconds.
 const FORGET_S: u64 = 3_600;
 
-/// Writes the failure down and uses the purchase up, so that nobody has both: the goods and the refund (T100).
+/// Writes the failure down and uses the purchase up, in one transaction, so that nobody has both: the goods and the refund
+/// (T100). An attempt whose time was over has been given back, and may have been delivered since: it fails no purchase.
 pub fn fail(storage: &Storage, fail: Fail) -> Result<()> {
     transaction(storage, |sql| {
+        create(sql)?;
+        let is_known = failed_in(sql)?.code.is_some();
+        match claims::is_delivered(sql, &fail.id)? {
+            Some(false) if !is_known => {}
+            // Said again.
+            Some(true) if is_known => return Ok(()),
+            _ => return Err("the attempt that failed is over: the same payment may try again".into()),
+        }
         sql.exec(SCHEMA, None)?;
-        sql.exec("INSERT OR IGNORE INTO failed VALUES(1, ?, ?)", vec![fail.code.into(), fail.payer.into()])?;
+        sql.exec("INSERT INTO failed VALUES(1, ?, ?)", vec![fail.code.into(), fail.payer.into()])?;
+        claims::end(sql, &Conclude { id: fail.id, delivered: true, answer: None })?;
         Ok(())
-    })?;
-    claims::conclude(storage, &Conclude { id: fail.id, delivered: true, answer: None })
+    })
 }
 
 /// Reads, and writes nothing.
 pub fn failed(storage: &Storage) -> Result<Failed> {
-    let sql = storage.sql();
-    let row = match rows::is_there(&sql, "failed")? {
-        true => rows::first(&sql, "SELECT code, payer FROM failed")?,
+    failed_in(&storage.sql())
+}
+
+fn failed_in(sql: &SqlStorage) -> Result<Failed> {
+    let row = match rows::is_there(sql, "failed")? {
+        true => rows::first(sql, "SELECT code, payer FROM failed")?,
         false => None,
     };
     Ok(Failed { code: row.as_ref().map(|row| row.text(0)), payer: row.map_or_else(String::new, |row| row.text(1)) })

@@ -4,6 +4,7 @@
 pub mod account;
 mod allowance;
 mod books;
+mod bound;
 mod claims;
 mod failed;
 mod handover;
@@ -11,25 +12,30 @@ mod mint_budget;
 mod owner;
 mod payment;
 mod replay;
+pub mod routing;
 mod rows;
 mod schema;
 mod sheet;
 mod totals;
 mod transaction;
 pub mod words;
+#[cfg(test)]
+mod words_tests;
 
 pub use allowance::{Take, Taken};
-pub use claims::{Caps, Claim, Claimed, Conclude, Count};
+pub use bound::{Bind, Bound};
+pub use claims::{Caps, Claim, Claimed, Conclude, Concluded, Count};
 pub use failed::{Fail, Failed, Refundable};
 pub use handover::{Hand, Handed, Open, Opened};
-pub use mint_budget::{Lease, Leased};
+pub use mint_budget::{Lease, Leased, Turn};
 pub use owner::{Own, Owner};
-pub use payment::{Ended, Settle, Settled, Settlement};
+pub use payment::{Ended, KEEP_S, Settle, Settled, Settlement};
 pub use replay::Keyed;
 pub use totals::Counts;
 
 use core::cell::{Cell, OnceCell};
 
+use futures_util::future::LocalBoxFuture;
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::wasm_bindgen_futures::JsFuture;
@@ -57,18 +63,35 @@ extern "C" {
     type Stub;
 
     #[wasm_bindgen(method, catch)]
-    fn ask(this: &Stub, operation: &str, question: &str) -> core::result::Result<Promise, JsValue>;
+    fn call(this: &Stub, operation: &str, message: &str) -> core::result::Result<Promise, JsValue>;
 }
 
 /// Asks the object of this name.
-pub async fn ask<A: Words>(env: &Env, binding: &str, name: &str, operation: &str, question: &impl Words) -> Result<A> {
-    A::hear(&ask_text(env, binding, name, operation, question.say()).await?)
+pub fn ask<'a, A: Words>(
+    env: &'a Env,
+    binding: &'a str,
+    name: &'a str,
+    operation: &'a str,
+    question: &dyn Words,
+) -> impl Future<Output = Result<A>> + use<'a, A> {
+    let reply = call(env, binding, name, operation, question.say());
+    async move { A::hear(&reply.await?) }
 }
 
-async fn ask_text(env: &Env, binding: &str, name: &str, operation: &str, question: String) -> Result<String> {
-    let stub: Stub = env.durable_object(binding)?.get_by_name(name)?.into_rpc();
-    let answer = JsFuture::from(stub.ask(operation, &question)?).await?;
-    answer.as_string().ok_or_else(|| format!("{binding} {operation}: no answer").into())
+/// What all questions share, so that the wasm has it once. Boxed, or each that awaits it would hold it, and take it apart.
+fn call<'a>(
+    env: &'a Env,
+    binding: &'a str,
+    name: &'a str,
+    operation: &'a str,
+    question: String,
+) -> LocalBoxFuture<'a, Result<String>> {
+    Box::pin(async move {
+        let stub: Stub = env.durable_object(binding)?.get_by_name(name)?.into_rpc();
+        let reply = JsFuture::from(stub.call(operation, &words::number(&question))?).await?;
+        let reply = reply.as_string().ok_or_else(|| format!("{binding} {operation}: no answer"))?;
+        words::unnumber(&reply).map(str::to_owned)
+    })
 }
 
 /// The Rust half of every Durable Object. Each operation is synchronous, so that no other request of
@@ -78,8 +101,9 @@ pub struct StoredObject {
     class: String,
     storage: Storage,
     /// What lives as long as the object does: the bucket of a budget, the time of the last look, that of the next alarm.
-    memory: OnceCell<mint_budget::Bucket>,
+    memory: OnceCell<mint_budget::Buckets>,
     looked_ms: Cell<u64>,
+    looks: account::listings::Looks,
     wakes_at_s: Cell<u64>,
 }
 
@@ -89,27 +113,57 @@ impl StoredObject {
     #[wasm_bindgen(constructor)]
     pub fn new(class: String, state: worker::worker_sys::DurableObjectState) -> Self {
         let storage = State::from(state).storage();
-        Self { class, storage, memory: OnceCell::new(), looked_ms: Cell::new(0), wakes_at_s: Cell::new(0) }
+        Self {
+            class,
+            storage,
+            memory: OnceCell::new(),
+            looked_ms: Cell::new(0),
+            looks: Default::default(),
+            wakes_at_s: Cell::new(0),
+        }
     }
 
-    /// Does one operation; question and answer are [`Words`].
+    /// Does one operation that the worker asked for, which may be another build: message and reply are [`words`] with
+    /// their number.
+    ///
+    /// # Errors
+    /// A message of another wire format, which nothing was done about; else as [`Self::act`].
+    pub fn call(&self, operation: &str, message: &str) -> core::result::Result<String, JsValue> {
+        let question = words::unnumber(message).map_err(JsValue::from)?;
+        self.act(operation, question).map(|answer| words::number(&answer))
+    }
+
+    /// Does one operation that this very build asked for; question and answer are [`Words`].
     ///
     /// # Errors
     /// What the storage threw, after every write of the operation was undone.
-    pub fn ask(&self, operation: &str, question: &str) -> core::result::Result<String, JsValue> {
+    pub fn act(&self, operation: &str, question: &str) -> core::result::Result<String, JsValue> {
         let answer = match self.class.as_str() {
             "Payment" => payment::ask(&self.storage, &self.looked_ms, operation, question),
-            "MintBudget" => mint_budget::ask(self.memory.get_or_init(Default::default), question),
-            "Allowance" if operation == "refundable" => {
-                Words::hear(question).and_then(|asked| failed::refundable(&self.storage, &asked)).map(|back| back.say())
+            "MintBudget" if operation == "lease" => {
+                mint_budget::ask(self.memory.get_or_init(Default::default), question)
             }
-            "Allowance" => allowance::ask(&self.storage, operation, question),
-            "Account" => account::ask(&self.storage, &self.wakes_at_s, operation, question),
+            "MintBudget" if operation == "turn" => {
+                mint_budget::turn(self.memory.get_or_init(Default::default), question)
+            }
+            "Allowance" => counters(&self.storage, operation, question),
+            "Account" => account::ask(&self.storage, (&self.wakes_at_s, &self.looks), operation, question),
             "Totals" => totals::ask(&self.storage, operation, question),
-            _ => Err("no such class".into()),
+            _ => Err("no such class or operation".into()),
         };
         answer.map_err(JsValue::from)
     }
+}
+
+/// Everything that only counts.
+fn counters(storage: &Storage, operation: &str, question: &str) -> Result<String> {
+    Ok(match operation {
+        "refundable" => failed::refundable(storage, &Words::hear(question)?)?.say(),
+        "bind" => bound::bind(storage, Words::hear(question)?)?.say(),
+        "reserve" => routing::reserve(storage, Words::hear(question)?)?.say(),
+        "cost" => routing::cost(storage, Words::hear(question)?)?.say(),
+        _ => return allowance::ask(storage, operation, question),
+    })
 }
 
 /// Lets the object forget everything at this time, in Unix seconds. The platform keeps the write with

@@ -15,10 +15,10 @@ use super::{claims, failed, forget_at, handover, owner, rows};
 /// How often the node may be asked about one hash, in milliseconds (C5).
 const LOOK_EVERY_MS: u64 = 2_000;
 /// How long the rows outlive the grant, in seconds.
-const KEEP_S: u64 = 86_400;
+pub const KEEP_S: u64 = 86_400;
 
 /// A settlement, as it is kept and as it is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     /// What was paid.
     pub amount_msat: i64,
@@ -72,11 +72,10 @@ impl Word for Settlement {
     }
 }
 
-/// `look`, `watch`, `settle`, `claim`, `left`, `conclude`, `hand` or `open`. `looked_ms` is when the node was last asked about this hash.
+/// `look`, `settle`, `claim`, `left`, `conclude`, `hand` or `open`. `looked_ms` is when the node was last asked about this hash.
 pub fn ask(storage: &Storage, looked_ms: &Cell<u64>, operation: &str, question: &str) -> Result<String> {
     match operation {
         "look" => Ok(look(storage, looked_ms)?.say()),
-        "watch" => Ok(known(&storage.sql())?.map_or_else(String::new, |_| "settled".to_owned())),
         "settle" => Ok(settle(storage, &Settle::hear(question)?)?.say()),
         "claim" => Ok(claims::claim(storage, &Words::hear(question)?)?.say()),
         "left" => Ok(claims::left(storage, &Words::hear(question)?)?.say()),

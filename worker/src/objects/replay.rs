@@ -12,15 +12,19 @@ use super::claims::{Claimed, id};
 use super::rows;
 use super::words::Word;
 
-/// The most answers of one payment that are kept at a time: 64 MiB of bodies.
+/// The most answers of one payment that are kept at a time, and their keys …
 const KEPT_MAX: i64 = 1_000;
+/// … and the most bytes of them, as they are stored (T89).
+const KEPT_BYTES_MAX: i64 = 1_048_576;
+/// What a row takes beside its answer, at most.
+const ROW_BYTES: i64 = 256;
 
-/// The `Idempotency-Key` of a request.
-#[derive(Debug)]
+/// The `Idempotency-Key` of a request, and what is asked under it.
+#[derive(Clone, Copy, Debug)]
 pub struct Keyed {
-    /// The credential and the key.
+    /// The credential or the account, and the key.
     pub id: Id,
-    /// Method, target and body.
+    /// What is asked: method, target and body; of an order to an account what it means.
     pub request: Id,
 }
 
@@ -46,6 +50,8 @@ pub enum Turn {
 pub fn begin(sql: &SqlStorage, keyed: &Keyed, now: i64, lease_s: u64) -> Result<Turn> {
     let kept_s = i64::try_from(KEPT_S).unwrap_or(i64::MAX);
     sql.exec("DELETE FROM replay WHERE answer <> '' AND at < ?", vec![rows::int(now - kept_s)?])?;
+    // Whoever was to answer these has died.
+    sql.exec("DELETE FROM replay WHERE answer = '' AND until <= ?", vec![rows::int(now)?])?;
     let row = "SELECT request, at, until, answer FROM replay WHERE id = ?";
     let row = rows::first_of(sql, row, vec![hex::encode(keyed.id.0).into()])?;
     let time = |seconds: i64| UnixTime(seconds.unsigned_abs());
@@ -79,11 +85,25 @@ pub fn write(sql: &SqlStorage, row: &Key<String>, claim: &str) -> Result<bool> {
 }
 
 /// The claim has ended. Without an answer that could be kept the key is free again: nothing was delivered, or the client
-/// was told that it is not kept.
-pub fn end(sql: &SqlStorage, claim: &str, answer: Option<&str>) -> Result<()> {
-    match answer {
-        Some(answer) => sql.exec("UPDATE replay SET answer = ? WHERE claim = ?", vec![answer.into(), claim.into()])?,
-        None => sql.exec("DELETE FROM replay WHERE claim = ?", vec![claim.into()])?,
-    };
-    Ok(())
+/// is told that it is not kept. Says whether it is.
+pub fn end(sql: &SqlStorage, claim: &str, answer: Option<&str>) -> Result<bool> {
+    if let Some(answer) = answer
+        && bytes(sql)?.saturating_add(ROW_BYTES + i64::try_from(answer.len()).unwrap_or(i64::MAX)) <= KEPT_BYTES_MAX
+    {
+        sql.exec("UPDATE replay SET answer = ? WHERE claim = ?", vec![answer.into(), claim.into()])?;
+        return Ok(true);
+    }
+    let kept = "SELECT 1 FROM replay WHERE claim = ? AND answer <> ''";
+    if answer.is_some() && rows::first_of(sql, kept, vec![claim.into()])?.is_some() {
+        return Ok(true);
+    }
+    // A second end of the same claim takes nothing away that the first one kept.
+    sql.exec("DELETE FROM replay WHERE claim = ? AND answer = ''", vec![claim.into()])?;
+    Ok(false)
+}
+
+/// What the answers of this payment take.
+fn bytes(sql: &SqlStorage) -> Result<i64> {
+    let row = rows::first(sql, "SELECT COALESCE(SUM(LENGTH(answer)), 0), COUNT(*) FROM replay WHERE answer <> ''")?;
+    Ok(row.map_or(0, |row| row.int(0).saturating_add(row.int(1).saturating_mul(ROW_BYTES))))
 }

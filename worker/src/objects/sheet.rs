@@ -23,6 +23,7 @@ pub fn of(account: &str, book: &Book, history: &[Entry], can_withdraw: bool) -> 
         "balance_sats": available.0 / 1_000,
         "balance_msat": available.0,
         "reserved_msat": reserved.0,
+        "spend_only_msat": book.limit.map_or(0, |limit| limit.left.0),
         "scope": if can_withdraw { "all" } else { "spend" },
         "frozen": book.frozen.is_some(),
         "history": lines,

@@ -40,8 +40,12 @@ const READ: &str = "SELECT challenges, settled, settled_msat, allowed, would_cha
 pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String> {
     let counts = transaction(storage, |sql| {
         sql.exec(SCHEMA, None)?;
-        if operation == "add" {
-            let c = Counts::hear(question)?;
+        let added = match operation {
+            "add" => Some(Counts::hear(question)?),
+            "read" => <()>::hear(question).map(|()| None)?,
+            _ => return Err("no such operation".into()),
+        };
+        if let Some(c) = added {
             let values = [c.challenges, c.settled, c.settled_msat, c.allowed, c.would_charge, c.would_charge_msat];
             let values = values.into_iter().map(rows::int).collect::<Result<Vec<_>>>()?;
             sql.exec(ADD, values)?;

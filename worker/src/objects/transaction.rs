@@ -27,19 +27,28 @@ extern "C" {
 /// # Errors
 /// Its own error, after every write of it was undone; or the failure of the commit.
 pub fn transaction<T>(storage: &Storage, body: impl FnOnce(&SqlStorage) -> Result<T>) -> Result<T> {
+    let (mut body, mut out) = (Some(body), None);
+    run(storage, &mut |sql| {
+        let body = body.take().ok_or("transactionSync called its closure twice")?;
+        out = Some(body(sql)?);
+        Ok(())
+    })?;
+    out.ok_or_else(|| "a transaction without an outcome".into())
+}
+
+/// What all transactions share, so that the wasm has it once.
+fn run(storage: &Storage, body: &mut dyn FnMut(&SqlStorage) -> Result<()>) -> Result<()> {
     let sql = storage.sql();
-    let mut body = Some(body);
     let mut out = None;
     let js: &SyncStorage = storage.as_raw().unchecked_ref();
     let done = js.transaction_sync(&mut || {
-        let body = body.take().ok_or("transactionSync called its closure twice")?;
         let result = body(&sql);
         let verdict = result.as_ref().map(drop).map_err(|_| JsValue::from("rolled back"));
         out = Some(result);
         verdict
     });
     match (done, out) {
-        (Ok(()), Some(Ok(value))) => Ok(value),
+        (Ok(()), Some(Ok(()))) => Ok(()),
         (Err(_), Some(Err(error))) => Err(error),
         // `catch` also catches a trap (a panic in `body`): do not go on in a poisoned instance.
         (Err(js), None) if js.is_instance_of::<RuntimeError>() => wasm_bindgen::throw_val(js),

@@ -8,11 +8,17 @@
 //! | [`topups`] | what fills a balance, and who has its token |
 //! | [`uses`] | what a balance pays for |
 //! | [`tokens`] | who may do what |
+//! | [`orders`] | what a client's key names |
 //! | [`payouts`] | what leaves over Lightning |
 //! | [`transfers`] | what goes to another balance here, and what comes from one |
+//! | [`deposits`] | one that nobody has used yet |
 //! | [`sessions`] | a deposit that is used up by the unit |
 //! | [`refunds`] | a purchase that came to nothing |
+//! | [`listings`] | in sixteen objects beside them: which hashes there are |
 
+mod deposits;
+pub mod listings;
+pub mod orders;
 mod payouts;
 mod refunds;
 pub mod sessions;
@@ -48,10 +54,24 @@ const BATCH: u32 = 50;
 const PAUSE_S: u64 = 5;
 
 /// One operation.
-pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question: &str) -> Result<String> {
+pub fn ask(
+    storage: &Storage,
+    (wakes_at_s, looks): (&Cell<u64>, &listings::Looks),
+    operation: &str,
+    question: &str,
+) -> Result<String> {
     let now = UnixTime(Date::now().as_millis() / 1_000);
     let run = Run { storage, wakes_at_s, question, now };
     match operation {
+        "list" => run.list(listings::list),
+        "listed" => run.list(listings::see),
+        "list-credited" => run.list(listings::credited),
+        "unlist" => run.list(listings::unlist),
+        "note-settled" => run.list(listings::settled),
+        "watched" => {
+            Ok(if listings::is_settled(&storage.sql(), &hash(question)?)? { "settled" } else { "" }.to_owned())
+        }
+        "look" => Ok(listings::look(&storage.sql(), looks, &Words::hear(question)?)?.say()),
         "open" => run.act(topups::open),
         "topup" => run.act(topups::see),
         "credit" => run.act(topups::credit),
@@ -66,7 +86,17 @@ pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question:
             }
             run.act(topups::let_go)
         }
+        "deposit-wait" => run.act(deposits::wait),
+        "deposit-gone" => {
+            if deposits::is_all(&storage.sql(), question)? {
+                wakes_at_s.set(0);
+                super::forget_all(storage)?;
+                return Ok(Answer::Ok(()).say());
+            }
+            run.act(deposits::gone)
+        }
         "hold" => run.act(uses::reserve),
+        "covers" => run.act(uses::covers),
         "progress" => run.act(uses::progress),
         "end" => run.act(uses::end),
         "token" => run.act(tokens::add),
@@ -84,6 +114,7 @@ pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question:
         "session-open" => run.act(sessions::open),
         "session-top-up" => run.act(sessions::top_up),
         "session-lacks" => run.act(sessions::lacks),
+        "session-has" => run.act(sessions::has),
         "session-meter" => run.act(sessions::meter),
         "session-close" => run.act(sessions::close),
         "session-put-off" => run.act(sessions::put_off),
@@ -93,10 +124,14 @@ pub fn ask(storage: &Storage, wakes_at_s: &Cell<u64>, operation: &str, question:
         "alarm" => {
             wakes_at_s.set(0);
             let mut orders = String::new();
-            run.act(|sql, (), now| {
+            let look = |sql: &SqlStorage, (), now| {
                 orders = alarm(sql, now)?;
                 Ok(Ok(()))
-            })?;
+            };
+            match super::rows::is_there(&storage.sql(), "listing")? {
+                true => run.list(look)?,
+                false => run.act(look)?,
+            };
             Ok(orders)
         }
         _ => Err("no such operation".into()),
@@ -113,16 +148,32 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// One transaction, and the alarm for what it left to be done.
+    /// One transaction in a book, and the alarm for what it left to be done.
     fn act<Q: Words, T: Words>(
         &self,
-        operation: impl FnOnce(&SqlStorage, Q, UnixTime) -> Result<Answer<T>>,
+        mut operation: impl FnMut(&SqlStorage, Q, UnixTime) -> Result<Answer<T>>,
     ) -> Result<String> {
-        let question = Q::hear(self.question)?;
+        self.run(&mut |sql| Ok(operation(sql, Q::hear(self.question)?, self.now)?.say()), books::next_due)
+    }
+
+    /// One transaction in an index, and the alarm for it.
+    fn list<Q: Words, T: Words>(
+        &self,
+        mut operation: impl FnMut(&SqlStorage, Q, UnixTime) -> Result<Answer<T>>,
+    ) -> Result<String> {
+        self.run(&mut |sql| Ok(operation(sql, Q::hear(self.question)?, self.now)?.say()), listings::next_due)
+    }
+
+    /// What all operations share, so that the wasm has it once: from here on, question and answer are text.
+    fn run(
+        &self,
+        operation: &mut dyn FnMut(&SqlStorage) -> Result<String>,
+        next_due: fn(&SqlStorage) -> Result<Option<u64>>,
+    ) -> Result<String> {
         let mut wakes_at_s = None;
         let answer = transaction(self.storage, |sql| {
-            let answer = operation(sql, question, self.now)?;
-            if let Some(due) = books::next_due(sql)? {
+            let answer = operation(sql)?;
+            if let Some(due) = next_due(sql)? {
                 // Also where nothing new is due: an alarm that was lost is found by the next who comes (T85). A row that
                 // could not be brought on is looked at again, and not at once.
                 let at_s = due.max(self.now.0 + PAUSE_S);
@@ -136,7 +187,7 @@ impl Run<'_> {
         if let Some(at_s) = wakes_at_s {
             self.wakes_at_s.set(at_s);
         }
-        Ok(answer.say())
+        Ok(answer)
     }
 
     /// Whether the alarm rings by then as it is. Set anew by each who comes, it would never ring in a busy account. One
@@ -158,13 +209,14 @@ fn see_sheet(sql: &SqlStorage, asked: SeeSheet, now: UnixTime) -> Result<Answer<
 }
 
 /// Looks at what is due: holds that nobody ended (T79), promises that nobody claimed, payouts and transfers without an
-/// answer, sessions that nobody uses, top-ups that nobody paid. What is to be asked of the node (`pay …`, `look …`), carried
+/// answer, sessions that nobody uses, top-ups that nobody paid. What is to be asked of the node (`pay …`, `look …`, `deposit …`), carried
 /// to other books (`credit …`), closed on terms that are not here (`close …`) and ended elsewhere (`let-go …`), one line
 /// each. The next alarm is set with the transaction.
 fn alarm(sql: &SqlStorage, now: UnixTime) -> Result<String> {
-    let Some(mut books) = Books::find(sql)? else { return Ok(String::new()) };
-    let books = &mut books;
     let mut orders = Vec::new();
+    listings::follow(sql, now, BATCH, &mut orders)?;
+    let Some(mut books) = Books::find(sql)? else { return Ok(orders.join("\n")) };
+    let books = &mut books;
     for (kind, id) in books.due(now, BATCH)? {
         if kind == Hold::TABLE as i64 {
             uses::sweep(books, id, now)?;
@@ -211,7 +263,7 @@ fn no(refusal: Refusal) -> No {
         Refusal::ZeroAmount | Refusal::TooLarge => 400,
         Refusal::InsufficientFunds { .. } | Refusal::NotSettled | Refusal::Underpaid => 402,
         Refusal::CapReached { .. } | Refusal::UsesReached { .. } => 402,
-        Refusal::OtherAccount | Refusal::WrongClaimSecret | Refusal::NotAParty => 403,
+        Refusal::OtherAccount | Refusal::WrongClaimSecret | Refusal::NotAParty | Refusal::SpendOnly { .. } => 403,
         Refusal::UnknownPayment | Refusal::WrongPreimage => 404,
         Refusal::KeyReused => 422,
         Refusal::Frozen(_) | Refusal::Breach(_) => 503,

@@ -11,7 +11,7 @@ use satstile_ledger::{Id, Refusal};
 use worker::{Result, SqlStorage};
 
 use super::words::{Order, PayAnswer, PayOut, PayoutSeen, SeePayout};
-use super::{Answer, hash, id, in_book, no, refused, tokens, transfers};
+use super::{Answer, hash, id, in_book, no, orders, refused, tokens, transfers};
 use crate::objects::books::Books;
 
 /// Reserves, and writes down that the node is going to be asked. The same order again finds itself.
@@ -26,6 +26,12 @@ pub(super) fn pay_out(sql: &SqlStorage, asked: PayOut, now: UnixTime) -> Result<
         if let Err(no) = tokens::may_withdraw(sql, &asked.by)? {
             return Ok(Err(no));
         }
+        // The same order twice at once: an address gave it another invoice, and one is paid.
+        match orders::is_known(sql, asked.keyed.as_ref())? {
+            Ok(true) if books.row::<Payout>(new.id)?.is_some() => return seen(books, new.id, &asked.bolt11),
+            Ok(_) => {}
+            Err(no) => return Ok(Err(no)),
+        }
         // The same id for an invoice of ours: one key, two orders.
         if books.row::<Outbound>(new.id)?.is_some() {
             return Ok(Err(no(Refusal::KeyReused)));
@@ -38,6 +44,7 @@ pub(super) fn pay_out(sql: &SqlStorage, asked: PayOut, now: UnixTime) -> Result<
             Ok(step) => books.write_noted(step, &asked.bolt11)?,
             Err(refusal) => return refused(books, refusal, now),
         }
+        orders::bind(sql, asked.keyed.as_ref())?;
         send(books, new.id, now)
     })
 }
@@ -86,7 +93,7 @@ fn write<R: Rows>(books: &mut Books<'_>, outcome: Outcome<R>) -> Result<bool> {
         Outcome::Open => Ok(false),
         Outcome::Lost(_) => Ok(true),
         Outcome::Forgotten(_) => {
-            crate::log::warn(
+            crate::platform::log::warn(
                 "payout",
                 "the node's payment store is younger than a payout that it does not know: look at it",
             );
@@ -98,12 +105,17 @@ fn write<R: Rows>(books: &mut Books<'_>, outcome: Outcome<R>) -> Result<bool> {
 /// How a payout stands, for who may withdraw; also one that went to another balance here (T95).
 pub(super) fn see(sql: &SqlStorage, asked: SeePayout, now: UnixTime) -> Result<Answer<PayoutSeen>> {
     let id = id(&asked.id)?;
-    in_book(sql, now, |books, _| match tokens::may_withdraw(sql, &asked.by)? {
-        Ok(()) => match books.row::<Outbound>(id)?.and_then(|row| transfers::as_payout(books, &row)) {
+    in_book(sql, now, |books, _| {
+        if let Err(no) = tokens::may_withdraw(sql, &asked.by)? {
+            return Ok(Err(no));
+        }
+        if let Err(no) = orders::is_known(sql, asked.keyed.as_ref())? {
+            return Ok(Err(no));
+        }
+        match books.row::<Outbound>(id)?.and_then(|row| transfers::as_payout(books, &row)) {
             Some(seen) => Ok(Ok(seen)),
             None => seen(books, id, ""),
-        },
-        Err(no) => Ok(Err(no)),
+        }
     })
 }
 
@@ -141,6 +153,7 @@ fn seen(books: &Books<'_>, id: Id, bolt11: &str) -> Result<Answer<PayoutSeen>> {
         available_msat: books.book.balances.available().0,
         order: (row.state == PayoutState::Sent).then(|| order(&row, bolt11, true)),
         stays_here: false,
+        is_refund: matches!(row.funds, Funds::Refund(_)),
     }))
 }
 

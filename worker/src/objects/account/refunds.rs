@@ -17,7 +17,7 @@ use crate::objects::books::Books;
 pub(super) fn promise(sql: &SqlStorage, asked: Promise, now: UnixTime) -> Result<Answer<RefundSeen>> {
     let (payment_hash, id) = (hash(&asked.hash)?, id(&asked.id)?);
     let mut books = Books::find_or_open(sql, BookId::of_account(&payment_hash.0))?;
-    let settlement = Settlement { payment_hash, paid: Msat(asked.paid_msat), node_fee: Msat(0) };
+    let settlement = Settlement { payment_hash, paid: Msat(asked.paid_msat), node_fee: Msat(asked.node_fee_msat) };
     let before = books.row::<Sale>(payment_hash.into())?;
     match sale::record(&books.book, before.as_ref(), &settlement, now) {
         Ok(step) => books.write(step)?,
@@ -88,5 +88,6 @@ fn seen(books: &Books<'_>, id: Id) -> Result<Answer<RefundSeen>> {
         status: status.to_owned(),
         is_open: row.state == RefundState::Pending,
         expires_at: row.expires_at.0,
+        payout: hex::encode(row.next_payout().0),
     }))
 }

@@ -7,6 +7,7 @@ use satstile_ledger::hold::{self, Ending, Hold, NewHold};
 use satstile_ledger::payout::Payout;
 use satstile_ledger::session::{self, Closer, RefundStatus, Session, SessionState};
 use satstile_ledger::topup::{self, Settlement, TopUp};
+use satstile_ledger::unpaid::Unpaid;
 use satstile_ledger::{BookId, Id, Refusal, Step};
 use worker::{Result, SqlStorage};
 
@@ -38,8 +39,13 @@ pub(super) fn open(sql: &SqlStorage, asked: OpenSession, now: UnixTime) -> Resul
     }
     let Some(paid_msat) = asked.paid_msat else { return Ok(Err(no(Refusal::NotSettled))) };
     let mut books = Books::find_or_open(sql, BookId::of_account(&deposit.0))?;
-    match pay_in(&books, deposit, (asked.deposit_msat, paid_msat), false, now) {
-        Ok(step) => books.write(step)?,
+    // It may have waited here for its session, or have been booked since nobody came.
+    let before = books.row::<TopUp>(deposit.into())?;
+    match pay_in(&books, before.as_ref(), deposit, (asked.deposit_msat, paid_msat), false, now) {
+        Ok(step) => {
+            books.write(step)?;
+            books.end::<Unpaid>(deposit.into())?;
+        }
         Err(refusal) => return refused(&mut books, refusal, now),
     }
     let preimage = Preimage::from_hex(&asked.preimage).ok_or("no preimage")?;
@@ -58,13 +64,15 @@ pub(super) fn open(sql: &SqlStorage, asked: OpenSession, now: UnixTime) -> Resul
 /// who opens the session, the others by nobody.
 fn pay_in(
     books: &Books<'_>,
+    before: Option<&TopUp>,
     payment_hash: PaymentHash,
     (asked, paid): (u64, u64),
     claimed: bool,
     now: UnixTime,
 ) -> core::result::Result<Step<TopUp>, Refusal> {
-    let row = topup::open(&books.book, None, payment_hash, Msat(asked), None)?;
+    let row = topup::open(&books.book, before, payment_hash, Msat(asked), topup::Terms::FREE)?;
     let settlement = Settlement { payment_hash, paid: Msat(paid), node_fee: Msat(0) };
+    let claimed = if claimed { topup::Claimed::Fully } else { topup::Claimed::No };
     topup::credit(&books.book, Some(&TopUp { claimed, ..row }), &settlement, now)
 }
 
@@ -87,7 +95,7 @@ pub(super) fn top_up(sql: &SqlStorage, asked: TopUpSession, now: UnixTime) -> Re
             return Ok(Err(No { status: FULL, reason: "the session is full".to_owned() }));
         }
         let Some(paid_msat) = asked.paid_msat else { return Ok(Err(no(Refusal::NotSettled))) };
-        match pay_in(books, deposit, (asked.deposit_msat, paid_msat), true, now) {
+        match pay_in(books, None, deposit, (asked.deposit_msat, paid_msat), true, now) {
             Ok(step) => {
                 books.write(step)?;
                 books.put(&touched).map(Ok)
@@ -107,11 +115,24 @@ pub(super) fn lacks(sql: &SqlStorage, asked: LacksDeposit, now: UnixTime) -> Res
     })
 }
 
+/// Whether this session has taken this deposit.
+pub(super) fn has(sql: &SqlStorage, asked: LacksDeposit, now: UnixTime) -> Result<Answer<()>> {
+    let deposit = hash(&asked.hash)?;
+    in_book(sql, now, |books, _| {
+        let has_it = books.row::<TopUp>(deposit.into())?.is_some_and(|row| row.credited.is_some());
+        Ok(if has_it { Ok(()) } else { Err(no(Refusal::UnknownPayment)) })
+    })
+}
+
 /// Ends one use and begins the next, either of which may be none. So many units are reserved as were asked for, and no more
 /// than half of what is left, so that two answers at a time do not starve each other; none when nothing is left.
 pub(super) fn meter(sql: &SqlStorage, asked: Meter, now: UnixTime) -> Result<Answer<Metered>> {
     let session = hash(&asked.session)?.into();
     in_book(sql, now, |books, now| {
+        // A deposit that waits has a book, and no session yet.
+        if books.row::<Session>(session)?.is_none() {
+            return Ok(Err(no(Refusal::UnknownPayment)));
+        }
         if let Err(no) = shows_its_own(books, asked.by.as_ref())? {
             return Ok(Err(no));
         }

@@ -5,7 +5,7 @@ use worker::{Result, SqlStorage, SqlStorageValue};
 
 use super::words::Change;
 use super::{Answer, No, id, in_book};
-use crate::objects::books::{as_i64, blob};
+use crate::objects::books::{Books, as_i64, blob};
 use crate::objects::rows;
 
 /// What a token may do.
@@ -25,8 +25,11 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS token(digest BLOB PRIMARY KEY, 
 
 /// Another token of this account, which can only spend.
 pub(super) fn add(sql: &SqlStorage, change: Change, now: UnixTime) -> Result<Answer<()>> {
-    in_book(sql, now, |_, now| {
+    in_book(sql, now, |books, now| {
         if let Err(no) = may_withdraw(sql, &change.by)? {
+            return Ok(Err(no));
+        }
+        if let Err(no) = is_not_bound(books) {
             return Ok(Err(no));
         }
         if count(sql)? >= TOKENS_MAX {
@@ -40,8 +43,11 @@ pub(super) fn add(sql: &SqlStorage, change: Change, now: UnixTime) -> Result<Ans
 /// A new token in the place of the old, with all that it could do. The old one ends when the new one is used first: the
 /// answer that has it may be lost, and nobody is to be left without a token.
 pub(super) fn rotate(sql: &SqlStorage, change: Change, now: UnixTime) -> Result<Answer<()>> {
-    in_book(sql, now, |_, now| {
+    in_book(sql, now, |books, now| {
         let Some(scope) = find(sql, &change.by)? else { return Ok(Err(unknown())) };
+        if let Err(no) = is_not_bound(books) {
+            return Ok(Err(no));
+        }
         // Of several that were asked for, the newest counts.
         sql.exec("DELETE FROM token WHERE ends = ?", vec![digest(&change.by)?])?;
         let values =
@@ -93,6 +99,26 @@ pub(super) fn may_withdraw(sql: &SqlStorage, digest_hex: &str) -> Result<Answer<
         Some(Scope::Spend) => Err(can_only_spend()),
         None => Err(unknown()),
     })
+}
+
+/// While some of the balance can only be spent, its token is made into no other one (T63): what is bound would look as if it
+/// were somebody else's.
+fn is_not_bound(books: &Books<'_>) -> Answer<()> {
+    match books.book.limit.filter(|limit| limit.left.0 > 0) {
+        Some(_) => Err(No {
+            status: 403,
+            reason:
+                "this balance was claimed without the claim_secret of its top-up: its token is made into no other one. \
+                     Claim it with the claim_secret first"
+                    .to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Ends all of them.
+pub(super) fn end_all(sql: &SqlStorage) -> Result<()> {
+    sql.exec("DELETE FROM token", None).map(|_| ())
 }
 
 /// How many the account has.

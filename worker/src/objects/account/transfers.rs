@@ -7,13 +7,13 @@ use l402::balance::AccountId;
 use l402::{Msat, UnixTime};
 use satstile_ledger::inbox::{self, Cancelled, Inbound};
 use satstile_ledger::payout::Payout;
-use satstile_ledger::topup::TopUp;
+use satstile_ledger::topup::{Claimed, TopUp};
 use satstile_ledger::transfer::{self, Ack, Outbound, OutboundState};
 use satstile_ledger::{BookId, Credit, Effect, Id, Reason, Refusal};
 use worker::{Result, SqlStorage};
 
 use super::words::{Acked, CreditOrder, PayoutSeen, Send, TransferSeen};
-use super::{Answer, hash, id, in_book, no, refused, tokens};
+use super::{Answer, hash, id, in_book, no, orders, refused, tokens};
 use crate::objects::books::Books;
 
 /// From this send on without an answer, each further one is a line in the log: after about four minutes.
@@ -26,6 +26,11 @@ pub(super) fn send(sql: &SqlStorage, asked: Send, now: UnixTime) -> Result<Answe
     in_book(sql, now, |books, now| {
         if let Err(no) = tokens::may_withdraw(sql, &asked.by)? {
             return Ok(Err(no));
+        }
+        match orders::is_known(sql, asked.keyed.as_ref())? {
+            Ok(true) if books.row::<Outbound>(id)?.is_some() => return seen(books, id),
+            Ok(_) => {}
+            Err(no) => return Ok(Err(no)),
         }
         // The same id for an invoice of somebody else's: one key, two orders.
         if books.row::<Payout>(id)?.is_some() {
@@ -40,6 +45,7 @@ pub(super) fn send(sql: &SqlStorage, asked: Send, now: UnixTime) -> Result<Answe
             Ok(step) => books.write_noted(step, &asked.to)?,
             Err(refusal) => return refused(books, refusal, now),
         }
+        orders::bind(sql, asked.keyed.as_ref())?;
         seen(books, id)
     })
 }
@@ -59,7 +65,7 @@ pub(super) fn receive(sql: &SqlStorage, asked: CreditOrder, now: UnixTime) -> Re
         None => None,
     };
     // Who orders a first top-up claims it by a preimage that nobody gets where nothing is paid: it is declined.
-    let refill = topup.as_ref().filter(|row| row.claimed);
+    let refill = topup.as_ref().filter(|row| row.claimed != Claimed::No);
     let invoice = refill.map(|row| Cancelled { row, definitely: asked.is_canceled });
     match inbox::receive(&books.book, before.as_ref(), &credit, invoice, now) {
         Ok(step) => books.write(step)?,
@@ -89,7 +95,7 @@ pub(super) fn follow(books: &Books<'_>, id: Id, now: UnixTime) -> Result<Option<
     let Some((again, Effect::Credit(credit))) = transfer::resend(&books.book, &row, now) else { return Ok(None) };
     books.put(&again)?;
     if again.sends > SENDS_QUIET_MAX {
-        crate::log::warn("transfer", "an account has given no answer yet: is its book frozen, or full?");
+        crate::platform::log::warn("transfer", "an account has given no answer yet: is its book frozen, or full?");
     }
     Ok(Some(order(&credit, &to)))
 }
@@ -113,6 +119,7 @@ pub(super) fn as_payout(books: &Books<'_>, row: &Outbound) -> Option<PayoutSeen>
         available_msat: books.book.balances.available().0,
         order: None,
         stays_here: true,
+        is_refund: false,
     })
 }
 
@@ -151,6 +158,7 @@ impl Acked {
 }
 
 fn book_of(account: &str) -> Result<BookId> {
-    let account = AccountId::from_hex(account).ok_or("no account")?;
+    // Behind the name of an old account stands that it was given here.
+    let account = AccountId::from_hex(account.get(..32).unwrap_or(account)).ok_or("no account")?;
     Ok(BookId::of_account(&account.0))
 }

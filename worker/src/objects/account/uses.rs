@@ -28,6 +28,25 @@ pub(super) fn reserve(sql: &SqlStorage, asked: Reserve, now: UnixTime) -> Result
     })
 }
 
+/// Whether a hold like this could be placed now. Nothing is written: who asks with HEAD uses nothing up.
+pub(super) fn covers(sql: &SqlStorage, asked: Reserve, now: UnixTime) -> Result<Answer<Left>> {
+    let new = NewHold {
+        id: id(&asked.id)?,
+        ceiling: Msat(asked.ceiling_msat),
+        estimate: Msat(asked.estimate_msat),
+        ttl_s: asked.ttl_s,
+    };
+    in_book(sql, now, |books, now| {
+        if tokens::find(sql, &asked.token)?.is_none() {
+            return Ok(Err(tokens::unknown()));
+        }
+        match hold::place(&books.book, None, &new, &mut [], now) {
+            Ok(_) => Ok(Ok(left(books))),
+            Err(refusal) => refused(books, refusal, now),
+        }
+    })
+}
+
 /// Notes what was seen of the cost. The hold outlives the longest answer as it is, and is not prolonged.
 pub(super) fn progress(sql: &SqlStorage, asked: Seen, now: UnixTime) -> Result<Answer<Left>> {
     let id = id(&asked.id)?;

@@ -11,8 +11,10 @@ pub struct OpenTopUp {
     pub hash: String,
     /// What it asks.
     pub asked_msat: u64,
-    /// What is kept of the claim secret, hex, where a claim must bring one.
+    /// What is kept of the claim secret, hex.
     pub secret: Option<String>,
+    /// What a claim gets without it: see `listings::secretless`.
+    pub secretless: u32,
     /// What the node's side knows the invoice by, besides.
     pub reference: String,
     /// When the invoice is over, Unix seconds: unpaid, it is forgotten some time later.
@@ -20,7 +22,79 @@ pub struct OpenTopUp {
     /// Whether the account has its tokens already.
     pub is_refill: bool,
 }
-words!(OpenTopUp { account, hash, asked_msat, secret, reference, ends_at, is_refill });
+words!(OpenTopUp { account, hash, asked_msat, secret, secretless, reference, ends_at, is_refill });
+
+/// `list`: an order, in the index of its hash.
+#[derive(Debug)]
+pub struct List {
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// The account that it fills.
+    pub account: String,
+    /// What it asks.
+    pub asked_msat: u64,
+    /// See [`OpenTopUp::secret`].
+    pub secret: Option<String>,
+    /// See [`OpenTopUp::secretless`].
+    pub secretless: u32,
+    /// See [`OpenTopUp::reference`]; hex, for it is any text.
+    pub reference: String,
+    /// See [`OpenTopUp::ends_at`].
+    pub ends_at: u64,
+    /// Whether the account has its tokens already.
+    pub is_refill: bool,
+}
+words!(List { hash, account, asked_msat, secret, secretless, reference, ends_at, is_refill });
+
+/// The reply to `list` and `listed`: what stands in the index.
+#[derive(Debug)]
+pub struct Listed {
+    /// The account, or the hash of a session's first deposit.
+    pub account: String,
+    /// Whether the money is there.
+    pub is_credited: bool,
+    /// What the invoice asks; 0 where nobody needs to know.
+    pub asked_msat: u64,
+    /// See [`OpenTopUp::secret`].
+    pub secret: Option<String>,
+    /// See [`OpenTopUp::secretless`].
+    pub secretless: u32,
+    /// See [`List::reference`].
+    pub reference: String,
+    /// See [`OpenTopUp::ends_at`].
+    pub ends_at: u64,
+    /// Whether the account has its tokens already.
+    pub is_refill: bool,
+}
+words!(Listed { account, is_credited, asked_msat, secret, secretless, reference, ends_at, is_refill });
+
+/// `list-credited`, `note-settled`: something about a hash that is known for good.
+#[derive(Debug)]
+pub struct Note {
+    /// The invoice's hash, hex.
+    pub hash: String,
+    /// The account that has the money; or when it may be forgotten, Unix seconds.
+    pub about: String,
+}
+words!(Note { hash, about });
+
+/// The reply to `look`.
+#[derive(Debug)]
+pub struct Looked {
+    /// Whether the object of the hash knows a settlement.
+    pub is_settled: bool,
+    /// Whether the caller may ask the node now; nobody else will for two seconds.
+    pub may_look: bool,
+}
+words!(Looked { is_settled, may_look });
+
+/// The reply to `unlist`.
+#[derive(Debug)]
+pub struct Stood {
+    /// Whether the order stood there.
+    pub stood: bool,
+}
+words!(Stood { stood });
 
 /// `topup`: how does a top-up stand? `forget`: the node says definitely that nobody paid it. `let-go`: its hash names no
 /// account any more.
@@ -74,8 +148,10 @@ pub struct Credit {
     pub hash: String,
     /// What was paid.
     pub paid_msat: u64,
+    /// What the node kept of it for itself.
+    pub node_fee_msat: u64,
 }
-words!(Credit { hash, paid_msat });
+words!(Credit { hash, paid_msat, node_fee_msat });
 
 /// `claim`: hand the account out.
 #[derive(Debug)]
@@ -88,10 +164,10 @@ pub struct Claim {
     pub bearer: Option<String>,
     /// The digest of the token that would be handed out, hex.
     pub digest: String,
-    /// The claimant has shown to be the one who ordered the top-up, or who claimed it before.
-    pub may_repeat: bool,
+    /// That token, sealed for who has the secret, hex.
+    pub sealed: Option<String>,
 }
-words!(Claim { preimage, secret, bearer, digest, may_repeat });
+words!(Claim { preimage, secret, bearer, digest, sealed });
 
 /// The reply to `claim`.
 #[derive(Debug)]
@@ -100,8 +176,14 @@ pub struct Claimed {
     pub available_msat: u64,
     /// What this top-up filled in.
     pub credited_msat: u64,
+    /// How much of the balance can only be spent here.
+    pub spend_only_msat: u64,
+    /// Whether the token that came along stays; else the new one was handed out, or `sealed` has the token.
+    pub is_kept: bool,
+    /// The token of an earlier answer to the same claimant, hex.
+    pub sealed: Option<String>,
 }
-words!(Claimed { available_msat, credited_msat });
+words!(Claimed { available_msat, credited_msat, spend_only_msat, is_kept, sealed });
 
 /// `hold`: reserve what a use may cost.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! What leaves a book: over Lightning, to another book here, and back to who paid for nothing.
 
+use crate::objects::Keyed;
 use crate::objects::words::{in_one_line, words};
 
 /// `pay-out`: the owner pays an invoice.
@@ -17,8 +18,10 @@ pub struct PayOut {
     pub fee_limit_msat: u64,
     /// The invoice.
     pub bolt11: String,
+    /// The `Idempotency-Key`, and the order that it names.
+    pub keyed: Option<Keyed>,
 }
-words!(PayOut { by, id, hash, amount_msat, fee_limit_msat, bolt11 });
+words!(PayOut { by, id, hash, amount_msat, fee_limit_msat, bolt11, keyed });
 
 /// `pay-answer`: what the node says about a payout.
 #[derive(Debug)]
@@ -43,8 +46,10 @@ pub struct SeePayout {
     pub by: String,
     /// Names the payout, hex.
     pub id: String,
+    /// The `Idempotency-Key` under which it is ordered now, and the order.
+    pub keyed: Option<Keyed>,
 }
-words!(SeePayout { by, id });
+words!(SeePayout { by, id, keyed });
 
 /// An order to the node, or a question about one.
 #[derive(Debug)]
@@ -85,8 +90,21 @@ pub struct PayoutSeen {
     pub order: Option<Order>,
     /// Whether it goes to another balance here, with nothing paid over Lightning.
     pub stays_here: bool,
+    /// Whether it is a refund's, whose routing counts against the day.
+    pub is_refund: bool,
 }
-words!(PayoutSeen { state, amount_msat, hash, fee_limit_msat, fee_msat, preimage, available_msat, order, stays_here });
+words!(PayoutSeen {
+    state,
+    amount_msat,
+    hash,
+    fee_limit_msat,
+    fee_msat,
+    preimage,
+    available_msat,
+    order,
+    stays_here,
+    is_refund
+});
 
 /// `send`: the owner gives to another account.
 #[derive(Debug)]
@@ -101,8 +119,10 @@ pub struct Send {
     pub amount_msat: u64,
     /// The hash of that account's top-up that is paid by it, hex; for a gift none.
     pub invoice: Option<String>,
+    /// The `Idempotency-Key`, and the order that it names.
+    pub keyed: Option<Keyed>,
 }
-words!(Send { by, id, to, amount_msat, invoice });
+words!(Send { by, id, to, amount_msat, invoice, keyed });
 
 /// `receive`: money from another book; and what an alarm wants to be carried there.
 #[derive(Clone, Debug)]
@@ -153,6 +173,8 @@ pub struct Promise {
     pub hash: String,
     /// What was paid.
     pub paid_msat: u64,
+    /// What the node kept of it for itself.
+    pub node_fee_msat: u64,
     /// Names the refund, hex: the digest of its link's secret.
     pub id: String,
     /// How much of it.
@@ -160,7 +182,7 @@ pub struct Promise {
     /// Seconds until it lapses.
     pub ttl_s: u32,
 }
-words!(Promise { hash, paid_msat, id, amount_msat, ttl_s });
+words!(Promise { hash, paid_msat, node_fee_msat, id, amount_msat, ttl_s });
 
 /// `refund`: how does it stand?
 #[derive(Debug)]
@@ -181,8 +203,10 @@ pub struct RefundSeen {
     pub is_open: bool,
     /// When it lapses, Unix seconds.
     pub expires_at: u64,
+    /// Names the payout that takes it, if one does now, hex.
+    pub payout: String,
 }
-words!(RefundSeen { amount_msat, status, is_open, expires_at });
+words!(RefundSeen { amount_msat, status, is_open, expires_at, payout });
 
 /// `collect`: a wallet brings the invoice that takes a refund.
 #[derive(Debug)]

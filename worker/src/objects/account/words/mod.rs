@@ -26,10 +26,11 @@ pub type Answer<T> = core::result::Result<T, No>;
 
 impl<T: Words> Words for Answer<T> {
     fn say(&self) -> String {
-        match self {
-            Ok(answer) => format!("+{}", answer.say()),
-            Err(no) => format!("-{}", no.say()),
-        }
+        let (sign, said) = match self {
+            Ok(answer) => ("+", answer.say()),
+            Err(no) => ("-", no.say()),
+        };
+        [sign, &said].concat()
     }
     fn hear(text: &str) -> Result<Self> {
         match text.strip_prefix('+') {

@@ -23,7 +23,20 @@ pub struct OpenSession {
 }
 words!(OpenSession { hash, preimage, deposit_msat, paid_msat, return_hash, return_bolt11, idle_s });
 
-/// `session-lacks`: has the session ended without this deposit, so that it is free to go elsewhere?
+/// `deposit-wait`: the node has pushed that a deposit was paid.
+#[derive(Debug)]
+pub struct WaitDeposit {
+    /// The deposit's payment hash, hex.
+    pub hash: String,
+    /// What its invoice asks.
+    pub asked_msat: u64,
+    /// When nobody can open or fill a session with it any more, Unix seconds.
+    pub ends_at: u64,
+}
+words!(WaitDeposit { hash, asked_msat, ends_at });
+
+/// `session-has`: has the session taken this deposit? `session-lacks`: has the session ended without this deposit, so that
+/// it is free to go elsewhere?
 #[derive(Debug)]
 pub struct LacksDeposit {
     /// The session, hex.
