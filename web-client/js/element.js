@@ -6,7 +6,7 @@ export const define = (load) => {
 
   // On a server there is nothing to extend and nothing to define.
   class SatstilePaywall extends (globalThis.HTMLElement ?? class {}) {
-    static observedAttributes = [...Object.keys(defaults), "lang", "max-sats"];
+    static observedAttributes = [...Object.keys(defaults), "lang", "max-sats", "maxsats"];
     static async fetch(input, init) { return (await load()).fetchPaid(input, init); }
 
     #core; #seen; #paid; #settle;
@@ -17,7 +17,11 @@ export const define = (load) => {
     #promise() { this.#paid = new Promise((resolve) => { this.#settle = resolve; }); }
 
     whenPaid() { return this.#paid; }
-    get maxSats() { return this.hasAttribute("max-sats") ? +this.getAttribute("max-sats") : Infinity; }
+    // JSX that sets attributes alone writes `maxSats` without the dash.
+    get maxSats() {
+      const sats = this.getAttribute("max-sats") ?? this.getAttribute("maxsats");
+      return sats == null ? Infinity : +sats;
+    }
     set maxSats(sats) { this.#reflect("max-sats", sats === Infinity ? null : sats); }
 
     connectedCallback() {
@@ -39,7 +43,7 @@ export const define = (load) => {
     }
     attributeChangedCallback(name, before, now) {
       if (before === now || !this.#core) return;
-      if (["src", "max-sats", "mode"].includes(name)) return this.#restart();
+      if (["src", "max-sats", "maxsats", "mode"].includes(name)) return this.#restart();
       this.#core.then((paywall) => paywall.changed(name), () => {});
     }
     // Another resource, or the same from the beginning: another purchase.

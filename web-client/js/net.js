@@ -42,7 +42,9 @@ export const answer = async (response, seller) => {
   // What another site says, to which a redirect led, is not the seller's word, nor its invoice the seller's.
   if (!response || !isFrom(seller, response)) return { event: ["none"] };
   const { status } = response;
-  if (status === 429 || status === 503) return { event: ["later", response.headers.get("retry-after") ?? ""] };
+  // Before a payment every failure on the seller's side means that nothing was charged.
+  const putOff = status === 429 ? "later" : status > 501 && status < 505 && "unsold";
+  if (putOff) return { event: [putOff, response.headers.get("retry-after") ?? ""] };
   if (status !== 402) {
     response.body?.cancel(); // nobody reads it here
     return { event: [response.ok || status === 304 ? "free" : "none"] };

@@ -126,6 +126,8 @@ export class Paywall {
     if (!heard || this.#facts.phase !== "waiting" || this.#facts.bolt11 === before) return;
     // Only what the Rust has put on the screen is told to others and kept.
     this.#heard = heard;
+    const kept = billOf(this.#seller); // what was sent before a reload
+    this.#sent(heard.sent || (kept?.challenge === heard.challenge && kept.sent));
     if (!isShared) this.#tabs?.tell("bill", { heard });
     if (this.#remember !== "none") keepBill(this.#seller, heard);
   }
@@ -197,7 +199,7 @@ export class Paywall {
   }
 
   _tell([news, kind]) {
-    if (news === "preimage") return this.#notify("preimage_wrong");
+    if (news === "preimage") return this.#view.refuse(this.#words);
     if (news === "renewed") this.#notify("renewed");
     const { bolt11, msat, hash, ends } = this.#facts;
     this.#fire(news, { resource: this.#seller.resource, invoice: bolt11, amountMsat: msat && +msat, paymentHash: hash, expiresAt: ends, kind });
@@ -252,9 +254,12 @@ export class Paywall {
   #hear({ say, heard, preimage }, isSame) {
     const { phase } = this.#facts;
     if (say === "bill?" && phase === "waiting" && this.#heard) this.#tabs.tell("bill", { heard: this.#heard });
-    if (say === "bill" && phase === "waiting" && this.#leads === false && heard) {
-      this.#heard = heard; // renewed over there, for both
-      this.#step(...offer(heard));
+    if (say === "bill" && phase === "waiting" && heard) {
+      if (this.#leads === false) {
+        this.#heard = heard; // renewed over there, for both
+        this.#step(...offer(heard));
+      }
+      if (heard.challenge === this.#heard?.challenge) this.#sent(heard.sent);
     }
     if (say !== "paid") return;
     if (isSame) this.#step("preimage", preimage, "tab");
@@ -309,12 +314,18 @@ export class Paywall {
     if (this.#ended) return;
     const { bolt11 } = this.#facts;
     switch (wish) {
-      case "webln":
+      case "webln": {
         this.#paying = true; // one click, one payment
         this.#draw();
-        try { this.#step("preimage", await payHere(bolt11)); } catch { this.#notify("wallet_failed"); }
+        const preimage = await payHere(bolt11, () => this.#send(bolt11, true));
         this.#paying = false;
+        if (preimage === undefined) {
+          this.#send(bolt11, false);
+          return this.#notify("wallet_failed");
+        }
+        this.#step("preimage", preimage, "tab"); // one that is wrong or missing says nothing: the seller will
         return this.#draw();
+      }
       case "copy":
         try { await navigator.clipboard.writeText(bolt11); return this.#notify("copied"); } catch { return this.#view.selectInvoice(); }
       case "share": return navigator.share({ text: `lightning:${bolt11}` }).catch(() => {}); // who changes their mind is told nothing
@@ -330,7 +341,7 @@ export class Paywall {
         // No cookie here: a one-time link, which this browser opens instead of another device.
         const { url: action, fault } = await oneTimeLink(this.#seller, this.#credential());
         if (fault) return this.#notify(fault);
-        const form = Object.assign(document.createElement("form"), { method: "post", action, target: "_blank", hidden: true });
+        const form = Object.assign(document.createElement("form"), { method: "post", action: `${action}?lang=${this.#words.tag}`, target: "_blank", hidden: true });
         document.body.append(form);
         form.submit();
         return form.remove();
@@ -341,6 +352,19 @@ export class Paywall {
       }
       case "receipt": return save({ ...await this.#receipt(), keys: await keys(this.#seller) });
     }
+  }
+
+  // A wallet may be paying this invoice, or certainly does not: for all tabs, and after a reload. Nobody is offered to pay
+  // it a second time.
+  #send(bolt11, isSent) {
+    if (this.#facts.bolt11 !== bolt11 || this.#facts.proof) return;
+    this.#sent(isSent);
+    this.#tabs?.tell("bill", { heard: this.#heard });
+    if (this.#remember !== "none") keepBill(this.#seller, this.#heard);
+  }
+  #sent(isSent) {
+    this.#heard.sent = isSent;
+    if (!isSent === !!this.#facts.sent) this.#step("sent", !!isSent);
   }
 
   // Says something for a moment.

@@ -71,6 +71,7 @@ export class View {
           element("details", "details", {},
             put("summary", element("summary", "", { id: "preimage" })),
             put("typed", element("input", "preimage", { "aria-labelledby": "preimage", autocomplete: "off", autocapitalize: "off", spellcheck: "false" })),
+            put("wrong", element("p", "error", { role: "alert", hidden: "" })),
             pressed("check", button("check action")))))),
       put("paid", element("div", "paid", {},
         put("done", element("p", "done")),
@@ -82,6 +83,8 @@ export class View {
       put("failed", element("div", "failed", {}, slot("error", put("error", element("p", "error"))), pressed("again", button("again primary")))),
       put("status", element("p", "status", { role: "status", "aria-live": "polite" })),
       slot("footer"));
+    at.typed.addEventListener("keydown", ({ key }) => { if (key === "Enter") wish("check"); });
+    at.typed.addEventListener("input", () => show(at.wrong, false));
     if (frame !== "dialog") return root.replaceChildren(at.card);
     at.card.append(pressed("close", button("close", "×")));
     this.dialog = element("dialog", "dialog", { "aria-labelledby": "title", tabindex: "-1" }, at.card);
@@ -91,6 +94,12 @@ export class View {
 
   get typed() { return this.#at.typed.value; }
   selectInvoice() { this.#at.invoice.select(); }
+
+  // Says beside the field that what stands in it is wrong.
+  refuse(words) {
+    say(this.#at.wrong, words.text("preimage_wrong"));
+    show(this.#at.wrong, true);
+  }
 
   // A link for another device, as a QR code.
   handOver(drawing, link, words) {
@@ -133,7 +142,7 @@ export class View {
     }
     at.qr.setAttribute("part", phase === "over" ? "qr over" : "qr");
     show(at.webln, hasWebln);
-    at.webln.disabled = !!isPayingHere;
+    at.webln.disabled = !!isPayingHere || !!facts.sent;
     show(at.link, !walletList && !noWallets);
     at.link.setAttribute("part", hasWebln ? "link action" : "link primary");
     show(at.wallets, walletList);
@@ -156,7 +165,7 @@ export class View {
     for (const name in texts) say(at[name], t(texts[name]));
     at.card.querySelector("[part=close]")?.setAttribute("aria-label", t("close"));
     // One line says the state, once for each state; seconds are not announced.
-    const state = { idle: "loading", asking: "loading", waiting: "waiting", over: "expired", settled: "paid", open: isLeaving ? "opening" : "" }[phase];
+    const state = { idle: "loading", asking: "loading", waiting: facts.sent ? "sent" : "waiting", over: facts.sent ? "sent" : "expired", settled: "paid", open: isLeaving ? "opening" : "" }[phase];
     const thanks = isLeaving && facts.proof ? `${t("paid")} ` : "";
     const line = thanks + t(isOffline && phase !== "open" ? "offline" : notice ?? state ?? "");
     // What stands above in large letters is in this line for ears only.

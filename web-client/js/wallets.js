@@ -19,8 +19,18 @@ export const wallets = () => {
 };
 export const choose = (name) => local.set(CHOICE, name);
 
-// The preimage that the wallet in this browser says it got (https://www.webln.dev); only ever asked after a click.
-export const payHere = async (bolt11) => {
-  await window.webln.enable();
-  return String((await window.webln.sendPayment(bolt11)).preimage);
+// After these the payment may be under way, or may have arrived; after any other "no", a person's own for example, not.
+const DOUBT = /^$|time|pend|flight|transit|already|unknown|network|connect|internal/i;
+
+// Pays with the wallet in this browser (https://www.webln.dev); only ever after a click. `sends` is called before it is
+// told to. Gives the preimage, or "" for a wallet that does not tell it; undefined when nothing was paid.
+export const payHere = async (bolt11, sends) => {
+  try { await window.webln.enable(); } catch { return; }
+  sends();
+  try {
+    const paid = await window.webln.sendPayment(bolt11);
+    return typeof paid?.preimage === "string" ? paid.preimage : "";
+  } catch (error) {
+    return DOUBT.test(error?.message ?? error ?? "") ? "" : undefined;
+  }
 };

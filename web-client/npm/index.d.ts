@@ -68,6 +68,8 @@ export type ErrorKind =
   /** The seller says it was paid, and its proof is false. */
   | "false-proof"
   | "unreachable"
+  /** Cannot be sold just now; nothing was charged, and it is asked for again. */
+  | "unsold"
   /** Too many requests. */
   | "limited"
   /** Paid, and not let in. */
@@ -160,6 +162,8 @@ export interface SatstilePaywallAttributes {
   wallets?: Wallets;
   remember?: Remember;
   "max-sats"?: number | string;
+  /** The same, as JSX spells it. */
+  maxSats?: number | string;
   lang?: string;
 }
 

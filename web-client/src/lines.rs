@@ -33,6 +33,8 @@ pub fn event(name: &str, given: &str, more: &str) -> Option<Event> {
         "free" => Event::Answered(Answer::Free),
         "none" => Event::Answered(Answer::None),
         "later" => Event::Answered(Answer::Later(given.parse().unwrap_or(5))),
+        "unsold" => Event::Answered(Answer::Unsold(given.parse().unwrap_or(0))),
+        "sent" => Event::Sent(is),
         "offer" => Event::Answered(match Offer::read(&[given]) {
             Ok(offer) => Answer::Offer(Box::new(offer), terms(more)),
             Err(fault) => Answer::Unreadable(fault),
@@ -125,13 +127,14 @@ const fn complaint(fault: CheckoutFault) -> (&'static str, &'static str) {
         CheckoutFault::FalseProof => ("false-proof", "error_mismatch"),
         CheckoutFault::Unreachable => ("unreachable", "error_network"),
         CheckoutFault::Limited => ("limited", "error_limit"),
+        CheckoutFault::Unsold => ("unsold", "error_unsold"),
         CheckoutFault::Refused => ("refused", "error_refused"),
     }
 }
 
 /// Writes what there is to draw: `name value`, a line each. `phase` always; then what is known of `bolt11`, `qr` (size
 /// and path), `sats`, `msat`, `hash`, `until` (Unix seconds on this device), `ends` (RFC 3339), `title`, `test` (no real
-/// money), `proof` (the preimage, or `attested`), `error` (an id of the texts) and `dear` (sats).
+/// money), `sent` (a wallet may be paying it), `proof` (the preimage, or `attested`), `error` (an id of the texts) and `dear` (sats).
 pub fn view(checkout: &Checkout) -> String {
     let mut out = String::new();
     let mut say = |name: &str, value: &str| {
@@ -179,6 +182,9 @@ pub fn view(checkout: &Checkout) -> String {
         if offer.invoice.network != l402::bolt11::Network::Mainnet {
             say("test", "1");
         }
+    }
+    if checkout.is_sent() {
+        say("sent", "1");
     }
     if let Some(proof) = proof {
         match proof.is_attested() {
@@ -317,6 +323,21 @@ mod tests {
         let mut page = Page::new(None);
         page.step("start", "", "");
         assert_eq!(page.step("offer", &challenge("x"), "21e3"), "rest\ndraw\ntell error mismatch\n");
+    }
+
+    /// B9, D7.
+    #[test]
+    fn what_is_sent_and_what_cannot_be_sold_read_as_these_lines_b9() {
+        let mut page = Page::waiting("x");
+        assert!(page.step("sent", "1", "").starts_with("draw\n"));
+        assert!(view(&page.0).contains("\nsent 1\n"));
+        page.step("sent", "0", "");
+        assert!(!view(&page.0).contains("sent"));
+        let mut page = Page::new(None);
+        page.step("start", "", "");
+        let told = page.step("unsold", "", "");
+        assert!(told.starts_with("rest\ndraw\ntell error unsold\nwake "), "{told}");
+        assert_eq!(view(&page.0), "phase failed\nerror error_unsold\n");
     }
 
     #[test]
