@@ -35,7 +35,8 @@ pub struct Url {
 impl Url {
     /// Reads a URL. Plain http is for this machine: a token that others read is theirs.
     pub fn parse(text: &str, allow_http: bool) -> Result<Self, Fault> {
-        let uri: Uri = text.trim().parse().map_err(|_| {
+        let text = with_scheme(text.trim());
+        let uri: Uri = text.parse().map_err(|_| {
             Fault::usage("that URL cannot be read").next("Percent-encode what is not ASCII, and spaces.")
         })?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -75,6 +76,17 @@ impl Url {
         let uri = format!("{}{}?{query}", self.origin, self.path).parse().ok()?;
         Some(Self { uri, ..self.clone() })
     }
+}
+
+/// A URL as people type it: without a scheme it is http on this machine, and https everywhere else.
+fn with_scheme(text: &str) -> String {
+    let is_scheme = |before: &str| before.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    if text.split_once("://").is_some_and(|(before, _)| is_scheme(before)) || text.starts_with('/') {
+        return text.to_owned();
+    }
+    let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
+    let scheme = if is_loopback(&authority.to_ascii_lowercase()) { "http" } else { "https" };
+    format!("{scheme}://{text}")
 }
 
 /// Without the query, which may hold anything.
@@ -227,6 +239,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_url_without_a_scheme_is_read_as_it_is_meant_d13() {
+        for (typed, meant) in [
+            ("localhost:8787/articles/1", "http://localhost:8787/articles/1"),
+            ("127.0.0.1:8787/a?to=https://b.example/", "http://127.0.0.1:8787/a"),
+            ("[::1]:8787/a", "http://[::1]:8787/a"),
+            ("LOCALHOST:8787/a", "http://localhost:8787/a"),
+            ("example.com/a", "https://example.com/a"),
+            ("example.com:8443/a", "https://example.com:8443/a"),
+            ("http://localhost/a", "http://localhost/a"),
+        ] {
+            assert_eq!(Url::parse(typed, false).unwrap().to_string(), meant, "{typed}");
+        }
+        for wrong in [
+            "/articles/1",
+            "",
+            "ftp://example.com/a",
+            "http://example.com/a",
+            "user@example.com/a",
+            "mailto:a@b.example",
+        ] {
+            assert!(Url::parse(wrong, false).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn an_origin_has_one_spelling() {
         let origin = |text: &str| Url::parse(text, false).unwrap().origin;
         assert_eq!(origin("https://Example.com:443/a?b#c"), "https://example.com");
@@ -236,9 +273,7 @@ mod tests {
 
     #[test]
     fn what_a_token_must_not_travel_over_is_refused() {
-        for text in
-            ["http://example.com/", "ftp://example.com/", "example.com/a", "/a", "https://a:b@example.com/", "ä"]
-        {
+        for text in ["http://example.com/", "ftp://example.com/", "/a", "https://a:b@example.com/", "ä"] {
             assert_eq!(Url::parse(text, false).unwrap_err().exit, Exit::Usage, "{text}");
         }
         assert!(Url::parse("http://example.com/", true).is_ok());

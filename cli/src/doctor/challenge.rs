@@ -23,32 +23,46 @@ pub fn grade(report: &mut Report, answers: &Answers) -> Option<Offer> {
             return None;
         }
     }
-    if seen.challenges.is_empty() {
-        report.fail(
-            "challenge.present",
-            "there is no WWW-Authenticate field",
-            "Send `WWW-Authenticate: L402 macaroon=\"…\", invoice=\"…\"` with the 402.",
-        );
+    let loose = seen.loose();
+    let in_body = loose.as_ref().is_some_and(|loose| loose.is_in_body);
+    let todo = "Send `WWW-Authenticate: L402 macaroon=\"…\", invoice=\"…\"` with the 402.";
+    if in_body {
+        report.fail("challenge.present", "the challenge stands in the JSON body, and not in WWW-Authenticate", todo);
+    } else if seen.challenges.is_empty() {
+        report.fail("challenge.present", "there is no WWW-Authenticate field", todo);
         return None;
     }
     let mut all: Vec<Challenge> = Vec::new();
     for line in &seen.challenges {
         match auth_param::parse(line) {
             Ok(challenges) => all.extend(challenges),
-            Err(fault) => report.fail(
-                "challenge.grammar",
-                format!("WWW-Authenticate cannot be read: {fault}"),
-                "Quote every value, put a comma between parameters, name none twice (RFC 9110, 11.6.1).",
-            ),
+            Err(fault) => {
+                let says = if loose.is_some() {
+                    format!("WWW-Authenticate breaks the grammar, and can mean one thing only: {fault}")
+                } else {
+                    format!("WWW-Authenticate cannot be read: {fault}")
+                };
+                let todo = "Quote every value, put a comma between parameters, name none twice (RFC 9110, 11.6.1).";
+                report.fail("challenge.grammar", says, todo);
+            }
         }
     }
-    match Form::of(&all) {
-        None => {}
-        Some(form) => order(report, form, &all),
+    let lines = seen.lines();
+    let strict = Offer::read(&lines);
+    // Only where the grammar does not say what is offered does it matter what is meant.
+    let loose = loose.filter(|_| strict.is_err());
+    if let Some(loose) = &loose {
+        all.clone_from(&loose.challenges);
+    }
+    if let Some(form) = Form::of(&all, &lines, loose.as_ref()) {
+        order(report, form, &all);
     }
     payment(report, &all);
-    let lines: Vec<&str> = seen.challenges.iter().map(String::as_str).collect();
-    match Offer::read(&lines) {
+    let read = match &loose {
+        Some(loose) => Offer::read(&[&loose.challenge]),
+        None => strict,
+    };
+    match read {
         Ok(offer) => {
             report.good("challenge.offer", format!("it offers a token and an invoice of {}", offer.amount));
             Some(offer)
@@ -72,15 +86,15 @@ const fn advice(fault: PayerFault) -> &'static str {
 }
 
 fn order(report: &mut Report, form: Form, all: &[Challenge]) {
-    let unread_by = form.unread_by();
+    let (read_by, unread_by) = form.clients();
     if unread_by.is_empty() {
         let says = format!("the form is one that all {} measured clients read", Form::measured());
         report.good("challenge.order", says);
     } else {
         report.warn(
             "challenge.order",
-            format!("not read by {}", unread_by.join(", ")),
-            "What all read: `L402` as the first word, then `macaroon`, then `invoice`, then anything else.",
+            format!("read by {}; not read by {}", read_by.join(", "), unread_by.join(", ")),
+            "What all read: `L402` as the first word, then `macaroon=\"…\", invoice=\"…\"`, then anything else.",
         );
     }
     let position = |scheme: &str| all.iter().position(|challenge| challenge.is(scheme));

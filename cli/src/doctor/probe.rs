@@ -2,7 +2,7 @@
 
 use hyper::Method;
 use hyper::header::HeaderMap;
-use l402::payer::Offer;
+use l402::payer::{Offer, loose};
 use l402::{Preimage, UnixTime};
 
 use crate::clock::now;
@@ -41,8 +41,17 @@ impl Seen {
 
     /// What could be paid here.
     pub fn offer(&self) -> Option<Offer> {
-        let lines: Vec<&str> = self.challenges.iter().map(String::as_str).collect();
-        Offer::read(&lines).ok()
+        Offer::read(&self.lines()).ok().or_else(|| Offer::read(&[&self.loose()?.challenge]).ok())
+    }
+
+    /// The challenges, line by line.
+    pub fn lines(&self) -> Vec<&str> {
+        self.challenges.iter().map(String::as_str).collect()
+    }
+
+    /// A 402 whose challenge breaks the grammar, as a buyer reads it all the same.
+    pub fn loose(&self) -> Option<loose::Loose> {
+        (self.status == 402).then(|| loose::read(&self.lines(), &self.body))?
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
-use l402::payer::{self, Asked, Offer, Payer, UnverifiedTerms};
+use l402::payer::{self, Asked, Offer, Payer, PayerFault, UnverifiedTerms, loose};
 use l402::{Msat, PaymentHash, Preimage};
 use satstile_lightning::BackendFault;
 use satstile_lightning::wallet::{self, Payment};
@@ -131,20 +131,30 @@ impl Shop<'_> {
             return Err(Fault::new(Exit::Budget, "this is sold; a HEAD gets no invoice").next("Buy it with GET first."));
         }
         let values: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let fault = |fault: payer::PayerFault| {
+        let fault = |fault: PayerFault| {
             let next = match fault {
-                payer::PayerFault::TooDear(amount) => format!("If it is worth that: --max-sats {}", amount.sats_up()),
-                payer::PayerFault::WrongNetwork(network) => {
+                PayerFault::TooDear(amount) => format!("If it is worth that: --max-sats {}", amount.sats_up()),
+                PayerFault::WrongNetwork(network) => {
                     format!("You pay on {}. If your wallet is on {network}: --network {network}", self.limits.network)
                 }
-                payer::PayerFault::Expired => "Ask again: every 402 has a new invoice. Is your clock right?".to_owned(),
+                PayerFault::Expired => "Ask again: every 402 has a new invoice. Is your clock right?".to_owned(),
                 _ => format!("`satstile doctor {}` says what is wrong with this endpoint.", self.args.url),
             };
             Fault::new(Exit::Budget, format!("nothing was paid: {fault}")).next(next)
         };
-        let offer = Offer::read(&values).map_err(fault)?;
-        let step = Payer::new(self.limits).response(402, &values, now()).map_err(fault)?;
         let body = reply.read().await.unwrap_or_default();
+        let read = Offer::read(&values);
+        // What nobody could offer in good grammar may still mean one thing only.
+        let loose = match &read {
+            Err(PayerFault::Unreadable | PayerFault::NoChallenge) => loose::read(&values, &body),
+            _ => None,
+        };
+        let (values, read) = match &loose {
+            Some(loose) => (vec![loose.challenge.as_str()], Offer::read(&[&loose.challenge])),
+            None => (values, read),
+        };
+        let offer = read.map_err(fault)?;
+        let step = Payer::new(self.limits).response(402, &values, now()).map_err(fault)?;
         offer.check(&terms(&body)).map_err(fault)?;
         match step {
             payer::Step::Pay(asked) => Ok((offer, asked)),

@@ -51,15 +51,15 @@ pub struct File {
 
 /// Keys that mean something in aperture, and what a Satstile has instead.
 pub const LEFT: [(&str, &str); 9] = [
-    ("capabilities", "capability caveats are not minted; sell another service for another right"),
-    ("constraints", "constraint caveats are not minted; `valid_s` and `uses` limit a token"),
-    ("dynamicprice", "the price is fixed here; set `price_msat`"),
-    ("headers", "header fields for the origin are not set by the edge; let the origin know the edge by its network"),
-    ("rewrite", "paths are forwarded as they are; move the prefix to the origin"),
-    ("tlscertpath", "the origin needs a certificate of a public authority"),
-    ("ratelimits", "see `budgets` for limits on invoices; requests of holders are not limited"),
-    ("authskipinvoicecreationpaths", "every paid path answers with an invoice"),
-    ("authscheme", "both schemes are always offered, with one invoice; see `payment_first`"),
+    ("capabilities", "Satstile mints no capability caveats. Sell each right as a service of its own."),
+    ("constraints", "Satstile mints no constraint caveats. Limit a token with `valid_s` and `uses`."),
+    ("dynamicprice", "A policy has fixed prices. Set `price_msat`."),
+    ("headers", "The edge adds no such header fields. Let the origin recognise the edge by its network address."),
+    ("rewrite", "The edge rewrites no paths. Serve the rewritten paths at the origin."),
+    ("tlscertpath", "The edge trusts public certificate authorities only. Give the origin a certificate of one."),
+    ("ratelimits", "The edge limits invoices, not the requests of those who paid. Set `budgets`."),
+    ("authskipinvoicecreationpaths", "Every path that is sold answers with an invoice."),
+    ("authscheme", "The edge offers both schemes with one invoice. `payment_first` sets their order."),
 ];
 
 /// Reads the file.

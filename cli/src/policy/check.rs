@@ -10,15 +10,18 @@ use serde_json::{Value, json};
 use crate::fault::{Exit, Fault};
 use crate::say::{Say, Tone, printable};
 
+/// More is rarely meant: 100,000 sats.
+const PRICE_USUAL_MAX: Msat = Msat(100_000_000);
 /// Cloudflare's limit for one variable.
 const VARIABLE_BYTES_MAX: usize = 5_120;
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
     "MASTER_KEYS",
     "CHALLENGE_SECRET",
     "RELAY_SECRETS",
     "PAYOUT_SECRETS",
     "RECEIPT_KEY",
     "AUDIT_KEY",
+    "ORIGIN_SECRET",
     "BACKEND",
     "BACKENDS",
 ];
@@ -83,10 +86,10 @@ pub fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
                     json!({"place": place, "ok": false, "key": fault.key, "reason": fault.reason, "faults": all}),
                 );
             }
-            (Ok(policy), false) => show(place, policy, say),
+            (Ok(policy), false) => show(place, policy, value, say),
             (Err(_), false) => complain(place, &super::faults::all(value), say),
         }
-        remarks.extend(policy.iter().flat_map(|policy| advice(place, policy)));
+        remarks.extend(policy.iter().flat_map(|policy| advice(place, policy, value)));
     }
     if say.json {
         let remarks: Vec<Value> = remarks.iter().map(|(grave, text)| json!({"grave": grave, "says": text})).collect();
@@ -156,7 +159,7 @@ fn remarks(file: &Value) -> Vec<(bool, String)> {
 }
 
 /// What stands, and is yet worth a second look.
-fn advice(place: &str, policy: &Policy) -> Vec<(bool, String)> {
+fn advice(place: &str, policy: &Policy, value: &Value) -> Vec<(bool, String)> {
     let mut said = Vec::new();
     let mut say = |text: String| said.push((false, if place.is_empty() { text } else { format!("{place}: {text}") }));
     if policy.mode == Mode::DryRun {
@@ -166,6 +169,15 @@ fn advice(place: &str, policy: &Policy) -> Vec<(bool, String)> {
         say("nothing is sold".to_owned());
     }
     for service in &policy.services {
+        let (id, written) = (&service.id, written_price(service, value));
+        if written < Msat(1_000) {
+            say(format!(
+                "services.{id}: price_msat = {} is {written}, and buyers pay {}; for {} sats write price_sats = {}",
+                written.0, service.price, written.0, written.0
+            ));
+        } else if written > PRICE_USUAL_MAX {
+            say(format!("services.{id}: the price is {written}; is that meant? 1 sat is 1000 msat"));
+        }
         if service.price < Msat(10_000) && service.uses.is_none() && service.valid_s > 7 * 86_400 {
             let (id, price, days) = (&service.id, service.price, service.valid_s / 86_400);
             say(format!("services.{id}: {price} for {days} days and any number of answers; is that meant?"));
@@ -187,7 +199,7 @@ fn complain(place: &str, faults: &[PolicyFault], say: &Say) {
     say.out("      every paid route answers 503 until it is right; docs/policy.md lists the keys");
 }
 
-fn show(place: &str, policy: &Policy, say: &Say) {
+fn show(place: &str, policy: &Policy, value: &Value, say: &Say) {
     let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
     let hosts = if policy.hosts.is_empty() { "any loopback host".to_owned() } else { policy.hosts.join(", ") };
     say.out(&format!(
@@ -197,7 +209,7 @@ fn show(place: &str, policy: &Policy, say: &Say) {
         policy.network,
         policy.origin
     ));
-    let rows: Vec<[String; 4]> = policy.routes.iter().map(|route| row(policy, route)).collect();
+    let rows: Vec<[String; 4]> = policy.routes.iter().map(|route| row(policy, value, route)).collect();
     let head = ["route", "methods", "service", "price"].map(str::to_owned);
     let width = |column: usize| {
         rows.iter().chain([&head]).filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -213,25 +225,36 @@ fn show(place: &str, policy: &Policy, say: &Say) {
     }
 }
 
-fn row(policy: &Policy, route: &Route) -> [String; 4] {
+fn row(policy: &Policy, value: &Value, route: &Route) -> [String; 4] {
     let (service, price) = match route.access {
         Access::Free => ("free".to_owned(), "—".to_owned()),
-        Access::Service(index) => policy.service(index).map_or_else(Default::default, |s| (s.id.clone(), terms(s))),
+        Access::Service(index) => {
+            policy.service(index).map_or_else(Default::default, |s| (s.id.clone(), terms(s, written_price(s, value))))
+        }
     };
     let methods = route.methods.to_string();
     let methods = if methods == "GET,HEAD,POST,PUT,PATCH,DELETE" { "any".to_owned() } else { methods };
     [printable(&route.pattern), methods, service, price]
 }
 
+/// A price as it was written: the edge rounds up to whole sats.
+fn written_price(service: &Service, value: &Value) -> Msat {
+    let written = value.pointer(&format!("/services/{}/price_msat", service.id)).and_then(Value::as_u64);
+    written.map_or(service.price, Msat)
+}
+
 /// `21 sats for 1 hour, 3 answers`.
-fn terms(service: &Service) -> String {
+fn terms(service: &Service, written: Msat) -> String {
     let (count, unit) = match service.valid_s {
         s if s % 86_400 == 0 => (s / 86_400, "day"),
         s if s % 3_600 == 0 => (s / 3_600, "hour"),
         s if s % 60 == 0 => (s / 60, "minute"),
         s => (s, "second"),
     };
-    let mut text = format!("{} for {count} {unit}{}", service.price, if count == 1 { "" } else { "s" });
+    let mut text = format!("{written} for {count} {unit}{}", if count == 1 { "" } else { "s" });
+    if written < Msat(1_000) {
+        text += &format!(", asked as {}", service.price);
+    }
     if let Some(uses) = service.uses {
         text += &format!(", {uses} answer{}", if uses == 1 { "" } else { "s" });
     }
@@ -291,7 +314,34 @@ mod tests {
     }
 
     #[test]
+    fn a_price_that_is_hardly_meant_is_shown_as_it_is_written_d12() {
+        let said = |price: &str| {
+            let text = format!(
+                "{{\"version\":1,\"deployment\":\"demo\",\"origin\":\"http://127.0.0.1:8789\",\"network\":\"regtest\",\
+                 \"services\":{{\"api\":{{{price},\"valid_s\":600,\"routes\":[{{\"path\":\"/api/*\"}}]}}}}}}"
+            );
+            let value = parsed("x", &text).unwrap();
+            let policy = Policy::from_value(&value).unwrap();
+            let shown = terms(&policy.services[0], written_price(&policy.services[0], &value));
+            (shown, advice("", &policy, &value).into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n"))
+        };
+        let (shown, warned) = said("\"price_msat\":21");
+        assert_eq!(shown, "0.021 sats for 10 minutes, asked as 1 sat");
+        assert!(warned.contains("price_msat = 21 is 0.021 sats") && warned.contains("price_sats = 21"), "{warned}");
+        assert!(said("\"price_msat\":21000000000").1.contains("21000000 sats; is that meant?"));
+        assert!(said("\"price_sats\":100001").1.contains("is that meant?"));
+        for fine in ["\"price_msat\":21000", "\"price_sats\":21", "\"price_sats\":100000", "\"price_msat\":1000"] {
+            let (shown, warned) = said(fine);
+            assert!(!shown.contains("asked as") && warned.is_empty(), "{fine}: {warned}");
+        }
+    }
+
+    #[test]
     fn a_secret_among_the_variables_is_grave() {
+        for name in SECRETS {
+            let file: toml::Table = format!("[vars]\n{name} = \"x\"").parse().unwrap();
+            assert_eq!(remarks(&serde_json::to_value(&file).unwrap()).len(), 1, "{name}");
+        }
         let file: toml::Table = "[vars]\nMASTER_KEYS = \"1:x\"\nNODE_URL = \"y\"".parse().unwrap();
         let remarks = remarks(&serde_json::to_value(&file).unwrap());
         assert!(matches!(&remarks[..], [(true, text)] if text.starts_with("MASTER_KEYS stands in [vars]")));

@@ -26,7 +26,46 @@ pub fn all(policy: &Value) -> Vec<PolicyFault> {
             break;
         }
     }
+    for fault in &mut faults {
+        if let Some(meant) = meant(fault) {
+            fault.reason =
+                format!("is not known; did you mean `{meant}`? {}", fault.reason.replacen("is not known; k", "K", 1));
+        }
+    }
     faults
+}
+
+/// The known key that was most likely meant by one that is not known.
+fn meant(fault: &PolicyFault) -> Option<String> {
+    let known = fault.reason.strip_prefix("is not known; known are ")?;
+    let key = fault.key.rsplit('.').next()?.to_ascii_lowercase().replace('-', "_");
+    let near = known.split(", ").map(|name| (distance(&key, name), name)).min()?;
+    let is_part =
+        |name: &str| key.len() > 3 && (name.starts_with(&key) || name.ends_with(&key) || key.starts_with(name));
+    if near.0 <= 1 + key.len() / 4 {
+        return Some(near.1.to_owned());
+    }
+    let mut parts = known.split(", ").filter(|name| is_part(name));
+    parts.next().filter(|_| parts.next().is_none()).map(str::to_owned)
+}
+
+/// How many letters have to be changed, added or taken away.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        let mut next = vec![before];
+        for (right, above) in b.iter().zip(row.iter().skip(1)) {
+            let cost = (diagonal + usize::from(left != *right)).min(above + 1).min(before + 1);
+            diagonal = *above;
+            before = cost;
+            next.push(cost);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 /// Whether a key is a part of what another key names.
@@ -71,7 +110,12 @@ fn mend_at(at: &mut Value, key: &str, parent: &str, count: usize) -> Option<()> 
 }
 
 fn put(table: &mut Map<String, Value>, name: &str, parent: &str, count: usize) {
-    match stand_in(name, parent, count) {
+    let stand_in = match name {
+        // Taken away, the price that is wrong would be one that is missing.
+        "price_sats" if !table.contains_key("price_msat") => Some(json!(1)),
+        _ => stand_in(name, parent, count),
+    };
+    match stand_in {
         Some(value) => {
             table.insert(name.to_owned(), value);
         }
@@ -110,6 +154,31 @@ fn free_path(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_nearly_right_is_named_d12() {
+        let said = |key: &str| {
+            let known = "price_msat, price_sats, valid_s, uses, routes, description";
+            meant(&PolicyFault {
+                key: format!("services.api.{key}"),
+                reason: format!("is not known; known are {known}"),
+            })
+        };
+        for (typed, right) in [
+            ("price_mast", "price_msat"),
+            ("price-sats", "price_sats"),
+            ("vaild_s", "valid_s"),
+            ("use", "uses"),
+            ("Routes", "routes"),
+            ("valid", "valid_s"),
+        ] {
+            assert_eq!(said(typed).as_deref(), Some(right), "{typed}");
+        }
+        for other in ["colour", "x", "price"] {
+            assert_eq!(said(other), None, "{other}");
+        }
+        assert_eq!((distance("uses", "uses"), distance("", "ab"), distance("mast", "msat")), (0, 2, 2));
+    }
 
     fn demo() -> Value {
         json!({

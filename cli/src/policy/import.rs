@@ -48,14 +48,14 @@ pub fn run(args: &Args, say: &Say) -> Result<Exit, Fault> {
     let value = serde_json::to_value(&table).unwrap_or_default();
     let stands = Policy::from_value(&value);
     if let Err(fault) = &stands {
-        draft.notes.push(format!("{}: {}; mend this by hand", fault.key, fault.reason));
+        draft.notes.push(format!("{}: {}. Mend this by hand.", fault.key, fault.reason));
     }
     if say.json {
         say.document(&json!({"policy": value, "notes": draft.notes, "ok": stands.is_ok()}));
     } else {
         say.out(if args.wrangler { draft.write("vars.POLICY") } else { text }.trim_end());
         for note in &draft.notes {
-            say.aside(&format!("{} {}", say.paint_err(Tone::Odd, "not carried over:"), printable(note)));
+            say.aside(&format!("{} {}", say.paint_err(Tone::Odd, "note:"), printable(note)));
         }
     }
     Ok(if stands.is_ok() { Exit::Ok } else { Exit::NotGood })
@@ -102,7 +102,8 @@ impl Draft {
         }
         if file.serves_files {
             draft.notes.push(
-                "servestatic: the edge serves no files; let the origin do it, and list them under `free`".to_owned(),
+                "servestatic: The edge serves no files. Let the origin serve them, and list their paths under `free`."
+                    .to_owned(),
             );
         }
         draft.keep_apart(&file.services);
@@ -119,8 +120,9 @@ impl Draft {
         if hosts.len() > 1 && !self.free.is_empty() {
             self.free.clear();
             self.notes.push(
-                "free: nothing is free, and what was called never reached was perhaps, on another host: the services had \
-                 different hosts, and here a path is the same on all of them; put what nobody sells under `free` by hand"
+                "free: The services have different hosts, but a policy has one list of paths for all hosts. So the import \
+                 makes no path free. A note above that calls a path unreachable may be wrong for another host. List the \
+                 paths that no service sells under `free`."
                     .to_owned(),
             );
         }
@@ -138,8 +140,8 @@ impl Draft {
         if fine {
             return origin.to_owned();
         }
-        let why = "the edge reaches origins by https and a public name only (a tunnel gives one)";
-        self.notes.push(format!("origin {origin}: {why}; put the real one in the place of origin.example.com"));
+        let why = "The edge reaches an origin only by https and a public name; a tunnel gives you one";
+        self.notes.push(format!("origin {origin}: {why}. Replace origin.example.com with that name."));
         "https://origin.example.com".to_owned()
     }
 
@@ -147,7 +149,7 @@ impl Draft {
         let name = &service.name;
         if service.origin != origin {
             let what = format!(
-                "{name}: it goes to {}, and a policy has one origin; make it a deployment of its own",
+                "{name}: This service goes to {}, but a policy has one origin. Give the service a deployment of its own.",
                 service.origin
             );
             return self.notes.push(what);
@@ -158,7 +160,7 @@ impl Draft {
         match pattern::of_host(&service.host) {
             Ok(hosts) => self.hosts.extend(hosts),
             Err(why) => {
-                self.notes.push(format!("{name}.hostregexp `{}`: {why}; name its hosts under `hosts`", service.host))
+                self.notes.push(format!("{name}.hostregexp `{}`: {why}. List its hosts under `hosts`.", service.host))
             }
         }
         let is_free = service.auth == Auth::Off;
@@ -172,7 +174,8 @@ impl Draft {
             patterns.retain(|pattern| {
                 let within = own.iter().any(|own| covers(own, pattern));
                 if !within {
-                    self.notes.push(format!("{key}: `{pattern}` is not within the paths of {name}"));
+                    self.notes
+                        .push(format!("{key}: `{pattern}` is outside the paths of {name}. The import leaves it out."));
                 }
                 within
             });
@@ -191,7 +194,7 @@ impl Draft {
         let price = service.price.filter(|price| *price > 0).unwrap_or(1); // aperture's default
         if service.timeout == 0 || service.timeout > VALID_S_MAX {
             self.notes.push(format!(
-                "{name}.timeout: its tokens had no end; now they last ten years, until you set `valid_s`"
+                "{name}.timeout: In aperture these tokens never expire. Here they last ten years; `valid_s` sets another time."
             ));
         }
         let free_requests = match service.auth {
@@ -200,7 +203,7 @@ impl Draft {
         };
         if free_requests.is_some() {
             self.notes.push(format!(
-                "{name}.auth: its free requests were counted once and for all; now they come back every day"
+                "{name}.auth: In aperture a client gets its free requests once. Here it gets them every day."
             ));
         }
         self.sold.push(Sold {
@@ -217,20 +220,20 @@ impl Draft {
         let carried = match pattern::of_path(regex) {
             Ok(carried) => carried,
             Err(why) => {
-                self.notes.push(format!("{key} `{regex}`: {why}; name its paths by hand"));
+                self.notes.push(format!("{key} `{regex}`: {why}. List its paths under `routes`."));
                 self.lost.extend((!is_free).then(String::new));
                 return Vec::new();
             }
         };
         if let Some(note) = carried.note {
-            self.notes.push(format!("{key} `{regex}`: {note}"));
+            self.notes.push(format!("{key} `{regex}`: {note}."));
         }
         self.lost.extend(carried.lost.filter(|_| !is_free));
         let mut patterns = carried.patterns;
         patterns.retain(|pattern| match Route::parse(key, pattern, &[], Access::Free) {
             Ok(_) => true,
             Err(fault) => {
-                self.notes.push(format!("{key}: {}", fault.reason));
+                self.notes.push(format!("{key}: {}. The import leaves `{pattern}` out.", fault.reason));
                 false
             }
         });
@@ -251,11 +254,12 @@ impl Draft {
             let earlier = taken.iter().find(|(broad, _)| covers(broad, &pattern));
             if let Some((broad, earlier)) = earlier {
                 self.notes
-                    .push(format!("{key}: `{pattern}` was never reached behind `{broad}` of {earlier}; left out"));
+                    .push(format!("{key}: `{broad}` of {earlier} already takes every request for `{pattern}`. The import leaves `{pattern}` out."));
             } else if is_free && self.lost.iter().any(|lost| touches(&pattern, lost)) {
                 self.notes.push(format!(
-                    "{key}: `{pattern}` is left out of `free`: it could give away what an expression before it sold and no \
-                     pattern sells now; put it there once that is settled"
+                    "{key}: `{pattern}` covers paths that an earlier service sells and that the import could not carry \
+                     over. So the import does not make `{pattern}` free. Settle those paths first, then list `{pattern}` \
+                     under `free`."
                 ));
             } else {
                 taken.insert(pattern.clone(), key.to_owned());
@@ -279,7 +283,9 @@ impl Draft {
             id = format!("{base}-{count}");
         }
         if id != name {
-            self.notes.push(format!("{name}: it is called {id} now; names are lower-case letters, digits and dashes"));
+            self.notes.push(format!(
+                "{name}: The import calls this service {id}. A name has lower-case letters, digits and dashes only."
+            ));
         }
         id
     }
@@ -291,17 +297,16 @@ impl Draft {
                 Some(host) if self.network == Network::Mainnet && is_loopback(&host) => {}
                 Some(host) if hosts.contains(&host) => {}
                 Some(host) => hosts.push(host),
-                None => self.notes.push(format!("hostregexp: `{host}` is no host")),
+                None => self.notes.push(format!("hostregexp: `{host}` is no host name. The import leaves it out.")),
             }
         }
         if hosts.len() > 1 {
-            self.notes.push("hostregexp: every path is sold on every host now, whichever it was for".to_owned());
+            self.notes.push("hostregexp: The edge sells every path on every host of this list.".to_owned());
         }
         if self.network == Network::Regtest {
             hosts.retain(|host| !is_loopback(host)); // served anyway
         } else if hosts.is_empty() {
-            self.notes
-                .push("hosts: put your own in the place of example.com, in `hosts` and in `public_url`".to_owned());
+            self.notes.push("hosts: Replace example.com with your host, in `hosts` and in `public_url`.".to_owned());
             hosts.push("example.com".to_owned());
         }
         self.hosts = hosts;
@@ -366,12 +371,15 @@ fn network(name: Option<&str>, notes: &mut Vec<String>) -> Network {
     match name.map(|name| (name, Network::from_name(name))) {
         Some((_, Some(network))) => network,
         Some(("simnet", None)) => {
-            notes.push("network: simnet is not known here; it is regtest now".to_owned());
+            notes.push("network: A policy has no simnet. The import writes regtest.".to_owned());
             Network::Regtest
         }
         other => {
-            let name = other.map_or("missing", |(name, _)| name);
-            notes.push(format!("network: {name}; taken as mainnet"));
+            let what = other.map_or_else(
+                || "The file names no network".to_owned(),
+                |(name, _)| format!("A policy has no network `{name}`"),
+            );
+            notes.push(format!("network: {what}. The import writes mainnet."));
             Network::Mainnet
         }
     }
@@ -418,7 +426,11 @@ mod tests {
             service("api", "^/api/.*$", "price: 10, timeout: 1") + &service("docs", "^/api/docs/.*$", "auth: \"off\"");
         let draft = draft(&services);
         assert!(draft.free.is_empty());
-        assert!(draft.notes[0].contains("never reached behind `/api/*`"), "{:?}", draft.notes);
+        assert!(
+            draft.notes[0].contains("`/api/*` of api.pathregexp already takes every request for `/api/docs/*`"),
+            "{:?}",
+            draft.notes
+        );
     }
 
     #[test]
@@ -438,7 +450,11 @@ mod tests {
         let more = "price: 10, timeout: 1, authwhitelistpaths: ['^/api/health$', '^/other$']";
         let draft = draft(&service("api", "^/api", more));
         assert_eq!(draft.free, ["/api/health"]);
-        assert!(draft.notes.iter().any(|note| note.contains("`/other` is not within")), "{:?}", draft.notes);
+        assert!(
+            draft.notes.iter().any(|note| note.contains("`/other` is outside the paths of api")),
+            "{:?}",
+            draft.notes
+        );
     }
 
     #[test]
@@ -451,10 +467,10 @@ mod tests {
         let my = policy.service_named("my-api").unwrap();
         assert_eq!((my.price.0, my.valid_s, my.free_allowance.map(|f| f.count)), (1_000, VALID_S_MAX, Some(3)));
         for said in [
-            "it is called my-api now",
-            "its tokens had no end",
-            "come back every day",
-            "make it a deployment of its own",
+            "The import calls this service my-api.",
+            "In aperture these tokens never expire.",
+            "Here it gets them every day.",
+            "Give the service a deployment of its own.",
         ] {
             assert!(draft.notes.iter().any(|note| note.contains(said)), "{said}: {:?}", draft.notes);
         }
@@ -467,5 +483,31 @@ mod tests {
         assert_eq!(policy(&draft).origin, "https://origin.example.com");
         assert_eq!(draft.notes.len(), 2, "{:?}", draft.notes);
         assert!(draft.write("vars.POLICY").contains("[vars.POLICY.services.a]"));
+    }
+
+    /// D13: each note names its key, then says in whole sentences what is different and what to do.
+    #[test]
+    fn a_note_is_made_of_whole_sentences_d13() {
+        let text = "servestatic: true\nservices:\n".to_owned()
+            + &service(
+                "A b",
+                "/api",
+                "auth: freebie 3, capabilities: x, constraints: {a: b}, headers: {a: b}, rewrite: {a: b}",
+            )
+            + &service("c", "^/[a-z]+$", "timeout: 5, authwhitelistpaths: ['^/other$'], dynamicprice: {enabled: true}")
+            + &service("d", "^/api/x.y$", "ratelimits: [a], authscheme: l402, tlscertpath: a")
+            + &service("e", "^/.*$", "auth: \"off\", authskipinvoicecreationpaths: [a]")
+            + "  - {name: f, hostregexp: '[a]', address: '10.0.0.1:1', protocol: http, pathregexp: '^/b$'}\n";
+        let draft = Draft::of(&aperture::parse(&text).unwrap());
+        assert!(draft.notes.len() > 15, "{:?}", draft.notes);
+        for note in &draft.notes {
+            let (key, says) = note.split_once(": ").unwrap();
+            assert!(
+                !key.contains(' ') || key.contains('`') || key.starts_with("A b") || key.starts_with("origin "),
+                "{note}"
+            );
+            assert!(says.starts_with(|c: char| c.is_uppercase() || c == '`') && says.ends_with('.'), "{note}");
+            assert!(!says.contains("..") && !says.starts_with("It "), "{note}");
+        }
     }
 }

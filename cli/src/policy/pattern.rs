@@ -38,19 +38,19 @@ pub fn of_path(regex: &str) -> Result<Carried, String> {
     for text in texts {
         match (text.as_str(), end) {
             ("", End::Open) => patterns.push("/*".to_owned()),
-            (path, _) if !path.starts_with('/') => return Err("it does not begin with a slash".to_owned()),
+            (path, _) if !path.starts_with('/') => return Err("The expression does not begin with a slash".to_owned()),
             (path, End::Exact) => patterns.push(path.to_owned()),
             (path, End::Open) if path.ends_with('/') => patterns.push(format!("{path}*")),
             (path, End::Segment) => patterns.extend([path.to_owned(), format!("{path}/*")]),
             (path, End::Open) => {
                 patterns.extend([path.to_owned(), format!("{path}/*")]);
-                notes.push(format!("it also took {path}x and the like; those are 404 now"));
+                notes.push(format!("The expression also takes {path}x; the patterns do not, so such a path is 404"));
                 lost = Some(lost.map_or_else(|| path.to_owned(), |before| common(&before, path)));
             }
         }
     }
     patterns.dedup();
-    Ok(Carried { patterns, note: (!notes.is_empty()).then(|| notes.join("; ")), lost })
+    Ok(Carried { patterns, note: (!notes.is_empty()).then(|| notes.join(". ")), lost })
 }
 
 /// Reads an expression for a host. An empty list is any host.
@@ -61,7 +61,7 @@ pub fn of_host(regex: &str) -> Result<Vec<String>, String> {
     let Literal { texts, end, .. } = read(regex)?;
     match (texts.as_slice(), end) {
         ([any], End::Open) if any.is_empty() => Ok(Vec::new()),
-        (_, End::Segment) => Err("a host has no slash".to_owned()),
+        (_, End::Segment) => Err("A host name has no slash".to_owned()),
         (hosts, _) => {
             let strip = |host: &String| host.trim_end_matches(':').to_owned();
             Ok(hosts.iter().map(strip).collect())
@@ -85,7 +85,7 @@ fn read(regex: &str) -> Result<Literal, String> {
         Some(rest) => rest,
         None => {
             if !regex.is_empty() && !regex.starts_with(".*") && !regex.starts_with("/.*") {
-                notes.push("without `^` it matched anywhere; here only from the beginning".to_owned());
+                notes.push("Without `^`, the expression matches anywhere in a path; the pattern matches from the beginning only".to_owned());
                 lost = Some(String::new());
             }
             regex
@@ -107,11 +107,11 @@ fn read(regex: &str) -> Result<Literal, String> {
         let (ends, more) = piece(chars)?;
         let repeated = more.starts_with(['*', '+', '?', '{']);
         if repeated {
-            return Err(format!("`{}` repeats, and a pattern does not", first(more)));
+            return Err(format!("A pattern cannot repeat a piece, as `{}` does", first(more)));
         }
         if chars.starts_with('.') {
-            if !notes.iter().any(|note| note.starts_with("a `.`")) {
-                notes.push("a `.` that stood for any character is a dot now".to_owned());
+            if !notes.iter().any(|note| note.starts_with("A `.`")) {
+                notes.push("A `.` stands for any character in the expression, and for a dot in the pattern".to_owned());
             }
             let begins = texts.iter().fold(lost.clone(), |lost, text| {
                 Some(lost.map_or_else(|| text.clone(), |before| common(&before, text)))
@@ -120,7 +120,7 @@ fn read(regex: &str) -> Result<Literal, String> {
         }
         texts = texts.iter().flat_map(|text| ends.iter().map(move |end| format!("{text}{end}"))).collect();
         if texts.len() > PATTERNS_MAX {
-            return Err(format!("it stands for more than {PATTERNS_MAX} paths"));
+            return Err(format!("The expression stands for more than {PATTERNS_MAX} paths"));
         }
         chars = more;
     }
@@ -139,19 +139,19 @@ fn piece(chars: &str) -> Result<(Vec<String>, &str), String> {
         "\\" => {
             let escaped = first(rest);
             if escaped.is_empty() || escaped.chars().all(char::is_alphanumeric) {
-                return Err(format!("`\\{escaped}` stands for a class of characters"));
+                return Err(format!("`\\{escaped}` stands for a class of characters, which no pattern can say"));
             }
             Ok((vec![escaped.to_owned()], rest.get(escaped.len()..).unwrap_or_default()))
         }
         "(" => {
             let inner = rest.strip_prefix("?:").unwrap_or(rest);
-            let (group, after) = inner.split_once(')').ok_or("a group does not end")?;
+            let (group, after) = inner.split_once(')').ok_or("A group has no end")?;
             let alternatives: Result<Vec<String>, String> = group.split('|').map(literal).collect();
             Ok((alternatives?, after))
         }
-        "[" => Err("`[…]` stands for a class of characters".to_owned()),
-        "|" => Err("`|` outside a group".to_owned()),
-        ")" | "*" | "+" | "?" | "{" | "^" | "$" => Err(format!("`{head}` in the middle")),
+        "[" => Err("`[…]` stands for a class of characters, which no pattern can say".to_owned()),
+        "|" => Err("`|` stands outside a group".to_owned()),
+        ")" | "*" | "+" | "?" | "{" | "^" | "$" => Err(format!("`{head}` stands in the middle")),
         _ => Ok((vec![head.to_owned()], rest)),
     }
 }
@@ -162,7 +162,7 @@ fn literal(text: &str) -> Result<String, String> {
     let mut rest = text;
     while !rest.is_empty() {
         if rest.starts_with('(') {
-            return Err("a group within a group".to_owned());
+            return Err("A group stands within a group".to_owned());
         }
         let (one, more) = piece(rest)?;
         read.extend(one);
@@ -207,8 +207,8 @@ mod tests {
         assert_eq!(note("^/api/.*$"), None);
         assert_eq!(note(r"^/a\.b$"), None);
         assert!(note("^/api").unwrap().contains("/apix"));
-        assert!(note("/api/.*").unwrap().contains("without `^`"));
-        assert!(note("^/a.b$").unwrap().contains("is a dot now"));
+        assert!(note("/api/.*").unwrap().contains("Without `^`"));
+        assert!(note("^/a.b$").unwrap().contains("for a dot in the pattern"));
     }
 
     #[test]

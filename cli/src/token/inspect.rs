@@ -103,6 +103,10 @@ pub fn in_words(caveat: &str, now: UnixTime) -> String {
         "satstile_budget_msat" => {
             value.parse().map_or_else(|_| "unreadable".to_owned(), |msat| format!("for {} in all", Msat(msat)))
         }
+        "satstile_price_msat" => value.parse().map_or_else(
+            |_| "unreadable".to_owned(),
+            |msat| format!("sold for {}, which counts whatever it costs now", Msat(msat)),
+        ),
         "satstile_attested" => "paid by the word of the seller's node, without a preimage".to_owned(),
         "preimage" => "some clients put the preimage here; sellers skip it".to_owned(),
         _ if name.starts_with("satstile") => "unknown: a Satstile refuses the token".to_owned(),
@@ -166,6 +170,7 @@ mod tests {
         check("api_valid_until=soon", "unreadable");
         check("satstile_methods=GET,HEAD", "only GET HEAD");
         check("satstile_uses=3", "3 answers in all");
+        check("satstile_price_msat=21000", "sold for 21 sats, which counts whatever it costs now");
         check("satstile_budget_msat=21000", "for 21 sats in all");
         check("satstile_attested=1", "paid by the word of the seller's node, without a preimage");
         check("satstile_colour=red", "unknown: a Satstile refuses the token");

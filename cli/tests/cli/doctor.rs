@@ -42,6 +42,25 @@ fn each_habit_shows_where_it_should() {
     check(Habit::NotSold, 1, &["challenge.status fail"]);
 }
 
+/// C8: doctor grades the rest of such an offer, and says which clients cope with its form.
+#[test]
+fn a_careless_challenge_is_read_and_doctor_says_who_copes_c8() {
+    check(Habit::Unquoted, 1, &["challenge.grammar fail", "challenge.order warn"]);
+    check(Habit::Blanks, 1, &["challenge.grammar fail", "challenge.order warn"]);
+    check(Habit::InBody, 1, &["challenge.present fail", "challenge.order warn"]);
+    for (habit, words) in [
+        (
+            Habit::Unquoted,
+            "read by l402-requests (Python), L402sdk, routeweiler, Alby lightning-tools; not read by lnget,",
+        ),
+        (Habit::Blanks, "read by l402 (npm), pyl402, routeweiler, l402kit, bolthub, Alby lightning-tools; not read by"),
+        (Habit::InBody, "read by l402kit; not read by lnget,"),
+    ] {
+        let ending = Program::new().run(&["doctor", &Seller::of(habit).url()]);
+        assert!(ending.out.contains(words), "{habit:?} {ending:?}");
+    }
+}
+
 #[test]
 fn doctor_pays_nothing_and_shows_no_token_that_could_open() {
     let seller = Seller::of(Habit::Good);

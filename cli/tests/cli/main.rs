@@ -7,4 +7,5 @@ mod nwc;
 mod nwc_wallet;
 mod offline;
 mod pay;
+mod switches;
 mod world;

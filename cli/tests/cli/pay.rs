@@ -91,6 +91,45 @@ fn what_must_not_be_paid_is_not_paid_t115() {
     assert_eq!(exact.code, 0, "{exact:?}");
 }
 
+/// C8: a challenge that breaks the grammar and can mean one thing only is paid, with the token as it came.
+#[test]
+fn what_a_careless_seller_can_only_mean_is_paid_c8() {
+    for habit in [Habit::Unquoted, Habit::Blanks, Habit::InBody] {
+        let cast = cast(habit, Purse::Pays);
+        let ending = cast.pay(&[]);
+        assert_eq!(
+            (ending.code, ending.out.as_str(), cast.payments()),
+            (0, "goods for GET", 1),
+            "{habit:?} {ending:?}"
+        );
+    }
+}
+
+/// C8: the limits hold, and where two things can be meant nothing is paid.
+#[test]
+fn what_a_careless_seller_may_mean_in_two_ways_is_not_paid_c8() {
+    for habit in [Habit::Unquoted, Habit::Blanks, Habit::InBody] {
+        cast(habit, Purse::Pays).refuses(&["--max-sats", "9"], 3, "the server asks 10 sats, more than the limit");
+    }
+    let (seller, program) = (Seller::of(Habit::Good), Program::new());
+    let wallet = wallet(Purse::Pays, &seller.network);
+    for (line, body) in [
+        ("L402 macaroon=AgE= invoice=lnbc1 invoice=lnbc2", "{}"),
+        ("L402 macaroon=AgE= invoice=lnbc1, L402 macaroon=AgI= invoice=lnbc2", "{}"),
+        ("L402 macaroon=AgE=invoice=lnbc1", "{}"),
+        ("L402 macaroon=AgE=", r#"{"macaroon":"AgE=","invoice":"lnbc1"}"#),
+        ("Bearer", r#"{"a":{"macaroon":"AgE=","invoice":"lnbc1"},"b":{"macaroon":"AgE=","invoice":"lnbc2"}}"#),
+        ("Bearer", r#"{"token":"c2Vzc2lvbg==","invoice":"lnbc1"}"#),
+    ] {
+        let answer = Answer::new(402, body).with("www-authenticate", line);
+        let server = Server::start(move |_| answer.clone());
+        let ending = program.pay(&server.url, &wallet, &[]);
+        assert_eq!((ending.code, wallet.count("POST", "/payinvoice")), (3, 0), "{line} {body} {ending:?}");
+        let unread = ["challenge cannot be read", "offers no L402 challenge"];
+        assert!(unread.iter().any(|words| ending.err.contains(words)), "{line} {body} {ending:?}");
+    }
+}
+
 #[test]
 fn a_dry_run_says_the_price_and_pays_nothing() {
     let cast = cast(Habit::Good, Purse::Pays);

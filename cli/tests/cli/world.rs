@@ -121,6 +121,12 @@ pub enum Habit {
     Cached,
     /// The token belongs to another invoice.
     Unbound,
+    /// No quotes around the values.
+    Unquoted,
+    /// Blanks, and no commas.
+    Blanks,
+    /// The challenge is in the JSON body alone.
+    InBody,
     NotSold,
 }
 
@@ -131,7 +137,7 @@ pub struct Seller {
     habit: Arc<AtomicU8>,
 }
 
-const HABITS: [Habit; 15] = [
+const HABITS: [Habit; 18] = [
     Habit::Good,
     Habit::Loops,
     Habit::Busy,
@@ -146,6 +152,9 @@ const HABITS: [Habit; 15] = [
     Habit::Repeats,
     Habit::Cached,
     Habit::Unbound,
+    Habit::Unquoted,
+    Habit::Blanks,
+    Habit::InBody,
     Habit::NotSold,
 ];
 
@@ -219,11 +228,19 @@ fn challenge(habit: Habit, network: &Network) -> Answer {
     };
     network.lock().unwrap().insert(invoice.clone(), preimage);
     let amount_msat = if habit == Habit::OtherPrice { 1_000 } else { 10_000 };
-    Answer::new(402, &json!({"amount_msat": amount_msat, "invoice": invoice}).to_string())
-        .with(
-            "www-authenticate",
-            format!(r#"L402 macaroon="{token}", invoice="{invoice}", version="0", token="{token}""#),
-        )
+    let line = match habit {
+        Habit::Unquoted => format!("L402 macaroon={token}, invoice={invoice}"),
+        Habit::Blanks => format!(r#"L402 macaroon="{token}" invoice="{invoice}" version="0""#),
+        _ => format!(r#"L402 macaroon="{token}", invoice="{invoice}", version="0", token="{token}""#),
+    };
+    let mut body = json!({"amount_msat": amount_msat, "invoice": invoice});
+    let answer = if habit == Habit::InBody {
+        body["macaroon"] = json!(token);
+        Answer::new(402, &body.to_string())
+    } else {
+        Answer::new(402, &body.to_string()).with("www-authenticate", line)
+    };
+    answer
         .with("content-type", "application/problem+json")
         .with("cache-control", if habit == Habit::Cached { "public, max-age=60" } else { "no-store" })
         .with("access-control-allow-origin", "*")
