@@ -6,7 +6,7 @@
 //! ```sh
 //! cargo test -p satstile-fuzz
 //! BOLERO_RANDOM_TEST_TIME_MS=60000 cargo test -p satstile-fuzz --release -- --test-threads 1
-//! BOLERO_RANDOM_SEED=… cargo test -p satstile-fuzz --test header   # one failure again; its report names the seed
+//! BOLERO_RANDOM_SEED=… cargo test -p satstile-fuzz --test targets -- header::   # one failure again; its report names the seed
 //! ```
 //!
 //! The same targets run under libFuzzer with `cargo bolero test -p satstile-fuzz <target>`, where nightly is at hand.

@@ -210,7 +210,7 @@ await tell({
     assert.ok(await link.evaluate((link) => link === document.activeElement));
   },
 
-  "in a page, Tab goes from the link to the copy button to the details, and Enter copies": async (visit) => {
+  "in a page, Tab goes from the link to the copy button to the details, and Enter copies and answers (d13)": async (visit) => {
     const { page } = visit;
     await visit.context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: edge });
     await stage(visit, ARTICLE);
@@ -226,10 +226,20 @@ await tell({
     await page.keyboard.press("Enter");
     await page.keyboard.press("Tab");
     assert.equal(await focused(page), "preimage");
+    // D13: Enter is the answer to a field of one line, and what is said of it stands beside it.
     await page.keyboard.type("00".repeat(32));
+    await page.keyboard.press("Enter");
+    const wrong = page.getByText(texts.en.preimage_wrong);
+    await wrong.waitFor();
+    const [field, said] = [await part(page, "preimage").boundingBox(), await wrong.boundingBox()];
+    assert.ok(said.y >= field.y + field.height && said.y - field.y - field.height < 16, "it stands below the field");
+    assert.equal(await focused(page), "preimage");
+    await shoot(page, "wrong-preimage");
+    await page.keyboard.type("1");
+    await wrong.waitFor({ state: "hidden" });
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
-    await page.getByText(texts.en.preimage_wrong).waitFor();
+    await wrong.waitFor();
     assert.deepEqual(await heard(page, "settled"), []);
   },
 

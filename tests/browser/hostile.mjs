@@ -133,7 +133,8 @@ await tell({
       document.querySelector("satstile-paywall").src = src;
     }, seller.origin + "/none");
     await part(page, "webln").click();
-    await page.getByText("not the preimage").waitFor();
+    await page.getByText("Waiting for the seller").waitFor();
+    assert.ok(await part(page, "webln").isDisabled());
     await page.evaluate((resource) => {
       new BroadcastChannel("satstile").postMessage({ say: "paid", resource, preimage: "22".repeat(32) });
       for (const say of ["paid", "settled", "satstile:settled"]) window.postMessage({ say, type: say, resource, preimage: "22".repeat(32) }, "*");

@@ -100,6 +100,67 @@ await tell({
     assert.equal(page.url(), edge + "/free/stage", "a page with a word of its own stays");
   },
 
+  // B9: whatever a wallet gives back, it may have paid. Each of them really pays here, and tells no preimage of use.
+  ...Object.fromEntries(Object.entries({
+    nothing: "undefined", "an empty object": "({})", "an empty preimage": "({ preimage: '' })", "an error as its value": "new Error('odd')",
+    "a doubtful end": "Promise.reject(new Error('reply timeout'))",
+  }).map(([what, given]) => [`a wallet that pays and gives ${what} is not offered the invoice again, and the page opens (b9)`, async (visit) => {
+    const { page } = visit;
+    await page.addInitScript(`globalThis.asked = []; window.webln = { enable: async () => {}, sendPayment: async (invoice) => { asked.push(invoice); return ${given}; } };`);
+    await stage(visit, `<satstile-paywall src="/articles/2"><p slot="paid">All yours.</p></satstile-paywall>`);
+    const invoice = await invoiceOn(page);
+    await part(page, "webln").click();
+    await page.getByText("Sent. Waiting for the seller").waitFor();
+    assert.ok(await part(page, "webln").isDisabled());
+    await page.reload();
+    await page.getByText("Sent. Waiting for the seller").waitFor();
+    assert.equal(await invoiceOn(page), invoice);
+    assert.ok(await part(page, "webln").isDisabled(), "nor after a reload");
+    await pay(invoice);
+    await page.getByText("All yours.").waitFor();
+    assert.equal(count402(visit, "/articles/2"), 1);
+  }])),
+
+  // B9, the nearest "no": who says no in the wallet has paid nothing.
+  "who says no in the wallet may press again (b9)": async (visit) => {
+    const { page } = visit;
+    await page.addInitScript(`window.webln = { enable: async () => {}, sendPayment: async () => { throw new Error("User rejected"); } };`);
+    await stage(visit, '<satstile-paywall src="/articles/2"></satstile-paywall>');
+    await part(page, "webln").click();
+    await page.getByText("The wallet did not pay.").waitFor();
+    assert.ok(await part(page, "webln").isEnabled());
+  },
+
+  // D7: it says so, and is there by itself once it can be sold again.
+  "what cannot be sold just now is asked for again by itself (d7)": async (visit) => {
+    const { page, context } = visit;
+    let isDown = true;
+    await context.route(edge + "/articles/2", (route) => isDown
+      ? route.fulfill({ status: 503, headers: { "retry-after": "1" }, contentType: "application/problem+json", body: '{"code":"cannot_be_sold"}' })
+      : route.continue());
+    await stage(visit, '<satstile-paywall src="/articles/2"></satstile-paywall>');
+    await part(page, "error").filter({ hasText: "Cannot be sold just now. Nothing was charged." }).waitFor();
+    await shoot(page, "unsold");
+    isDown = false;
+    await part(page, "qr").waitFor();
+    assert.equal((await heard(page, "error")).length, 1);
+  },
+
+  // D11: the system is dark, and the page says nothing of it.
+  "in a page that knows no dark the card is light (d11)": [{ colorScheme: "dark" }, async (visit) => {
+    const { page } = visit;
+    const background = async (head) => {
+      await stage(visit, '<satstile-paywall src="/articles/2"></satstile-paywall>', { head });
+      await part(page, "qr").waitFor();
+      const colour = await part(page, "card").evaluate((card) => getComputedStyle(card).backgroundColor);
+      await visit.context.unroute(`${edge}/free/stage`);
+      return colour;
+    };
+    assert.equal(await background(""), "rgb(255, 255, 255)");
+    assert.equal(await background('<meta name="color-scheme" content="light dark">'), "rgb(29, 29, 34)");
+    assert.equal(await background("<style>:root { color-scheme: light dark }</style>"), "rgb(29, 29, 34)");
+  }],
+
   "a file behind a button opens by its plain address, and in parts": async (visit) => {
     const { page } = visit;
     const file = edge + "/dear/field-notes.pdf";

@@ -42,6 +42,8 @@ declare -A REST=([alice]=$((BASE + 12)) [carol]=$((BASE + 15)) [bob]=$((BASE + 2
 # Nobody's key: btcd wants some address at its start, before bob has one. Never mined to.
 THROWAWAY=bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202
 
+LAST=20 # so many of a daemon's last lines are shown when it fails: its log goes with the data directory
+last() { tail -n "$LAST" "$D/$1.log" 2>/dev/null | sed "s/^/  $1: /" >&2; }
 say() { printf '%s devnet: %s\n' "$(date +%T)" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
@@ -58,7 +60,7 @@ start() { # name cmd...
   echo $! >"$D/$n.pid"
   # until the fork has exec'd, its command line is still ours: give it up to 3 s
   local i; for i in $(seq 60); do alive "$n" && return 0; kill -0 "$(pid_of "$n")" 2>/dev/null || break; sleep 0.05; done
-  die "$n did not start: $(tail -n 3 "$D/$n.log" | tr '\n' ' ')"
+  last "$n"; die "$n did not start; its last lines are above"
 }
 stop() { # name seconds
   local n=$1 t=$(( ${2:-20} * 10 )) p; p=$(pid_of "$n")
@@ -72,8 +74,8 @@ stop() { # name seconds
 wait_for() { # what seconds cmd...   (polls 5 times a second; fails early if a process died)
   local what=$1 end=$((SECONDS + $2)); shift 2
   until "$@" >/dev/null 2>&1; do
-    for n in $watch; do alive "$n" || die "$n died while waiting for $what; see $D/$n.log: $(tail -n 3 "$D/$n.log" | tr '\n' ' ')"; done
-    (( SECONDS < end )) || die "timed out waiting for $what"
+    for n in $watch; do alive "$n" || { last "$n"; die "$n died while waiting for $what; its last lines are above"; }; done
+    (( SECONDS < end )) || { for n in $watch; do last "$n"; done; die "timed out waiting for $what; the daemons' last lines are above"; }
     sleep 0.2
   done
 }

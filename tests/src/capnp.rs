@@ -7,9 +7,27 @@ use serde_json::Value;
 
 use crate::wrangler::Wrangler;
 
+/// On a platform's socket, the field in which a request brings its `request.cf`, as JSON.
+pub const CF_HEADER: &str = "story-cf";
+
+/// Where workerd listens, and whether what is in front of it describes the requests, as Cloudflare does.
+#[derive(Clone, Copy, Debug)]
+pub struct Socket {
+    pub port: u16,
+    pub platform: bool,
+}
+
 /// Renders `config.capnp`. `modules` are paths relative to the file, the entry first; `text` bindings come
 /// on top of the deployment's `[vars]`.
-pub fn render(wrangler: &Wrangler, modules: &[String], text: &[(&str, &str)], port: u16, storage: &Path) -> String {
+pub fn render(
+    wrangler: &Wrangler,
+    modules: &[String],
+    text: &[(&str, &str)],
+    socket: Socket,
+    storage: &Path,
+) -> String {
+    let Socket { port, platform } = socket;
+    let http = if platform { format!("(cfBlobHeader = {})", quote(CF_HEADER)) } else { "()".to_owned() };
     let list = |items: Vec<String>| items.join(",\n    ");
     let modules = modules.iter().map(|m| format!("(name = {0}, {1} = embed {0})", quote(m), kind(m)));
     let vars = wrangler.vars.iter().map(|(name, value)| match value {
@@ -33,7 +51,7 @@ const config :Workerd.Config = (
     (name = "internet", network = (allow = ["local", "private", "public"])),
     (name = "disk", disk = (path = {storage}, writable = true)),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:{port}", http = (), service = "main")],
+  sockets = [(name = "http", address = "127.0.0.1:{port}", http = {http}, service = "main")],
 );
 const worker :Workerd.Worker = (
   modules = [

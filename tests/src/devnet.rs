@@ -1,6 +1,7 @@
 //! A Lightning network of the test's own: btcd and two lnd nodes, by `tests/peers/devnet.sh`. Alice takes invoices, bob
 //! pays them, and the channel between them is open.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,10 @@ use crate::loopback;
 /// From the port base: btcd, alice, carol, bob.
 const PORTS: [u16; 11] = [0, 1, 10, 11, 12, 13, 14, 15, 20, 21, 22];
 const PORTS_BETWEEN: u16 = 32;
-/// Below the ports that the kernel gives away by itself.
-const FIRST_BASE: u16 = 12_000;
-const BASES: u16 = 600;
+/// Where bases are looked for: not among the well-known ports, and see [`bases`].
+const FIRST_BASE: u16 = 10_240;
+/// How often a network is started before it is given up, each time on other ports.
+const TRIES: usize = 2;
 /// What alice understands (BOLT 9): TLV onions, payment secrets, payments in parts.
 const FEATURES: [u32; 3] = [9, 14, 17];
 
@@ -29,7 +31,7 @@ pub struct Devnet {
     alice: Lnd,
     bob: Lnd,
     carol: OnceLock<Lnd>,
-    base: u16,
+    base: Base,
     /// Runs `devnet.sh down --wipe` when our end of its stdin closes.
     end: Child,
     directory: TempDir,
@@ -57,27 +59,37 @@ impl Devnet {
             let path = binaries::peers_directory().join(peer);
             assert!(path.is_file(), "{} is not built: run `cargo xtask test lightning`", path.display());
         }
+        for _ in 1..TRIES {
+            if let Some(devnet) = Self::try_start() {
+                return devnet;
+            }
+            eprintln!("the network did not come up; it said why above, and is started once more on other ports");
+        }
+        Self::try_start().expect("the network did not come up; it said why above")
+    }
+
+    fn try_start() -> Option<Self> {
         let directory = private_directory("satstile-devnet-");
         let base = free_base();
-        let mut script = script(directory.path(), base);
+        let mut script = script(directory.path(), base.port);
         // In a group of its own, so that Ctrl-C in a terminal does not keep it from tidying up.
         let end = Command::new("bash")
             .process_group(0)
             .args(["-c", r#"read -r _; exec bash "$0" down --wipe"#])
             .arg(script_file())
-            .envs(variables(directory.path(), base))
+            .envs(variables(directory.path(), base.port))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("cannot start bash");
+        let port = base.port;
         // Before the network is up: what fails half-way is tidied up, too.
-        let node = |name: &str, rest: u16| Lnd::new(base + rest, directory.path().join(name));
+        let node = |name: &str, rest: u16| Lnd::new(port + rest, directory.path().join(name));
         let devnet =
             Self { alice: node("alice", 12), bob: node("bob", 22), carol: OnceLock::new(), base, end, directory };
         let status = script.arg("up").stdout(Stdio::null()).status().expect("cannot run bash");
-        assert!(status.success(), "the network did not come up; it said why above");
-        devnet
+        status.success().then_some(devnet)
     }
 
     /// Takes invoices.
@@ -93,10 +105,10 @@ impl Devnet {
     /// Is paid through bob, who takes a fee for it; started by the first who asks, in about 10 s.
     pub fn carol(&self) -> &Lnd {
         self.carol.get_or_init(|| {
-            let mut command = script(self.directory.path(), self.base);
+            let mut command = script(self.directory.path(), self.base.port);
             let status = command.arg("carol").stdout(Stdio::null()).status().expect("cannot run bash");
             assert!(status.success(), "carol did not come up; it said why above");
-            Lnd::new(self.base + 15, self.directory.path().join("carol"))
+            Lnd::new(self.base.port + 15, self.directory.path().join("carol"))
         })
     }
 
@@ -190,7 +202,7 @@ impl Devnet {
 
     /// More blocks.
     pub fn mine(&self, blocks: u32) {
-        let mut command = script(self.directory.path(), self.base);
+        let mut command = script(self.directory.path(), self.base.port);
         let status = command.args(["mine", &blocks.to_string()]).status().expect("cannot run bash");
         assert!(status.success(), "btcd did not mine");
     }
@@ -218,14 +230,43 @@ fn variables(directory: &Path, base: u16) -> [(&'static str, PathBuf); 3] {
     [("DEVNET_DIR", directory.into()), ("DEVNET_BIN", binaries::peers_directory()), ("DEVNET_PORT_BASE", base)]
 }
 
-/// One whose ports are all free now.
-fn free_base() -> u16 {
-    let is_free = |base: &u16| PORTS.iter().all(|port| TcpListener::bind(loopback(base + port)).is_ok());
+/// Ports that are this network's until it ends.
+struct Base {
+    port: u16,
+    /// Held: another test process takes another base, also before anything listens on this one.
+    _lock: File,
+}
+
+/// One whose ports are all free now, and that nobody else has chosen.
+fn free_base() -> Base {
+    let given_away = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    let bases = bases(given_away.as_deref().and_then(read_range).unwrap_or((32_768, 60_999)));
     let mut random = [0; 2];
     getrandom::fill(&mut random).expect("the system has randomness");
-    let first = u16::from_le_bytes(random) % BASES;
-    let mut bases = (0..BASES).map(|n| FIRST_BASE + (first + n) % BASES * PORTS_BETWEEN);
-    bases.find(is_free).expect("no eleven free ports in a row of 600")
+    let first = usize::from(u16::from_le_bytes(random)) % bases.len().max(1);
+    let mut bases = bases.iter().cycle().skip(first).take(bases.len());
+    bases.find_map(|port| claim(*port)).expect("no base for a network is free")
+}
+
+/// Bases none of whose ports the kernel gives away by itself, to an outgoing connection for example: between the look and
+/// the start of a daemon such a port can be gone. Where it gives nearly all of them away, all.
+fn bases((low, high): (u16, u16)) -> Vec<u16> {
+    let all = || (FIRST_BASE..u16::MAX - PORTS_BETWEEN).step_by(usize::from(PORTS_BETWEEN));
+    let kept: Vec<u16> = all().filter(|base| base + PORTS_BETWEEN <= low || *base > high).collect();
+    if kept.is_empty() { all().collect() } else { kept }
+}
+
+/// `32768\t60999`
+fn read_range(text: &str) -> Option<(u16, u16)> {
+    let (low, high) = text.trim().split_once(char::is_whitespace)?;
+    Some((low.parse().ok()?, high.trim().parse().ok()?))
+}
+
+fn claim(port: u16) -> Option<Base> {
+    let lock = File::create(std::env::temp_dir().join(format!("satstile-devnet-{port}.lock"))).ok()?;
+    lock.try_lock().ok()?;
+    let is_free = PORTS.iter().all(|rest| TcpListener::bind(loopback(port + rest)).is_ok());
+    is_free.then_some(Base { port, _lock: lock })
 }
 
 fn text(value: &Value) -> String {
@@ -240,4 +281,58 @@ fn base64_bytes(value: &Value) -> Vec<u8> {
 #[track_caller]
 fn base64_of(hex: &str) -> String {
     STANDARD.encode(hex::decode(hex).unwrap_or_else(|e| panic!("not hex: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn no_port_of_a_network_is_one_that_the_kernel_gives_away_c15() {
+        for range in [(32_768, 60_999), (16_000, 65_535), (10_240, 50_000)] {
+            let found = bases(range);
+            assert!(found.len() > 100, "{range:?}");
+            for port in found.iter().flat_map(|base| PORTS.map(|rest| base + rest)) {
+                assert!(port < range.0 || port > range.1, "{port} in {range:?}");
+            }
+        }
+        assert!(bases((1_024, 65_535)).len() > 100, "where all are given away, there is no better");
+        assert_eq!(read_range("32768\t60999\n"), Some((32_768, 60_999)));
+    }
+
+    #[test]
+    fn two_networks_never_choose_the_same_ports_c15() {
+        let one = free_base();
+        assert!(claim(one.port).is_none());
+        let port = one.port;
+        drop(one);
+        assert!(claim(port).is_some());
+    }
+
+    /// A daemon that dies says in its last lines why, and the folder with its log is gone when a person looks.
+    #[test]
+    fn a_daemon_that_dies_is_heard_c15() {
+        let missing = |tool: &str| !["/bin", "/usr/bin"].iter().any(|folder| Path::new(folder).join(tool).exists());
+        if ["bash", "curl", "jq", "od", "flock", "setsid"].into_iter().any(missing) {
+            eprintln!("skipped: apt-get install bash curl jq");
+            return;
+        }
+        let (data, bin) = (private_directory("satstile-devnet-"), private_directory("satstile-stand-in-"));
+        let daemon =
+            "#!/bin/sh\necho the chain is broken\nfor n in 1 2 3 4 5; do echo line $n; done\nsleep 1\nexit 1\n";
+        for name in ["btcd", "lnd"] {
+            let file = bin.path().join(name);
+            fs::write(&file, daemon).expect("the folder is ours");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o700)).expect("the file is ours");
+        }
+        let base = free_base();
+        let mut up = script(data.path(), base.port);
+        let ended = up.env("DEVNET_BIN", bin.path()).arg("up").output().expect("bash is there");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && said.contains("btcd died while waiting for btcd's RPC"), "{said}");
+        assert!(said.contains("btcd: the chain is broken"), "the first of its last lines: {said}");
+    }
 }

@@ -35,6 +35,7 @@ mod wrangler;
 use std::time::Duration;
 
 pub use aperture::Aperture;
+pub use capnp::CF_HEADER;
 pub use devnet::{Devnet, LndInvoice};
 pub use lnbits::{Installed, Lnbits, LnbitsWallet};
 pub use lnd::Lnd;

@@ -22,8 +22,12 @@ pub struct StackOptions {
     pub payouts: bool,
     /// Who pays out, as a connection string; empty for the dev node.
     pub payout_backend: String,
+    /// As [`WorkerdOptions::platform`].
+    pub platform: bool,
     /// What the node webhook asks for invoices, a connection string a line; the dev node when empty.
     pub backends: String,
+    /// As [`WorkerdOptions::files`].
+    pub files: Option<String>,
 }
 
 impl Default for StackOptions {
@@ -35,7 +39,9 @@ impl Default for StackOptions {
             pages: false,
             payouts: false,
             payout_backend: String::new(),
+            platform: false,
             backends: String::new(),
+            files: None,
         }
     }
 }
@@ -68,7 +74,9 @@ impl Stack {
             pages,
             payouts,
             payout_backend,
+            platform,
             backends,
+            files,
         } = options;
         let (secrets, port) = (Secrets::random(), free_port());
         let address = format!("http://{}", loopback(port));
@@ -114,6 +122,8 @@ impl Stack {
             vars,
             secrets: secrets.clone(),
             port,
+            platform,
+            files,
             ..WorkerdOptions::default()
         });
         Self { workerd, node, origin, secrets }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::binaries::private_directory;
+use crate::capnp::Socket;
 use crate::process::Process;
 use crate::wrangler::{Wrangler, merge};
 use crate::{START_LIMIT, Secrets, binaries, capnp, free_port, loopback};
@@ -28,12 +29,14 @@ pub struct WorkerdOptions {
     pub files: Option<String>,
     /// Where to listen; see [`free_port`].
     pub port: u16,
+    /// Cloudflare's side of the door: a request brings its `request.cf` in [`capnp::CF_HEADER`].
+    pub platform: bool,
 }
 
 impl Default for WorkerdOptions {
     fn default() -> Self {
         let (policy, vars, secrets) = (json!({}), json!({}), Secrets::random());
-        Self { policy, vars, secrets, policy_file: None, files: None, port: free_port() }
+        Self { policy, vars, secrets, policy_file: None, files: None, port: free_port(), platform: false }
     }
 }
 
@@ -42,7 +45,7 @@ pub struct Workerd {
     process: Process,
     wrangler: Wrangler,
     secrets: Secrets,
-    port: u16,
+    socket: Socket,
     directory: TempDir,
     past_log: Vec<String>,
 }
@@ -50,8 +53,9 @@ pub struct Workerd {
 impl Workerd {
     /// Starts it and waits until it accepts connections.
     pub fn start(options: WorkerdOptions) -> Self {
-        let WorkerdOptions { policy, vars, secrets, policy_file, files, port } = options;
-        let mut wrangler = Wrangler::read();
+        let WorkerdOptions { policy, vars, secrets, policy_file, files, port, platform } = options;
+        let socket = Socket { port, platform };
+        let mut wrangler = Wrangler::for_story();
         let mut all = Value::Object(wrangler.vars.into_iter().collect());
         merge(&mut all, &vars);
         merge(&mut all, &json!({ "POLICY": policy }));
@@ -68,13 +72,13 @@ impl Workerd {
         if let Some(text) = files {
             fs::write(directory.path().join("files.js"), text).expect("cannot write files.js");
         }
-        let process = spawn(directory.path(), &wrangler, &secrets, port);
-        Self { process, wrangler, secrets, port, directory, past_log: Vec::new() }
+        let process = spawn(directory.path(), &wrangler, &secrets, socket);
+        Self { process, wrangler, secrets, socket, directory, past_log: Vec::new() }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        loopback(self.port)
+        loopback(self.socket.port)
     }
 
     /// The process that answers, for `/proc`.
@@ -135,15 +139,15 @@ impl Workerd {
 
     fn restart(&mut self) {
         self.past_log.extend(self.process.log());
-        self.process = spawn(self.directory.path(), &self.wrangler, &self.secrets, self.port);
+        self.process = spawn(self.directory.path(), &self.wrangler, &self.secrets, self.socket);
     }
 }
 
-fn spawn(directory: &Path, wrangler: &Wrangler, secrets: &Secrets, port: u16) -> Process {
+fn spawn(directory: &Path, wrangler: &Wrangler, secrets: &Secrets, socket: Socket) -> Process {
     let config = directory.join("config.capnp");
     let storage = directory.join("storage");
     let secrets: Vec<_> = secrets.bindings().into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    let text = capnp::render(wrangler, &modules(directory), &secrets, port, &storage);
+    let text = capnp::render(wrangler, &modules(directory), &secrets, socket, &storage);
     fs::write(&config, text).expect("cannot write config.capnp");
     let mut command = Command::new(binaries::workerd());
     // --verbose: exceptions that nobody caught are logged, so that a story can say there were none.

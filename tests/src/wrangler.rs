@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::binaries::root;
+use crate::{free_port, loopback};
 
 /// The part of the deployment's configuration that workerd understands.
 #[derive(Clone, Debug)]
@@ -21,8 +22,21 @@ pub struct Wrangler {
 }
 
 impl Wrangler {
+    /// The repository's file for a story: the node webhook and the origin of the demo are replaced by an address where
+    /// nobody listens. At their own ports a `cargo xtask dev` on the same machine would answer.
+    pub fn for_story() -> Self {
+        let mut wrangler = Self::read();
+        wrangler.point_at(&format!("http://{}", loopback(free_port())));
+        wrangler
+    }
+
+    fn point_at(&mut self, url: &str) {
+        self.vars.insert("NODE_URL".to_owned(), json!(url));
+        merge(self.vars.entry("POLICY".to_owned()).or_insert(json!({})), &json!({ "origin": url }));
+    }
+
     /// Reads the repository's file.
-    pub fn read() -> Self {
+    fn read() -> Self {
         let path = root().join("wrangler.toml");
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
         Self::parse(&text)
@@ -68,7 +82,17 @@ pub fn merge(base: &mut Value, patch: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    /// C13: a story is deaf to the demo that may run beside it.
+    #[test]
+    fn no_story_knows_an_address_of_the_demo_c13() {
+        let mut wrangler = Wrangler::read();
+        wrangler.point_at("http://nobody.test");
+        let vars = json!(wrangler.vars).to_string();
+        let known: Vec<&str> = ["127.0.0.1", "localhost", "[::1]"].into_iter().filter(|h| vars.contains(h)).collect();
+        assert_eq!(known, [""; 0], "{vars}");
+        assert_eq!(vars.matches("http://nobody.test").count(), 2, "{vars}");
+    }
 
     #[test]
     fn a_deployment_is_read_with_its_policy_as_json() {

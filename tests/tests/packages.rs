@@ -100,6 +100,7 @@ fn edit(folder: &Path, before: &str, after: &str) {
 }
 
 /// Two commands and two addresses, and it is paid: no Rust, no rules for modules, no file of this repository.
+/// D13: and as it came, for money without value, it is not deployed.
 #[test]
 #[ignore = "needs the packages: cargo xtask test dist"]
 fn somebody_without_rust_sells_an_article() {
@@ -134,7 +135,12 @@ fn somebody_without_rust_sells_an_article() {
     assert_eq!(script.body, fs::read(folder.join("node_modules/satstile/files/widget.js.bin")).unwrap_or_default());
     worker.stop();
 
-    let deployed = succeeds(wrangler(folder).args(["deploy", "--dry-run", "--outdir", "dry-run"]));
+    // D13: nobody deploys the template unaware: what is set up for this machine is named, and not deployed.
+    let deploy = ["deploy", "--dry-run", "--outdir", "dry-run"];
+    let refused = wrangler(folder).args(deploy).output().expect("wrangler runs");
+    let said = format!("{}{}", String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
+    assert!(!refused.status.success() && said.contains("network = \"regtest\""), "{said}");
+    let deployed = succeeds(wrangler(folder).args(deploy).env("SATSTILE_DEPLOY_LOCAL", "1"));
     for binding in ["env.PAYMENTS (Payment)", "env.MINT_BUDGET (MintBudget)", "env.TOTALS (Totals)"] {
         assert!(deployed.contains(binding), "{binding} is not bound:\n{deployed}");
     }
@@ -150,6 +156,7 @@ fn the_sample_secrets_open_nothing() {
     fs::copy(folder.join(".dev.vars.example"), folder.join(".dev.vars")).expect("both are there");
 
     let (origin, port) = (Origin::start(), free_port());
+    edit(folder, r#""http://127.0.0.1:8788""#, &format!("\"http://{}\"", loopback(free_port())));
     edit(folder, r#""http://127.0.0.1:8789""#, &format!("{:?}", origin.url()));
     let worker = serve(folder, port);
     assert_eq!(http::get(&format!("http://{}/articles/1", loopback(port)), &[]).status, 503);
@@ -191,6 +198,30 @@ fn init_overwrites_nothing_and_makes_new_secrets_each_time() {
     assert_eq!(manifest["dependencies"]["satstile"], format!("^{}", env!("CARGO_PKG_VERSION")));
 }
 
+/// C10: wrangler loads of `.dev.vars` only what `[secrets] required` names. So a secret that not everybody needs waits in
+/// both files behind a `#`, once in each, and the comment beside it names the other place.
+#[test]
+fn a_secret_that_few_need_waits_as_a_comment_in_both_places_c10() {
+    let folder = private_directory("satstile-init-");
+    let program = root().join("worker/npm/satstile.mjs");
+    succeeds(Command::new("node").arg(program).arg("init").current_dir(folder.path()));
+    let (vars, toml) = (read(folder.path(), ".dev.vars"), read(folder.path(), "wrangler.toml"));
+    let set = |text: &str, name: &str| text.lines().any(|line| line.starts_with(&format!("{name}=")));
+    let required = |text: &str| toml::from_str::<Value>(text).expect("it is TOML")["secrets"]["required"].clone();
+    for name in ["PAYOUT_SECRETS", "ORIGIN_SECRET"] {
+        let commented = format!("# {name}=\"");
+        assert_eq!(vars.matches(&commented).count(), 1, "{name}:\n{vars}");
+        let above = vars.split(&commented).next().and_then(|text| text.lines().last()).unwrap_or_default();
+        assert!(above.contains("wrangler.toml") && above.contains("[secrets]"), "{name}: {above}");
+        assert!(!set(&vars, name) && !required(&toml).to_string().contains(name), "{name} is not for everybody");
+        // The two marks taken away, wrangler has name and value.
+        assert!(set(&vars.replace(&commented, &commented[2..]), name));
+        let named = toml.replace(&format!("# \"{name}\","), &format!("\"{name}\","));
+        assert!(required(&named).as_array().is_some_and(|names| names.contains(&json!(name))), "{name}:\n{named}");
+    }
+    assert_eq!(required(&toml), json!(SECRETS));
+}
+
 /// What `wrangler.toml` binds, the template binds: the Worker is the same.
 #[test]
 fn the_template_binds_what_the_repository_binds() {
@@ -221,6 +252,63 @@ fn the_widget_can_be_imported_without_a_window() {
     let script = "import('satstile-widget').then((widget) => console.log(Object.keys(widget).join(), typeof window))";
     let said = succeeds(Command::new("node").args(["-e", script]).current_dir(&folder));
     assert_eq!(said.trim(), "SatstilePaywall undefined");
+}
+
+/// D13: the limit as it is written in TSX. The types take both spellings; what JSX writes as an attribute has no dash and
+/// no capital, and the element reads that as well.
+#[test]
+fn a_limit_can_be_written_in_tsx_d13() {
+    let types = read(&root(), "web-client/npm/index.d.ts");
+    let attributes = types.split("export interface SatstilePaywallAttributes {").nth(1).expect("the types for JSX");
+    let attributes = attributes.split('}').next().unwrap_or_default();
+    for spelled in ["\"max-sats\"?:", "maxSats?:"] {
+        assert_eq!(attributes.matches(&format!("\n  {spelled} number | string;")).count(), 1, "{spelled}");
+    }
+    let element = read(&root(), "web-client/js/element.js");
+    let observed = element.lines().find(|line| line.contains("observedAttributes = [")).expect("what it listens to");
+    assert!(observed.contains("\"max-sats\"") && observed.contains("\"maxsats\""), "{observed}");
+    assert!(
+        element.contains("getAttribute(\"max-sats\") ?? this.getAttribute(\"maxsats\")"),
+        "one is heard and not read"
+    );
+}
+
+/// What a page in TSX may say of the widget, and below what it may not.
+const TSX: &str = r#"import "react";
+import "satstile-widget";
+export const page = [
+  <satstile-paywall src="/articles/1" maxSats={20} />,
+  <satstile-paywall src="/articles/1" max-sats="20" theme="dark" />,
+  // @ts-expect-error: a limit is a number, or a string of digits
+  <satstile-paywall src="/articles/1" maxSats={true} />,
+  // @ts-expect-error: no such attribute
+  <satstile-paywall src="/articles/1" maxSat={20} />,
+];
+"#;
+
+/// D13: a page in TSX, as TypeScript and React's types read it. Neither is a dependency of this repository: checked where
+/// somebody has them.
+#[test]
+fn a_page_in_tsx_is_checked_against_the_types_d13() {
+    let modules = root().join("node_modules");
+    let tsc = modules.join("typescript/bin/tsc");
+    if !tsc.is_file() || !modules.join("@types/react").is_dir() {
+        return println!("typescript and @types/react are not in node_modules: no page in TSX is checked");
+    }
+    let folder = private_directory("satstile-tsx-");
+    let widget = folder.path().join("node_modules/satstile-widget");
+    fs::create_dir_all(&widget).expect("the folder is ours");
+    fs::copy(root().join("web-client/npm/index.d.ts"), widget.join("index.d.ts")).expect("the types are there");
+    fs::write(widget.join("package.json"), r#"{"name":"satstile-widget","version":"0.0.0","types":"index.d.ts"}"#)
+        .expect("the folder is ours");
+    for name in ["@types", "csstype"] {
+        std::os::unix::fs::symlink(modules.join(name), folder.path().join("node_modules").join(name))
+            .expect("the folder is ours");
+    }
+    fs::write(folder.path().join("page.tsx"), TSX).expect("the folder is ours");
+    let mut checked = Command::new("node");
+    checked.arg(tsc).args(["--noEmit", "--strict", "--jsx", "react-jsx", "--lib", "es2022,dom", "--module", "esnext"]);
+    succeeds(checked.args(["--moduleResolution", "bundler", "page.tsx"]).current_dir(folder.path()));
 }
 
 /// Not a dependency of this repository: checked where somebody has it.

@@ -229,7 +229,7 @@ fn charges(id: &str, lines: &[Line], uses: &[&Use], world: &World<'_>, found: &m
     sum
 }
 
-/// I1 to I11, as the operator is told, and the same sums as in the history.
+/// I1 to I12, as the operator is told, and the same sums as in the history.
 fn audit(id: &str, books: &Books, expected: &[(&str, i128)], found: &mut Findings) {
     let told = &books.audit;
     found.must(is_sound(told), || format!("{id}: {told}"));
@@ -243,10 +243,10 @@ fn audit(id: &str, books: &Books, expected: &[(&str, i128)], found: &mut Finding
     }
 }
 
-/// All eleven hold, and the book is not frozen.
+/// All twelve hold, and the book is not frozen.
 pub fn is_sound(audit: &Value) -> bool {
     let invariants = audit["invariants"].as_object();
-    let all = invariants.is_some_and(|all| all.len() == 11 && all.values().all(|holds| holds == &Value::Bool(true)));
+    let all = invariants.is_some_and(|all| all.len() == 12 && all.values().all(|holds| holds == &Value::Bool(true)));
     audit["holds"] == true && all && audit["frozen"].is_null()
 }
 

@@ -57,7 +57,7 @@ impl Case {
         let (charged, [given, paid_out]) = (1_234, self.out);
         let balance = self.lines.last().map_or(0, |line| line.balance_msat);
         let mut invariants = json!({});
-        (1..=11).for_each(|n| invariants[format!("I{n}")] = true.into());
+        (1..=12).for_each(|n| invariants[format!("I{n}")] = true.into());
         let books = Books {
             balance_msat: u64::try_from(balance).unwrap(),
             reserved_msat: 0,

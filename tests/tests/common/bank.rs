@@ -47,6 +47,13 @@ pub struct Paid {
     pub preimage: String,
 }
 
+impl Paid {
+    /// The claim of who ordered it.
+    pub fn claim(&self) -> Value {
+        json!({"preimage": self.preimage, "claim_secret": self.order["claim_secret"]})
+    }
+}
+
 /// Orders a top-up, for a new balance or for that of a token, and pays it.
 #[track_caller]
 pub fn top_up(stack: &Stack, sats: u64, token: Option<&str>) -> Paid {
@@ -59,7 +66,7 @@ pub fn top_up(stack: &Stack, sats: u64, token: Option<&str>) -> Paid {
 #[track_caller]
 pub fn funded(stack: &Stack, sats: u64) -> String {
     let paid = top_up(stack, sats, None);
-    let claimed = ok(post(stack, CLAIM, None, &json!({"preimage": paid.preimage})));
+    let claimed = ok(post(stack, CLAIM, None, &paid.claim()));
     assert_eq!(claimed["balance_sats"], sats);
     text(&claimed, "token")
 }

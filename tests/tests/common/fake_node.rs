@@ -235,13 +235,21 @@ impl Made {
     /// The reply to `invoice.lookup` once it was paid.
     pub fn settled(&self) -> Vec<u8> {
         let (amount_msat, preimage) = (Some(self.amount_msat), Some(self.preimage.clone()));
-        InvoiceStatus { status: InvoiceState::Settled, amount_msat, preimage, settled_at: Some(now()) }.to_body()
+        InvoiceStatus {
+            status: InvoiceState::Settled,
+            amount_msat,
+            preimage,
+            settled_at: Some(now()),
+            received_msat: None,
+        }
+        .to_body()
     }
 
     /// The reply to `invoice.lookup` before.
     pub fn pending(&self) -> Vec<u8> {
         let (amount_msat, preimage) = (Some(self.amount_msat), None);
-        InvoiceStatus { status: InvoiceState::Pending, amount_msat, preimage, settled_at: None }.to_body()
+        InvoiceStatus { status: InvoiceState::Pending, amount_msat, preimage, settled_at: None, received_msat: None }
+            .to_body()
     }
 
     /// The push that says it was paid.
@@ -252,6 +260,7 @@ impl Made {
             preimage: Some(self.preimage.clone()),
             settled_at: now(),
             request_id: request_id.to_owned(),
+            received_msat: None,
         }
     }
 }

@@ -1,19 +1,18 @@
-//! What the stories share: a stack that is lent out in turns, an offer and its purchase, a log to wait for, balances
-//! ([`bank`]), [`deposits`] and their sessions, somebody's [`wallet`], servers of a story's own ([`server`],
+//! What the stories share: stacks that are lent out in turns ([`shared`]), an offer and its purchase, a log to wait for,
+//! balances ([`bank`]), [`deposits`] and their sessions, somebody's [`wallet`], servers of a story's own ([`server`],
 //! [`fake_node`]), answers in pieces ([`stream`]), and what happens in a [`browser`].
 
-#![allow(dead_code)] // each story takes what it needs
+#![allow(dead_code, unused_imports)] // each program takes what it needs
 
 pub mod bank;
 pub mod browser;
 pub mod deposits;
 pub mod fake_node;
 pub mod server;
+pub mod shared;
 pub mod stream;
 pub mod wallet;
 
-use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use l402::relay::{InvoiceCreate, RelayCall, RelaySecrets, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
@@ -22,29 +21,12 @@ use l402::{UnixTime, auth_param, encoding};
 use satstile_tests::raw::Response;
 use satstile_tests::{Node, Secrets, Seen, Stack, StackOptions, Workerd, WorkerdOptions, http};
 use serde_json::{Value, json};
+pub use shared::{Turn, shared};
 
 /// A sold route that takes every method and tells what it was sent.
 pub const API: &str = "/api/echo";
 /// The operator's totals.
 pub const AUDIT: &str = "/.well-known/satstile/audit";
-
-/// A stack for one test at a time: its origin has seen nothing yet, its budgets are never the subject.
-pub struct Turn {
-    stack: Arc<Stack>,
-    log_before: usize,
-    _turn: MutexGuard<'static, ()>,
-}
-
-/// No story may end with an exception that nobody caught: somebody's request was dropped with it.
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let log = self.stack.workerd.log();
-            let broken = first_break(&log[self.log_before.min(log.len())..]);
-            assert!(broken.is_none(), "the worker broke: {}", broken.unwrap_or_default());
-        }
-    }
-}
 
 /// The first line about a worker that broke. The runtime also calls it uncaught when a body ends in the middle and
 /// the client must be told so; that is meant.
@@ -55,36 +37,13 @@ pub fn first_break(log: &[String]) -> Option<String> {
     lines.find(|line| is_break(line) && !is_meant(line))
 }
 
-impl Deref for Turn {
-    type Target = Stack;
-
-    fn deref(&self) -> &Stack {
-        &self.stack
-    }
-}
-
-/// The stack that the tests of one file share. Whoever waits for a turn keeps it running; the last one stops it,
-/// so that nothing is left behind (a `static` would never be dropped).
-pub fn shared() -> Turn {
-    static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
-    static TURN: Mutex<()> = Mutex::new(());
-    let stack = {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let new = Arc::new(Stack::start(plenty(json!({}))));
-            *shared = Arc::downgrade(&new);
-            new
-        })
-    };
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    stack.origin.clear();
-    let log_before = stack.workerd.log().len();
-    Turn { stack, log_before, _turn: turn }
-}
-
 /// A policy laid over the demo's, with budgets that no story reaches.
 pub fn plenty(mut policy: Value) -> StackOptions {
-    let budgets = json!({"per_client_per_min": 1_000_000, "global_per_min": 1_000_000, "in_flight": 1_000});
+    let budgets = json!({
+        "per_client_per_min": 1_000_000, "global_per_min": 1_000_000, "in_flight": 1_000,
+        "tries_per_client_per_min": 1_000_000, "tries_per_min": 1_000_000,
+        "status_per_client_per_min": 1_000_000, "status_per_min": 1_000_000,
+    });
     policy["budgets"] = budgets;
     StackOptions::policy(policy)
 }

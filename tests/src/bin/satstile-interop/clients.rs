@@ -39,10 +39,6 @@ pub enum Call {
     Pays,
     /// It gets what it wanted for what it paid before.
     Reuses,
-    /// It sends something that is refused with this status.
-    Refused(u16),
-    /// It pays, and what it sends then is refused: the payer's loss.
-    PaysInVain(u16),
 }
 
 impl Call {
@@ -50,21 +46,18 @@ impl Call {
     pub const fn status(self) -> u16 {
         match self {
             Self::Pays | Self::Reuses => 200,
-            Self::Refused(status) | Self::PaysInVain(status) => status,
         }
     }
 
     /// Whether an invoice is paid.
     pub const fn pays(self) -> bool {
-        matches!(self, Self::Pays | Self::PaysInVain(_))
+        matches!(self, Self::Pays)
     }
 
-    pub fn words(self) -> String {
+    pub const fn words(self) -> &'static str {
         match self {
-            Self::Pays => "pays, 200".to_owned(),
-            Self::Reuses => "reuses token, 200".to_owned(),
-            Self::Refused(status) => format!("refused, {status}"),
-            Self::PaysInVain(status) => format!("**pays and is refused, {status}**"),
+            Self::Pays => "pays, 200",
+            Self::Reuses => "reuses token, 200",
         }
     }
 }
@@ -100,8 +93,8 @@ pub const CLIENTS: &[Client] = &[
         runtime: Runtime::Npm,
         driver: ("lightning-tools.mjs", Some("fetchWithMpp")),
         schemes: PAYMENT,
-        calls: [Call::PaysInVain(401), Call::PaysInVain(401)],
-        remark: "with `Accept-Payment: lightning/charge`; a credential without `opaque` is not taken: use `fetchWithL402`",
+        calls: [Call::Pays, Call::Pays],
+        remark: "with `Accept-Payment: lightning/charge`; such a credential delivers once",
     },
     Client {
         name: "l402-npm",
@@ -160,7 +153,7 @@ pub const CLIENTS: &[Client] = &[
         runtime: Runtime::Python("pyl402"),
         driver: ("pyl402_client.py", None),
         schemes: L402,
-        calls: [Call::Pays, Call::Refused(400)],
+        calls: [Call::Pays, Call::Reuses],
         remark: "take the token out of its store after each call",
     },
     Client {
