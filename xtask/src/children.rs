@@ -89,6 +89,15 @@ impl Children {
         }
     }
 
+    /// Takes out one that has ended, with all that it left behind, so that another of that name can be started.
+    pub fn bury(&mut self, name: &'static str) {
+        let (gone, running) = std::mem::take(&mut self.running).into_iter().partition(|one: &Running| one.name == name);
+        self.running = running;
+        for mut one in gone {
+            one.end();
+        }
+    }
+
     /// Stops every group: politely, and after a while by force.
     fn stop(&mut self) {
         for one in &self.running {
@@ -99,17 +108,22 @@ impl Children {
             std::thread::sleep(TICK / 4);
         }
         for one in &mut self.running {
-            // The watchdog first: it must not kill a group whose number was given to somebody else.
-            let _ = one.watchdog.kill();
-            let _ = one.watchdog.wait();
-            let _ = killpg(one.group, Signal::SIGKILL);
-            let _ = one.child.wait();
+            one.end();
         }
         self.running.clear();
     }
 }
 
 impl Running {
+    /// By force.
+    fn end(&mut self) {
+        // The watchdog first: it must not kill a group whose number was given to somebody else.
+        let _ = self.watchdog.kill();
+        let _ = self.watchdog.wait();
+        let _ = killpg(self.group, Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+
     /// The leader or anything that it left behind.
     fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None)) || killpg(self.group, None).is_ok()

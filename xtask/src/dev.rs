@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -26,6 +26,9 @@ const BLOG: u16 = 8790;
 const WALLET: u16 = 9740;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// A worker that ran for so long was well; one that ended sooner, this often in a row, is given up.
+const STEADY: Duration = Duration::from_secs(30);
+const RESTARTS_MAX: u32 = 3;
 
 pub fn run() -> Result<()> {
     // Before minutes of building, not after.
@@ -61,9 +64,28 @@ pub fn run() -> Result<()> {
     })?;
     if let Woken::Ready = woken {
         println!("{}", if on_own_node() { welcome_on_own_node() } else { welcome(&wallet_password(&state)?) });
-        return finish(&children.wait_until(Duration::MAX, || false));
+        return finish(&watch_over(&mut children, || wrangler(&tools, &state))?);
     }
     finish(&woken)
+}
+
+/// Runs until somebody stops it. A worker that ends, as one may whose files are replaced under it, is started anew; one
+/// that ends again and again at once is not.
+fn watch_over(children: &mut Children, worker: impl Fn() -> Command) -> Result<Woken> {
+    let mut started = Instant::now();
+    let mut in_a_row = 0;
+    loop {
+        let woken = children.wait_until(Duration::MAX, || false);
+        let Woken::Ended("worker", status) = woken else { return Ok(woken) };
+        in_a_row = if started.elapsed() < STEADY { in_a_row + 1 } else { 1 };
+        if in_a_row > RESTARTS_MAX {
+            return Ok(woken);
+        }
+        println!(" worker │ ended by itself ({status}); it is started anew, everything else goes on");
+        children.bury("worker");
+        started = Instant::now();
+        children.start("worker", &mut worker())?;
+    }
 }
 
 /// What is said at the end; the children are stopped when the caller drops them.
@@ -237,4 +259,31 @@ All in one go, with jq:
   curl -H \"Authorization: L402 $(jq -r .macaroon <<<\"$C\"):$P\" localhost:{WORKER}/articles/1
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    /// The worker comes back and the others never left, until the worker ends at once again and again.
+    #[test]
+    fn a_worker_that_ends_is_started_anew_c14() {
+        let mut children = Children::new().unwrap();
+        children.start("node", &mut sh("sleep 60")).unwrap();
+        children.start("worker", &mut sh("exit 7")).unwrap();
+        let (starts, first) = (std::cell::Cell::new(0), Instant::now());
+        let woken = watch_over(&mut children, || {
+            starts.set(starts.get() + 1);
+            sh("exit 7")
+        });
+        let Ok(Woken::Ended("worker", status)) = woken else { panic!("not the worker's end") };
+        assert_eq!((starts.get(), status.code()), (RESTARTS_MAX, Some(7)));
+        assert!(first.elapsed() < Duration::from_secs(20));
+    }
 }

@@ -51,6 +51,11 @@ pub fn ensure(file: &Path) -> Result<Vec<(String, String)>> {
     Ok(parse(&text))
 }
 
+/// What a new file would set, for a worker that nobody meets again.
+pub fn of_this_moment() -> Result<Vec<(String, String)>> {
+    Ok(parse(&generate()?))
+}
+
 /// The line of [`PAYOUTS`], for the end of `text`.
 fn addition(text: &str) -> Result<String> {
     let gap = if text.ends_with('\n') { "" } else { "\n" };
@@ -69,11 +74,14 @@ fn generate() -> Result<String> {
     Ok(format!(
         "{HEADER}\n\
          MASTER_KEYS=\"1:{}\"\nRELAY_SECRETS=\"whsec_{}\"\nCHALLENGE_SECRET=\"{}\"\nRECEIPT_KEY=\"{}\"\nAUDIT_KEY=\"{}\"\n\
-         {PAYOUTS}=\"whsec_{}\"\n",
+         {PAYOUTS}=\"whsec_{}\"\n\
+         # What an origin can know the worker by (docs/policy.md#secrets): without the # it is sent along.\n\
+         # ORIGIN_SECRET=\"{}\"\n",
         STANDARD.encode(random()?),
         STANDARD.encode(random()?),
         STANDARD.encode(random()?),
         STANDARD.encode(seed),
+        STANDARD.encode(random()?),
         STANDARD.encode(random()?),
         STANDARD.encode(random()?),
     ))

@@ -34,7 +34,8 @@ usage: cargo xtask test [LANE…] [--install] [--lightning] [--rounds N] [--seed
 Sets up what is missing, then runs checks and tests, lane by lane; a lane that fails does not stop the others.
 
 {}
-Without a LANE all run but those \"on request\", which need Chromium, minutes, or Go and half an hour the first time.
+Without a LANE all run but those \"on request\", which need Chromium, nginx and Caddy, minutes, or Go and half an
+hour the first time.
 
   --install    also install what a lane lacks (apt as root, cargo install)
   --lightning  the lane lightning
@@ -54,8 +55,8 @@ that the machine lacks (Go, Python with venv) are skipped by name. docs/interop.
             "\
 usage: cargo xtask ci [--install]
 
-What a merge waits for, within 75 minutes on two cores: the lanes of `cargo xtask test`, then browser, ledger, dist,
-interop, deny and lightning. A lane for which no time is left is named, and fails the run.
+What a merge waits for, within 75 minutes on two cores: the lanes of `cargo xtask test`, then browser, ledger, dist
+with proxies, interop, deny and lightning. A lane for which no time is left is named, and fails the run.
 
   --install    also install what a lane lacks (apt as root, cargo install)"
         }
@@ -79,12 +80,20 @@ usage: cargo xtask dist
 
 Builds the npm packages into pkg/npm, packed as they are published, and prints where they are."
         }
+        "circles" => {
+            "\
+usage: cargo xtask circles
+
+Prints the circles of files that import one another, crate by crate. A circle of more than two files fails, unless
+xtask/circles.toml lists it; an entry whose circle is smaller or gone fails, too, so that the list only gets shorter.
+Tests are left out, and so is what a module shares with the modules in it."
+        }
         "size" => {
             "\
 usage: cargo xtask size
 
-Prints the gzip sizes of worker and widget, as built last, beside their budgets, and those of the packages; what is over
-fails. `cargo xtask worker` builds worker and widget, `cargo xtask dist` the packages."
+Prints the gzip sizes of worker and widget, as built last, beside their budgets, the CPU time that a new worker needs for its
+first answer, and the sizes of the packages; what is over fails. `cargo xtask worker` builds worker and widget, `cargo xtask dist` the packages."
         }
         "bench" => {
             "\
@@ -127,7 +136,7 @@ mod tests {
             assert!(page.lines().any(|line| line.trim_start().starts_with(lane)), "{lane}");
         }
         let on_request = page.lines().filter(|line| line.ends_with("(on request)")).count();
-        assert_eq!(on_request, 4, "{page}");
+        assert_eq!(on_request, 5, "{page}");
     }
 
     #[test]
@@ -135,5 +144,13 @@ mod tests {
         let asked = |args: &[&str]| is_asked(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>());
         assert!(asked(&["--help"]) && asked(&["fmt", "-h"]));
         assert!(!asked(&[]) && !asked(&["fmt", "--install"]));
+    }
+
+    /// The first `cargo xtask` compiles it for a minute; cargo says so only if it may speak.
+    #[test]
+    fn the_alias_lets_cargo_say_what_it_does_c11() {
+        let config = include_str!("../../.cargo/config.toml");
+        let alias = config.lines().find_map(|line| line.strip_prefix("xtask = ")).unwrap();
+        assert!(alias.contains("run --package xtask") && !alias.contains("-q"), "{alias}");
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::steps::Steps;
-use crate::{npm, repo, wasm, wasm_target, worker};
+use crate::{npm, programs, repo, test, wasm, wasm_target, worker};
 
 /// For one of `npm ci`, `pip install`, `go build` on a busy machine.
 const SETUP_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -46,11 +46,7 @@ pub fn run(only: &[String]) -> Result<()> {
     let tools = npm::ensure(&mut steps)?;
     let outcomes = steps.run("clients: npm ci, pip install, go build", set_up)?;
     worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
-    steps.run("node webhook, demo origin and harness: cargo build", || {
-        let packages = ["satstile-node", "satstile-demo-origin", "satstile-tests"];
-        let args = ["build", "--bins"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]));
-        repo::run(&mut repo::cargo(args))
-    })?;
+    steps.run("node webhook, demo origin and harness: cargo build", programs::build)?;
 
     let mut judge = Command::new(repo::target().join("debug/satstile-interop"));
     judge.current_dir(repo::root()).arg("--built").arg(built()).arg("--node").arg(&tools.node);
@@ -73,23 +69,19 @@ pub fn run(only: &[String]) -> Result<()> {
     steps.run("clients: two calls each", || repo::run(judge.args(only)))?;
     if has_lnurl {
         steps.run("LNURL: a wallet collects from a link of ours", || {
-            let args =
-                ["test", "--package", "satstile-tests", "--test", "lnurl", "--test", "payouts", "--", "--ignored"];
-            repo::run(repo::cargo(args).env("SATSTILE_INTEROP", built()))
+            repo::run(test::ignored("stories").args(["lnurl::", "payouts::"]).env("SATSTILE_INTEROP", built()))
         })?;
     }
     if ["curl", "jq"].iter().all(|tool| Command::new(tool).arg("--version").output().is_ok()) {
         steps.run("curl: a balance is filled, spent and filled again", || {
-            let args = ["test", "--package", "satstile-tests", "--test", "prepaid", "--", "--ignored"];
-            repo::run(&mut repo::cargo(args))
+            repo::run(test::ignored("stories").arg("prepaid::"))
         })?;
     } else {
         println!("curl: not run, curl or jq is missing (to run it: apt-get install curl jq)");
     }
     if Command::new("python3").arg("--version").output().is_ok() {
         steps.run("Python: a session is opened, used, filled and closed", || {
-            let args = ["test", "--package", "satstile-tests", "--test", "sessions", "--", "--ignored"];
-            repo::run(&mut repo::cargo(args))
+            repo::run(test::ignored("stories").arg("sessions::"))
         })?;
     } else {
         println!("Python: the session's example is not run, python3 is missing");

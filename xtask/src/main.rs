@@ -4,6 +4,7 @@
 mod bench;
 mod children;
 mod ci;
+mod circles;
 mod dev;
 mod dev_vars;
 mod devnet;
@@ -12,13 +13,16 @@ mod help;
 mod interop;
 mod npm;
 mod peers;
+mod programs;
 mod repo;
 mod size;
 mod smoke;
+mod startup;
 mod steps;
 mod test;
 mod told;
 mod wasm;
+mod wasm_order;
 mod wasm_target;
 mod widget;
 mod worker;
@@ -40,6 +44,7 @@ usage: cargo xtask COMMAND
   setup               only set up: wasm target, tools from npm
   worker [--dev]      build pkg/widget and pkg/worker (--dev: quick to build, large and slow to run)
   dist                build the npm packages into pkg/npm, packed as they are published
+  circles             files that import one another in a circle, which no more than two may do
   size                gzip sizes of worker, widget and packages against their budgets
   bench [--no-peers]  build for release and measure, beside aperture where Go is installed
 
@@ -80,6 +85,7 @@ fn run(args: &[String]) -> Result<()> {
         "setup" => known(&[]).and_then(|()| setup()),
         "worker" => known(&["--dev"]).and_then(|()| build_worker(has("--dev"))),
         "dist" => known(&[]).and_then(|()| build_packages()),
+        "circles" => known(&[]).and_then(|()| circles::run()),
         "size" => known(&[]).and_then(|()| size::run()),
         "bench" => bench::run(rest),
         "interop" => interop::run(rest),

@@ -36,6 +36,13 @@ impl Tools {
         command
     }
 
+    /// workerd, as wrangler brings it along.
+    pub fn workerd() -> PathBuf {
+        let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
+        let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+        repo::root().join(format!("node_modules/@cloudflare/workerd-{system}-{machine}/bin/workerd"))
+    }
+
     /// Node in the workspace.
     pub fn node(&self) -> Command {
         let mut command = Command::new(&self.node);

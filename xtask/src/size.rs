@@ -4,11 +4,13 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use flate2::{Compression, write::GzEncoder};
 
-use crate::{dist, widget, worker};
+use crate::npm::Tools;
+use crate::{dist, startup, widget, worker};
 
 // Bytes of gzip (design.md, Budgets).
 /// With every system. The widget's files, which the worker carries as data, are the widget's.
@@ -20,6 +22,9 @@ const CORE_MAX: usize = 42_000;
 /// … and where this should go.
 const CORE_AIM: usize = 35_000;
 
+/// Of CPU time, until a new isolate has answered.
+const START_MAX: Duration = Duration::from_millis(50);
+
 pub fn run() -> Result<()> {
     let mut over = Vec::new();
 
@@ -28,6 +33,17 @@ pub fn run() -> Result<()> {
     files.sort();
     let worker = table("pkg/worker", &dir, &files)?;
     check(&mut over, "worker", worker, WORKER_MAX, "");
+    match startup::cpu(&Tools::workerd())? {
+        Some(cpu) => {
+            let (ms, max) = (cpu.as_secs_f64() * 1000.0, START_MAX.as_millis());
+            let verdict = if cpu <= START_MAX { "ok" } else { "too slow" };
+            println!("{:<59} {ms:>7.1} ms  budget {max} ms of CPU: {verdict}", "start, beyond that of an empty Worker");
+            if cpu > START_MAX {
+                over.push(format!("start by {:.1} ms", ms - START_MAX.as_secs_f64() * 1000.0));
+            }
+        }
+        None => println!("start: not measured, this system does not tell CPU times of threads"),
+    }
 
     let dir = widget::directory();
     let loader = table("pkg/widget", &dir, &[dir.join("widget.js")])?;

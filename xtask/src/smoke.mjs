@@ -1,6 +1,8 @@
 // Starts the worker from wrangler.toml by wrangler's own test harness and asks what needs no node webhook.
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { createRequire } from "node:module";
+import { createServer } from "node:net";
 
 const { createTestHarness } = createRequire(process.cwd() + "/package.json")("wrangler");
 const b64 = () => randomBytes(32).toString("base64");
@@ -13,7 +15,12 @@ const secrets = {
   AUDIT_KEY: b64(),
 };
 
-const harness = createTestHarness({ workers: [{ configPath: "wrangler.toml", secrets }] });
+// The node webhook's address is one where nobody answers: at its own port there may be a `cargo xtask dev`.
+const nobody = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+await once(nobody, "listening");
+const vars = { NODE_URL: `http://127.0.0.1:${nobody.address().port}` };
+
+const harness = createTestHarness({ workers: [{ configPath: "wrangler.toml", secrets, vars }] });
 let failed = false;
 const check = async (method, path, expected) => {
   const response = await fetch(new URL(path, url), { method, redirect: "manual" });

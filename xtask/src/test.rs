@@ -9,12 +9,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::npm::{self, Tools};
 use crate::peers::{self, Peers};
+use crate::programs::{self, Programs};
 use crate::steps::{Steps, seconds};
 use crate::wasm_target::{self, TARGET, Toolchain};
-use crate::{devnet, dist, repo, smoke, told, wasm, worker};
-
-/// What is left out of wasm builds, and so off by default.
-const NATIVE: &str = "satstile-egress/nwc";
+use crate::{circles, devnet, dist, repo, smoke, told, wasm, worker};
 
 /// The cargo-deny that is installed where there is none.
 const CARGO_DENY: &str = "0.20.2";
@@ -23,6 +21,7 @@ const CARGO_DENY: &str = "0.20.2";
 struct Setup {
     toolchain: Toolchain,
     tools: Tools,
+    programs: Programs,
     install: bool,
     /// `--rounds N` and `--seed N`, for the lane `ledger`.
     ledger: Vec<String>,
@@ -46,11 +45,12 @@ enum Outcome {
     },
 }
 
-/// Lanes that run when they are named only: they need Chromium or Go, which few machines have; or minutes.
-const ON_REQUEST: [&str; 4] = ["browser", "ledger", "dist", "lightning"];
+/// Lanes that run when they are named only: they need Chromium, Go or proxies, which few machines have; or minutes.
+const ON_REQUEST: [&str; 5] = ["browser", "ledger", "dist", "proxies", "lightning"];
 
-const LANES: [Lane; 14] = [
+const LANES: [Lane; 16] = [
     Lane { name: "fmt", what: "the code is formatted", run: fmt },
+    Lane { name: "circles", what: "no more than two files import one another", run: circles },
     Lane { name: "clippy", what: "no lint complains", run: clippy },
     Lane { name: "clippy-wasm", what: "the same for worker and widget as wasm", run: clippy_wasm },
     Lane { name: "unit", what: "unit, property and documentation tests", run: unit },
@@ -62,6 +62,7 @@ const LANES: [Lane; 14] = [
     Lane { name: "browser", what: "a person with Chromium and no JavaScript", run: browser },
     Lane { name: "ledger", what: "no sat is lost, whoever is killed when", run: ledger },
     Lane { name: "dist", what: "strangers with the npm packages and nothing else", run: packages },
+    Lane { name: "proxies", what: "who leaves behind nginx or Caddy, with the files we ship", run: proxies },
     Lane { name: "lightning", what: "real invoices, really paid: lnd, LNbits, aperture", run: lightning },
     Lane { name: "deny", what: "licences and advisories of what we depend on", run: deny },
 ];
@@ -98,12 +99,9 @@ pub fn run(args: &[String]) -> Result<Vec<&'static str>> {
     let toolchain = wasm_target::ensure(&mut steps)?;
     let tools = npm::ensure(&mut steps)?;
     worker::build(&mut steps, &toolchain, &tools, wasm::Profile::Shipped)?;
-    steps.run("node webhook, demo origin and satstile: cargo build", || {
-        let packages = ["satstile-node", "satstile-demo-origin", "satstile-cli"];
-        repo::run(&mut repo::cargo(["build"].into_iter().chain(packages.into_iter().flat_map(|p| ["--package", p]))))
-    })?;
+    let programs = steps.run("node webhook, demo origin, satstile and all tests: cargo build", programs::build)?;
 
-    let setup = Setup { toolchain, tools, install, ledger };
+    let setup = Setup { toolchain, tools, programs, install, ledger };
     let (mut failed, mut why, mut skipped) = (Vec::new(), String::new(), Vec::new());
     let mut summary = String::new();
     for lane in lanes {
@@ -145,8 +143,12 @@ fn fmt(_: &Setup) -> Result<Outcome> {
     passed(&mut repo::cargo(["fmt", "--all", "--check"]))
 }
 
+fn circles(_: &Setup) -> Result<Outcome> {
+    circles::run().map(|()| Outcome::Passed)
+}
+
 fn clippy(_: &Setup) -> Result<Outcome> {
-    passed(&mut repo::cargo(["clippy", "--workspace", "--all-targets", "--features", NATIVE, "--", "-D", "warnings"]))
+    passed(&mut programs::cargo("clippy", &["--all-targets", "--", "-D", "warnings"]))
 }
 
 fn clippy_wasm(setup: &Setup) -> Result<Outcome> {
@@ -158,42 +160,51 @@ fn clippy_wasm(setup: &Setup) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-fn unit(_: &Setup) -> Result<Outcome> {
-    let elsewhere = ["satstile-node", "satstile-tests", "satstile-bench", "satstile-fuzz", "satstile-docs"];
-    let args = ["test", "--workspace", "--features", NATIVE]
-        .into_iter()
-        .chain(elsewhere.into_iter().flat_map(|p| ["--exclude", p]));
-    passed(&mut repo::cargo(args))
+/// Packages whose tests have lanes of their own, by their directories.
+const ELSEWHERE: [&str; 5] = ["node", "tests", "tests/bench", "fuzz", "xtask/docs"];
+
+/// The documentation tests are those of all packages: only cargo can run them, and for some packages it would build anew.
+fn unit(setup: &Setup) -> Result<Outcome> {
+    let tests = setup.programs.run(|directory| !ELSEWHERE.contains(&directory), |_| ());
+    let documentation = told::run(&mut programs::cargo("test", &["--doc"]));
+    tests.and(documentation).map(|()| Outcome::Passed)
 }
 
-fn node(_: &Setup) -> Result<Outcome> {
-    passed(&mut repo::cargo(["test", "--package", "satstile-node"]))
+fn node(setup: &Setup) -> Result<Outcome> {
+    setup.programs.run(|directory| directory == "node", |_| ()).map(|()| Outcome::Passed)
 }
 
-fn stories(_: &Setup) -> Result<Outcome> {
-    passed(&mut repo::cargo(["test", "--package", "satstile-tests", "--package", "satstile-bench"]))
+/// Stories wait most of the time: on two cores that others used, too, all of them took 90 s of CPU and, six at once, 169 s.
+fn stories(setup: &Setup) -> Result<Outcome> {
+    let wanted = |directory: &str| ["tests", "tests/bench"].contains(&directory);
+    let six_at_once = |tests: &mut Command| {
+        tests.arg("--test-threads=6");
+    };
+    setup.programs.run(wanted, six_at_once).map(|()| Outcome::Passed)
 }
 
 /// Random inputs for so long a target; `cargo bolero` goes on from there, with coverage to guide it.
-fn fuzz(_: &Setup) -> Result<Outcome> {
+fn fuzz(setup: &Setup) -> Result<Outcome> {
     let each = if in_ci() { Duration::from_secs(30) } else { Duration::from_secs(3) };
-    let mut command = repo::cargo(["test", "--package", "satstile-fuzz"]);
-    passed(command.env("BOLERO_RANDOM_TEST_TIME_MS", each.as_millis().to_string()))
+    let so_long = |tests: &mut Command| {
+        tests.env("BOLERO_RANDOM_TEST_TIME_MS", each.as_millis().to_string());
+    };
+    setup.programs.run(|directory| directory == "fuzz", so_long).map(|()| Outcome::Passed)
 }
 
 /// The book, and every page beside it, against files, headings and the programs themselves.
-fn docs(_: &Setup) -> Result<Outcome> {
+fn docs(setup: &Setup) -> Result<Outcome> {
     let built = |name: &str| repo::target().join("debug").join(name).into_os_string();
-    let xtask = std::env::current_exe().context("where is xtask?")?.into_os_string();
     let args = [
         ("root", repo::root().into_os_string()),
         ("out", repo::target().join("book").into_os_string()),
-        ("xtask", xtask),
+        ("xtask", built("xtask")),
         ("satstile", built("satstile")),
         ("satstile-node", built("satstile-node")),
     ];
-    repo::run(&mut repo::cargo(["test", "--package", "satstile-docs"]))?;
-    let mut command = repo::cargo(["run", "--package", "satstile-docs", "--"]);
+    setup.programs.run(|directory| directory == "xtask/docs", |_| ())?;
+    let mut command = Command::new(built("satstile-docs"));
+    command.current_dir(repo::root());
     for (name, value) in args {
         let mut arg = OsString::from(format!("{name}="));
         arg.push(value);
@@ -216,8 +227,8 @@ fn browser(setup: &Setup) -> Result<Outcome> {
 
 /// Kills and compares, 20 rounds in about four minutes; `--rounds 200` is for the night.
 fn ledger(setup: &Setup) -> Result<Outcome> {
-    let mut command = repo::cargo(["run", "--package", "satstile-tests", "--bin", "ledger", "--"]);
-    passed(command.args(&setup.ledger))
+    let mut command = Command::new(repo::target().join("debug/ledger"));
+    passed(command.current_dir(repo::root()).args(&setup.ledger))
 }
 
 /// What is for the lane `ledger`, and the rest.
@@ -245,6 +256,19 @@ fn packages(setup: &Setup) -> Result<Outcome> {
     passed(&mut ignored("packages"))
 }
 
+/// Stories of metering behind the proxies, which are Debian's.
+fn proxies(setup: &Setup) -> Result<Outcome> {
+    let there = || ["/usr/sbin/nginx", "/usr/bin/caddy"].iter().all(|program| std::path::Path::new(program).exists());
+    if !there() && setup.install {
+        apt(&["nginx-light", "caddy"])?;
+    }
+    if !there() {
+        let (why, command) = ("nginx or caddy is not installed", "cargo xtask test proxies --install (apt, as root)");
+        return Ok(Outcome::Skipped { why, command });
+    }
+    passed(&mut ignored("proxies"))
+}
+
 /// Builds the peers where they are not; the network itself is the stories' own.
 fn lightning(setup: &Setup) -> Result<Outcome> {
     if devnet::missing_tool().is_some() && setup.install {
@@ -261,9 +285,9 @@ fn lightning(setup: &Setup) -> Result<Outcome> {
     passed(ignored("lightning").arg("--test-threads=5"))
 }
 
-/// A test that is left out unless it is asked for.
-fn ignored(test: &str) -> Command {
-    repo::cargo(["test", "--package", "satstile-tests", "--test", test, "--", "--ignored"])
+/// The stories of a program that are left out unless they are asked for.
+pub fn ignored(test: &str) -> Command {
+    programs::cargo("test", &["--test", test, "--", "--ignored"])
 }
 
 /// Whether it is there, or was installed as asked.

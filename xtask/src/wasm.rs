@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::npm::Tools;
 use crate::repo;
+use crate::wasm_order;
 use crate::wasm_target::{TARGET, Toolchain};
 
 /// What a build is for.
@@ -24,20 +25,17 @@ pub enum Profile {
 struct Smaller {
     /// As `-Zbuild-std` takes them.
     crates: &'static str,
-    /// More for the compiler.
-    flags: &'static [&'static str],
     /// A folder in `target` of its own: the crates of one do not fit the other.
     target: &'static str,
 }
 
-const WITH_STD: Smaller = Smaller { crates: "std,panic_abort", flags: &[], target: "wasm" };
-/// For `no_std`: a panic is a trap without words.
-const WITHOUT_STD: Smaller =
-    Smaller { crates: "core,alloc", flags: &["-Zunstable-options", "-Cpanic=immediate-abort"], target: "widget" };
+const WITH_STD: Smaller = Smaller { crates: "std,panic_abort", target: "wasm" };
+const WITHOUT_STD: Smaller = Smaller { crates: "core,alloc", target: "widget" };
 
-/// Neither where a panic was nor what a value looks like to a programmer is kept: kilobytes that say nothing to anybody at
-/// the edge.
-const WITHOUT_WORDS: [&str; 2] = ["-Zlocation-detail=none", "-Zfmt-debug=none"];
+/// A panic is a trap without words, and neither where it was nor what a value looks like to a programmer is kept:
+/// kilobytes that say nothing to anybody at the edge.
+const WITHOUT_WORDS: [&str; 4] =
+    ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"];
 
 /// Compiles a package, and says where its wasm is. `shipped` is the cargo profile of what is deployed.
 pub fn cargo_build(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile) -> Result<PathBuf> {
@@ -59,7 +57,7 @@ fn build(toolchain: &Toolchain, package: &str, shipped: &str, profile: Profile, 
     let cargo = || toolchain.cargo(&["build", "--package", package, "--target", TARGET, "--profile", name]);
     if profile == Profile::Shipped && toolchain.has_source() {
         let mut flags = remap_flags(toolchain);
-        for flag in smaller.flags.iter().chain(&WITHOUT_WORDS) {
+        for flag in WITHOUT_WORDS {
             flags.push("\x1f");
             flags.push(flag);
         }
@@ -116,7 +114,7 @@ pub fn minify(tools: &Tools, module: &Path) -> Result<()> {
     repo::run(esbuild.arg("--allow-overwrite").arg(format!("--outfile={}", module.display())))
 }
 
-/// As small as wasm-opt makes it.
+/// As small as wasm-opt makes it, and then as small as it gets on the wire.
 pub fn optimise(tools: &Tools, wasm: &Path) -> Result<()> {
     const FEATURES: [&str; 7] = [
         "mutable-globals",
@@ -127,15 +125,18 @@ pub fn optimise(tools: &Tools, wasm: &Path) -> Result<()> {
         "reference-types",
         "exception-handling",
     ];
-    // Twice: what the first pass leaves, the second one folds, and in an order that packs better.
+    // Twice: what the first pass leaves, the second one folds, and in an order that packs better. The lowest kilobyte is
+    // the stack's last: nothing of ours has an address in it, so an offset may be folded into each load and store.
     const FIRST: &[&str] = &["-Oz", "--strip-debug", "--gufa", "-Oz", "--converge"];
-    const SECOND: &[&str] = &["-Oz", "--strip-producers", "--strip-target-features"];
+    const SECOND: &[&str] = &["--low-memory-unused", "-Oz", "--strip-producers", "--strip-target-features"];
     for passes in [FIRST, SECOND] {
         let mut command = tools.wasm_opt();
         command.args(passes).args(FEATURES.map(|f| format!("--enable-{f}")));
         repo::run(command.arg(wasm).arg("-o").arg(wasm))?;
     }
-    Ok(())
+    let bytes = fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
+    let bytes = wasm_order::reorder(&bytes).with_context(|| wasm.display().to_string())?;
+    fs::write(wasm, bytes).with_context(|| format!("cannot write {}", wasm.display()))
 }
 
 /// A directory that is built beside the one in use, and then takes its place as a whole: whoever reads it sees the old
@@ -169,17 +170,34 @@ impl Staged {
         fs::create_dir_all(&self.new).with_context(|| format!("cannot make {}", self.new.display()))
     }
 
-    /// Two renames, with the old one out of the way in between.
+    /// One rename that exchanges the two, where the system has that; else two, with the old one out of the way in between.
     pub fn finish(&self, inputs: &str) -> Result<()> {
         fs::write(self.new.join(".inputs"), inputs)?;
-        let old = self.new.with_extension("old");
-        remove(&old)?;
         if self.out.exists() {
+            if exchange(&self.new, &self.out) {
+                return remove(&self.new);
+            }
+            let old = self.new.with_extension("old");
+            remove(&old)?;
             fs::rename(&self.out, &old).with_context(|| format!("cannot move the old {} away", self.out.display()))?;
+            fs::rename(&self.new, &self.out)
+                .with_context(|| format!("cannot put {} into place", self.out.display()))?;
+            return remove(&old);
         }
-        fs::rename(&self.new, &self.out).with_context(|| format!("cannot put {} into place", self.out.display()))?;
-        remove(&old)
+        fs::rename(&self.new, &self.out).with_context(|| format!("cannot put {} into place", self.out.display()))
     }
+}
+
+/// Whether each of the two now has the other's name: at no moment is there nothing under either.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn exchange(one: &Path, other: &Path) -> bool {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE).is_ok()
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn exchange(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// Removes a directory that may not be there.
@@ -189,5 +207,40 @@ pub fn remove(dir: &Path) -> Result<()> {
             Err(e).with_context(|| format!("cannot remove {}", dir.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// What reads the directory while it is replaced, as `wrangler dev` does, sees the old one or the new one.
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn a_rebuild_is_never_seen_half_c14() {
+        let parent = std::env::temp_dir().join(format!("satstile-staged-{}", std::process::id()));
+        let staged = Staged::of(parent.join("worker")).unwrap();
+        let build = |n: u32| {
+            staged.begin().unwrap();
+            fs::write(staged.new.join("index.js"), n.to_string()).unwrap();
+            staged.finish(&n.to_string()).unwrap();
+        };
+        build(0);
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    fs::read(parent.join("worker/index.js")).unwrap();
+                }
+            });
+            (1..200).for_each(build);
+            is_over.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+        });
+        assert_eq!(fs::read_to_string(parent.join("worker/index.js")).unwrap(), "199");
+        assert!(staged.is_made_of("199") && !staged.new.exists());
+        remove(&parent).unwrap();
     }
 }

@@ -7,7 +7,7 @@ mod modules;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::npm::Tools;
@@ -40,19 +40,13 @@ pub fn build(steps: &mut Steps, toolchain: &Toolchain, tools: &Tools, profile: P
     staged.begin()?;
     let new = &staged.new;
     steps.run("worker: wasm-bindgen", || bind(&sources.wasm, new))?;
-    steps.run("worker: wasm-opt and copy", || {
+    steps.run("worker: wasm-opt and bundle", || {
         if profile == Profile::Shipped {
             wasm::optimise(tools, &new.join("index_bg.wasm"))?;
         }
-        for script in &sources.scripts {
-            let name = script.file_name().context("a script without a name")?;
-            fs::copy(script, new.join(name)).with_context(|| format!("cannot copy {}", script.display()))?;
-        }
+        bundle(tools, new, profile)?;
         if profile == Profile::Shipped {
             wasm::minify(tools, &new.join("index.js"))?;
-            for name in SCRIPTS {
-                wasm::minify(tools, &new.join(name))?;
-            }
         }
         fs::write(new.join("policy.txt"), policy(sources.policy.as_deref())?).context("cannot write policy.txt")?;
         widget::embed(new)?;
@@ -68,15 +62,18 @@ struct Sources {
     policy: Option<PathBuf>,
 }
 
-/// The JavaScript of the worker, in `worker/src`: the door, and the meter of streams.
-const SCRIPTS: [&str; 2] = ["shim.mjs", "meter.mjs"];
+/// The JavaScript of the worker; `shim.mjs` is its entry.
+fn scripts() -> PathBuf {
+    repo::root().join("worker/src/js")
+}
 
 impl Sources {
     fn find(wasm: PathBuf) -> Result<Self> {
-        let scripts: Vec<_> = SCRIPTS.iter().map(|name| repo::root().join("worker/src").join(name)).collect();
-        if let Some(missing) = scripts.iter().find(|script| !script.is_file()) {
-            bail!("{} is missing", missing.display());
-        }
+        let folder = scripts();
+        let listed = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        let mut scripts: Vec<_> = listed.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        scripts.retain(|path| path.extension().is_some_and(|e| e == "mjs"));
+        scripts.sort();
         let policy = Some(repo::root().join("policy.toml")).filter(|p| p.is_file());
         Ok(Self { wasm, scripts, policy })
     }
@@ -103,6 +100,20 @@ fn policy(file: Option<&Path>) -> Result<String> {
     let Some(file) = file else { return Ok(String::new()) };
     let table: toml::Table = fs::read_to_string(file)?.parse().context("policy.toml")?;
     Ok(serde_json::to_string(&table)?)
+}
+
+/// The JavaScript as one module with the name of its entry; esbuild comes with wrangler. What else stands in the build is
+/// imported from there.
+fn bundle(tools: &Tools, out: &Path, profile: Profile) -> Result<()> {
+    const BESIDE: [&str; 4] = ["cloudflare:workers", "./index.js", "./files.js", "./policy.txt"];
+    let mut esbuild = tools.node();
+    esbuild.arg("node_modules/esbuild/bin/esbuild").arg(scripts().join("shim.mjs"));
+    esbuild.args(["--bundle", "--format=esm", "--log-level=warning"]);
+    esbuild.args(BESIDE.map(|name| format!("--external:{name}")));
+    if profile == Profile::Shipped {
+        esbuild.arg("--minify");
+    }
+    repo::run(esbuild.arg(format!("--outfile={}", out.join("shim.mjs").display())))
 }
 
 fn bind(wasm: &Path, out: &Path) -> Result<()> {
