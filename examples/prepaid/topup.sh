@@ -17,14 +17,15 @@ TOPUP=$(curl -sS -X POST "$API/api/v1/topup" \
   -d '{"amount_sats":120}')
 echo "$TOPUP" | jq .
 INVOICE=$(echo "$TOPUP" | jq -r '.invoice')
+CLAIM_SECRET=$(echo "$TOPUP" | jq -r '.claim_secret')
 
 # Step 2: Pay invoice with your wallet and get preimage
 PREIMAGE=$(pay "$INVOICE")
 
-# Step 3: Claim token
+# Step 3: Claim token. The secret shows that it was you who ordered: everybody who forwarded the payment knows its preimage
 CLAIM=$(curl -sS -X POST "$API/api/v1/topup/claim" \
   -H "Content-Type: application/json" \
-  -d "{\"preimage\":\"$PREIMAGE\"}")
+  -d "{\"preimage\":\"$PREIMAGE\", \"claim_secret\":\"$CLAIM_SECRET\"}")
 echo "$CLAIM" | jq .
 TOKEN=$(echo "$CLAIM" | jq -r '.token')
 

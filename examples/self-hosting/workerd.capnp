@@ -1,5 +1,5 @@
 # Satstile on a machine of your own: what workerd runs, and what it can reach. No secret is in here, and what you sell
-# is in policy.json. The book's page on self-hosting goes through it; tests/tests/selfhost.rs runs this very file.
+# is in policy.json. The book's page on self-hosting goes through it; tests/tests/stories/selfhost.rs runs this very file.
 #
 #   workerd serve workerd.capnp
 
@@ -26,6 +26,10 @@ const config :Workerd.Config = (
     # or its network alone.
     (name = "internet", network = (allow = ["public"], tlsOptions = (trustBrowserCas = true))),
 
+    # What a stranger names: Lightning addresses, and wherever their services lead. The public network (the default of
+    # `allow`) and nothing else, whatever you add above, and with no door to this machine. Never add one here.
+    (name = "lnurl", network = (deny = ["local", "private"], tlsOptions = (trustBrowserCas = true))),
+
     # Settlements, counted uses, balances and sessions; only this process may write there.
     (name = "objects", disk = (path = "/var/lib/satstile", writable = true)),
   ],
@@ -49,6 +53,8 @@ const satstile :Workerd.Worker = (
     (name = "PAYOUT_SECRETS", fromEnvironment = "PAYOUT_SECRETS"), # only with `payouts` in the policy
     (name = "RECEIPT_KEY", fromEnvironment = "RECEIPT_KEY"),
     (name = "AUDIT_KEY", fromEnvironment = "AUDIT_KEY"),
+    (name = "LNURL_EGRESS", service = "lnurl"),
+    (name = "ORIGIN_SECRET", fromEnvironment = "ORIGIN_SECRET"), # what the origin may know the worker by; not needed
     (name = "PAYMENTS", durableObjectNamespace = "Payment"),
     (name = "MINT_BUDGET", durableObjectNamespace = "MintBudget"),
     (name = "ALLOWANCES", durableObjectNamespace = "Allowance"),
