@@ -232,10 +232,12 @@ impl<'a> Scheme<'a> {
     }
 }
 
-/// What follows a scheme name of any case and at least one space; empty when the name stands alone.
+/// What follows a scheme name of any case and at least one space; empty when the name stands alone. Looks at the first
+/// bytes only: a token is long, and this is asked of it several times.
 fn scheme_is<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let (scheme, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-    scheme.eq_ignore_ascii_case(name).then(|| rest.trim_matches([' ', '\t']))
+    let (scheme, rest) = text.split_at_checked(name.len())?;
+    let is_alone = rest.is_empty() || rest.starts_with([' ', '\t']);
+    (is_alone && scheme.eq_ignore_ascii_case(name)).then(|| rest.trim_matches([' ', '\t']))
 }
 
 /// The value without its first word, where that names a scheme of ours and the next word names the same one: pyl402 puts

@@ -52,8 +52,9 @@ impl UnverifiedToken {
         if text.len() > TOKEN_CHARS_MAX {
             return Err(No("the token is too long"));
         }
-        // Lines of base64, folded into one header.
-        let unfolded = text.contains([' ', '\t']).then(|| text.replace([' ', '\t'], ""));
+        // Lines of base64, folded into one header. One byte at a time is sought in words; a set of characters is not, and
+        // took as long as all that is hashed here.
+        let unfolded = (text.contains(' ') || text.contains('\t')).then(|| text.replace([' ', '\t'], ""));
         let text = unfolded.as_deref().unwrap_or(text);
         if is_of_another_format(text) {
             return Err(Malformed::TokenFormat);
