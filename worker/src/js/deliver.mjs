@@ -12,6 +12,22 @@ export const within = (ms, promise) => new Promise((resolve, reject) => {
   promise.then(settle(resolve), settle(reject));
 });
 
+// Rings once nobody has asked for more time in so many milliseconds. One timer for all the waits of a delivery: to set one
+// anew for each costs more than to look at the clock when it rings.
+export const alarm = (ms, ring) => {
+  let until, set, timer;
+  const arm = () => { set = until; timer = setTimeout(look, until - Date.now()); };
+  const look = () => { if (Date.now() < until) arm(); else ring(); };
+  const by = (ms) => {
+    until = Date.now() + ms;
+    if (set <= until) return;
+    clearTimeout(timer);
+    arm();
+  };
+  by(ms);
+  return { by, off: () => clearTimeout(timer) };
+};
+
 // What some origins write into `Content-Encoding` where nothing is encoded (RFC 9110, 8.4.1 registers none of them but
 // identity).
 const NO_CODINGS = new Set(["", "identity", "none", "null", "utf-8", "utf8", "us-ascii", "iso-8859-1", "7bit", "8bit", "binary"]);
@@ -73,15 +89,11 @@ export const costs = () => {
 // A long body may pause for idle_ms and last for total_ms, no longer: then it breaks off, and with it the
 // origin's side.
 export const watched = (body, rule, stop) => {
-  let idle = setTimeout(stop, rule.idle_ms);
+  const idle = alarm(rule.idle_ms, stop);
   const total = setTimeout(stop, rule.total_ms);
   return body.pipeThrough(new TransformStream({
-    transform(chunk, out) {
-      clearTimeout(idle);
-      idle = setTimeout(stop, rule.idle_ms);
-      out.enqueue(chunk);
-    },
-    flush() { clearTimeout(idle); clearTimeout(total); },
+    transform(chunk, out) { idle.by(rule.idle_ms); out.enqueue(chunk); },
+    flush() { idle.off(); clearTimeout(total); },
   }));
 };
 

@@ -21,31 +21,43 @@ export const tells = (up, texts) => {
 };
 
 // The answer for the client. `added` are fields for a success; `wantsMoney`: its `WWW-Authenticate` asks for a payment.
+// Each question to the platform's own objects costs more than all that is decided here, so the origin's fields are
+// gone through once, and only what stands in them is asked about.
 export const answer = (up, body, rule, added, wantsMoney) => {
+  const { status, headers: theirs } = up;
   // A socket is handed on as it is: no byte of it is seen here.
-  const out = new Response(body, { status: up.status, statusText: up.statusText, headers: up.headers, encodeBody: "manual", webSocket: up.webSocket });
+  const init = { status, statusText: up.statusText, headers: theirs, encodeBody: "manual" };
+  const out = new Response(body, status === 101 ? { ...init, webSocket: up.webSocket } : init);
   const back = out.headers;
-  const nominated = back.get("connection")?.toLowerCase().split(",").map((name) => name.trim());
-  up.headers.forEach((_, name) => { if (rule.drop.has(name) || nominated?.includes(name)) back.delete(name); });
-  if (!isCoded(up)) back.delete("content-encoding");
-  if (wantsMoney) back.delete("www-authenticate");
-  const cookies = back.getSetCookie();
-  if (cookies.some((cookie) => isOurs(cookie, rule))) {
-    back.delete("set-cookie");
-    for (const cookie of cookies) if (!isOurs(cookie, rule)) back.append("set-cookie", cookie);
+  const seen = new Map();
+  theirs.forEach((value, name) => seen.set(name, value));
+  const nominated = seen.get("connection")?.toLowerCase().split(",").map((name) => name.trim());
+  for (const name of seen.keys()) {
+    if (!rule.drop.has(name) && !nominated?.includes(name)) continue;
+    back.delete(name);
+    seen.delete(name);
   }
-  for (const [name, fits] of rule.drop_unless) if (!fits.test(back.get(name) ?? "")) back.delete(name);
+  if (seen.has("content-encoding") && !isCoded(up)) back.delete("content-encoding");
+  if (wantsMoney) back.delete("www-authenticate");
+  if (seen.has("set-cookie")) {
+    const cookies = back.getSetCookie();
+    if (cookies.some((cookie) => isOurs(cookie, rule))) {
+      back.delete("set-cookie");
+      for (const cookie of cookies) if (!isOurs(cookie, rule)) back.append("set-cookie", cookie);
+    }
+  }
+  for (const [name, fits] of rule.drop_unless) if (seen.has(name) && !fits.test(seen.get(name))) back.delete(name);
   for (const [name, value] of rule.open) {
-    const own = back.get(name);
-    if (own !== null && own !== value && !own.includes(",")) continue;
-    back.set(name, value);
-    rule.open_drops.forEach((other) => back.delete(other));
+    const own = seen.get(name);
+    if (own !== undefined && own !== value && !own.includes(",")) continue;
+    if (own !== value) back.set(name, value);
+    for (const other of rule.open_drops) if (seen.has(other)) back.delete(other);
   }
   for (const [name, value] of rule.set) back.set(name, value);
   for (const [name, value] of rule.append) back.append(name, value);
   if (up.ok) for (const [name, value] of added) back.set(name, value);
-  if (up.status >= 300 && up.status < 400) {
-    const location = home(back.get("location"), rule.origin);
+  if (status >= 300 && status < 400) {
+    const location = home(seen.get("location"), rule.origin);
     if (location) back.set("location", location);
   }
   return out;

@@ -1,7 +1,7 @@
 // A verdict to forward, carried out: the request to the origin, what comes back instead of an answer, and who hands the
 // body on.
 import * as rust from "./index.js";
-import { LATE, bodyOf, costs, delivered, gathered, isCoded, isEvents, pause, watched, within } from "./deliver.mjs";
+import { LATE, alarm, bodyOf, costs, delivered, gathered, isCoded, isEvents, pause, watched } from "./deliver.mjs";
 import { answer, read, tells } from "./fields.mjs";
 import { run } from "./instance.mjs";
 import { byTheUnit } from "./meter.mjs";
@@ -81,15 +81,17 @@ export const forward = async (request, verdict, env, ctx) => {
     noteAt = Date.now() + PROGRESS_MS;
     run(() => rust.progress(env, claim, seen)).catch(() => {});
   };
+  let patience;
   const giveBack = async (kind) => {
+    patience?.off();
     try { return respond(await run(() => rust.give_back(env, claim, kind, terms))); } finally { concluded(); }
   };
-  const isPaid = headers.has("satstile-service");
   const fault = (kind, error) => {
     rust.note_upstream_fault(kind, url, String(error?.message ?? error ?? ""));
     if (terms) return giveBack(kind);
+    patience?.off();
     conclude(false);
-    return respond(rust.upstream_fault(kind, isPaid, request.method, request.headers.get("accept") ?? ""));
+    return respond(rust.upstream_fault(kind, headers.has("satstile-service"), request.method, request.headers.get("accept") ?? ""));
   };
   // Only the origin is told who we are.
   if (rule.secrets.length && url.startsWith(rule.origin + "/")) headers.set(rule.secret_field, rule.secrets[0]);
@@ -97,7 +99,8 @@ export const forward = async (request, verdict, env, ctx) => {
   if (!isPlain(url)) return fault("rewritten", "the platform would ask for another URL");
   const abort = new AbortController();
   const stop = () => abort.abort(LATE);
-  const timer = setTimeout(stop, rule.first_byte_ms);
+  const lateOrFailed = () => abort.signal.aborted ? "timeout" : "failed";
+  patience = alarm(rule.first_byte_ms, stop);
   let up;
   try {
     up = await fetch(url, {
@@ -107,9 +110,7 @@ export const forward = async (request, verdict, env, ctx) => {
   } catch (error) {
     // Whether the client broke its upload off or the origin failed, nobody can tell: the payment stays good.
     if (!abort.signal.aborted && bodyOf(request) !== null) terms = undefined;
-    return fault(abort.signal.aborted ? "timeout" : "failed", error);
-  } finally {
-    clearTimeout(timer);
+    return fault(lateOrFailed(), error);
   }
   const login = rule.drop.has("www-authenticate") ? null : up.headers.get("www-authenticate");
   const wantsMoney = login !== null && rust.asks_for_payment(login);
@@ -131,6 +132,8 @@ export const forward = async (request, verdict, env, ctx) => {
 
   const size = up.headers.get("content-length");
   let body = up.body;
+  const isWhole = body !== null && !claim && size !== null && +size <= rule.small_bytes;
+  if (!isWhole) patience.off();
   // Of a service at a fixed price nobody reads costs: it charges its price.
   const isMetered = claim?.startsWith("hold ") && claim.endsWith(" metered");
   cost = (isMetered && up.headers.get("satstile-cost-msat")) || "";
@@ -148,9 +151,11 @@ export const forward = async (request, verdict, env, ctx) => {
     const counts = isEvents(up) && !isCoded(up);
     if (counts && up.ok && up.body && claim.startsWith("session ")) body = byTheUnit(up, rule, claim, meterOf(env), byEvent, concluded);
     else body = delivered(up, rule, request, conclude, counts && claim.startsWith("hold ") ? { read: isMetered ? costs() : () => -1, note } : undefined);
-  } else if (body && size !== null && +size <= rule.small_bytes) {
+  } else if (isWhole) {
     // Whole or not at all; no timer outlives a stream that is handed on.
-    try { body = await within(rule.idle_ms, up.arrayBuffer()); } catch (error) { return fault(error === LATE ? "timeout" : "failed", error); }
+    patience.by(rule.idle_ms);
+    try { body = await up.arrayBuffer(); } catch (error) { return fault(lateOrFailed(), error); }
+    patience.off();
   } else if (body) {
     body = watched(body, rule, stop);
   }
