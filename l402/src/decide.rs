@@ -185,6 +185,8 @@ pub struct Quote<'p> {
     pub place: Place,
     /// The client takes HTML before JSON.
     pub wants_html: bool,
+    /// In which languages a person reads, where a page is wanted; as sent.
+    pub accept_language: Option<String>,
     /// The client asked for the Payment scheme first.
     pub payment_first: bool,
     /// The client asks for a deposit, and the service is sold by it.
@@ -295,6 +297,7 @@ fn examine<'p>(
         route,
         reason,
         wants_html: safe && wants_html(headers.get("accept")),
+        accept_language: headers.get("accept-language").map(str::to_owned),
         payment_first: service.payment_first || crate::payment::prefers_payment(headers.get("accept-payment")),
         by_session: service.session && crate::payment::prefers_session(headers.get("accept-payment")),
         is_head: request.method == "HEAD",

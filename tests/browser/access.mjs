@@ -191,6 +191,13 @@ await tell({
     assert.equal(await part(page, "card").evaluate((card) => card.closest("[lang]")?.lang.slice(0, 2)), "de");
   }],
 
+  "without JavaScript, too, and from right to left where that is its way": [{ locale: "ar-EG", javaScriptEnabled: false }, async ({ page }) => {
+    await page.goto(edge + "/articles/1");
+    assert.equal(await part(page, "link").textContent(), texts.ar.open_wallet);
+    assert.deepEqual([await page.locator("html").getAttribute("lang"), await page.locator("html").getAttribute("dir")], ["ar", "rtl"]);
+    await shoot(page, "402-no-script-ar");
+  }],
+
   "who has no mouse reaches everything in order, and a window gives the focus back": async ({ page }) => {
     await page.goto(edge + "/free/demo");
     const link = page.locator("satstile-paywall[mode=button] a").first();

@@ -84,7 +84,7 @@ export class Paywall {
     this.#draw();
   }
 
-  // The nearest `lang`, as CSS sees it; on the gateway's own page, which is in English, the reader's.
+  // The nearest `lang`, as CSS sees it; on the gateway's own page, the browser's.
   #language() {
     const ofPage = this.#frame === "page" ? "" : this.#host.closest("[lang]")?.lang;
     return ofPage || navigator.language || "en";

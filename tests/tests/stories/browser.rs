@@ -47,6 +47,32 @@ fn keys(stack: &Stack) -> Keys {
     Keys::parse(&stack.secrets.master_keys, &stack.secrets.challenge_secret).unwrap()
 }
 
+/// Row D13: who reads without JavaScript reads the page in a language of theirs, whatever its weight and its region; who
+/// reads none of the twelve reads English, and a program's answer is in no language but its own.
+#[test]
+fn the_page_without_javascript_is_in_the_reader_s_language_d13() {
+    let stack = shared();
+    let visit = |languages: &str| http::get(&stack.url(PAGE), &[("accept", BROWSER), ("accept-language", languages)]);
+    for (languages, code, dir, wallet) in [
+        ("de-AT,de;q=0.9,en;q=0.8", "de", "ltr", "In einer Wallet öffnen"),
+        ("sv, ar;q=0.4, en;q=0.3", "ar", "rtl", "افتح في محفظة"),
+        ("en;q=0.1,zh-Hant-TW;q=0.2", "zh", "ltr", "在钱包中打开"),
+        ("sv,de;q=0", "en", "ltr", "Open in a wallet"),
+        ("\"><script>", "en", "ltr", "Open in a wallet"),
+    ] {
+        let page = visit(languages);
+        let text = page.text();
+        assert!(text.contains(&format!("<html lang=\"{code}\" dir=\"{dir}\">")), "{languages}: {text}");
+        assert!(text.contains(&format!(">{wallet}</a>")), "{languages}: {text}");
+        assert_eq!(page.header("content-language"), Some(code), "{languages}");
+        assert_eq!(page.all("vary"), ["Accept, Authorization, Accept-Payment, Cookie, Accept-Language"]);
+        assert!(text.contains(">21 sats</div>") && invoice(&page).starts_with("lnbcrt210n1"), "{text}");
+    }
+    let program = http::get(&stack.url(PAGE), &[("accept", "application/json"), ("accept-language", "de")]);
+    assert_eq!((program.status, program.header("content-language")), (402, None));
+    assert_eq!(program.all("vary"), ["Accept, Authorization, Accept-Payment, Cookie"]);
+}
+
 /// The whole visit: page, payment by phone, page again, opened.
 #[test]
 fn a_person_with_a_phone_reads_the_article() {
@@ -55,7 +81,7 @@ fn a_person_with_a_phone_reads_the_article() {
     let page = visit(&stack, PAGE, "");
     assert_eq!((page.status, page.header("content-type")), (402, Some("text/html; charset=utf-8")));
     assert_eq!(page.all("cache-control"), ["no-store"]);
-    assert_eq!(page.all("vary"), ["Accept, Authorization, Accept-Payment, Cookie"]);
+    assert_eq!(page.all("vary"), ["Accept, Authorization, Accept-Payment, Cookie, Accept-Language"]);
     let (wait, attributes) = cookie(&page, "__Host-satstile-wait-articles");
     assert_eq!(attributes, ["Path=/", "Max-Age=1200", "Secure", "HttpOnly", "SameSite=Lax"]);
     assert_eq!(page.all("set-cookie").len(), 1);
@@ -277,7 +303,7 @@ fn the_page_needs_no_script_and_nobody_else() {
     assert!(page.header("www-authenticate").unwrap().contains(&format!("invoice=\"{bolt11}\"")));
     // The refresh is for who runs no scripts: it would tear the component away from others.
     let refresh = "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>";
-    for part in ["<!doctype html>", "<html lang=\"en\">", "<svg ", "21 sats", refresh, "noindex"] {
+    for part in ["<!doctype html>", "<html lang=\"en\" dir=\"ltr\">", "<svg ", "21 sats", refresh, "noindex"] {
         assert!(html.contains(part), "no {part} in {html}");
     }
     assert!(html.contains(&format!(">{bolt11}</textarea>")), "{html}");

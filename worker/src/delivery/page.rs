@@ -13,6 +13,8 @@ use l402::problem::{Answer, Refusal, payment_reason};
 use l402::{Malformed, Request, UnixTime};
 use sha2::{Digest, Sha256};
 
+use crate::delivery::words::Words;
+
 /// How often the page looks whether it was paid, in seconds.
 const REFRESH_S: u32 = 5;
 
@@ -34,41 +36,45 @@ const STYLE: &str = concat!(
 pub fn render(challenge: &Challenge, path: &str, terms: &str, quote: &Quote<'_>, now: UnixTime) -> Page {
     let service = &quote.service.id;
     // Who comes back with something that was paid for is told why it does not do, before there is talk of paying.
-    let why =
-        payment_reason(quote.reason).map_or_else(String::new, |why| format!("<p part=\"note\">{}</p>\n", escape(&why)));
+    let why = payment_reason(quote.reason)
+        .map_or_else(String::new, |why| format!("<p part=\"note\" lang=\"en\" dir=\"ltr\">{}</p>\n", escape(&why)));
     let (price, bolt11) = (&challenge.price, &challenge.bolt11);
-    let minutes = now.until(challenge.invoice.expires_at()).div_ceil(60);
-    let unit = if minutes == 1 { "minute" } else { "minutes" };
+    let words = Words::of(None, quote.accept_language.as_deref());
+    let left = words.left.replace("{n}", &now.until(challenge.invoice.expires_at()).div_ceil(60).to_string());
     let what = escape(challenge.invoice.description.as_deref().unwrap_or(service));
     let note = match challenge.invoice.network {
-        Network::Mainnet => "",
-        _ => "<p part=\"note\">Test network: no real money</p>",
+        Network::Mainnet => String::new(),
+        _ => format!("<p part=\"note\">{}</p>", words.network_test),
     };
     let qr = satstile_qr::invoice(bolt11).map_or_else(String::new, |code| {
-        let (size, path) = (code.size, code.path);
+        let (size, path, label) = (code.size, code.path, words.qr_label.replace("{amount}", &price.to_string()));
         format!(
-            "<svg viewBox=\"0 0 {size} {size}\" role=\"img\" aria-label=\"QR code: Lightning invoice of {price}\" \
+            "<svg viewBox=\"0 0 {size} {size}\" role=\"img\" aria-label=\"{label}\" \
              shape-rendering=\"crispEdges\"><path fill=\"#fff\" d=\"M0 0h{size}v{size}H0z\"/><path d=\"{path}\"/></svg>"
         )
     });
+    let Words { code, pay, open_wallet, invoice, waiting, by_itself, look_now, .. } = words;
+    let dir = words.dir();
     let (challenge_text, terms, path) = (escape(&challenge.www_authenticate(false)), escape(terms), escape(path));
     // The refresh is for browsers that run no scripts; in others it would tear the component away.
     let html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "<!doctype html>\n<html lang=\"{code}\" dir=\"{dir}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <noscript><meta http-equiv=\"refresh\" content=\"{REFRESH_S}\"></noscript>\n<meta name=\"robots\" content=\"noindex\">\n\
-         <title>{price} to continue</title>\n<style>{STYLE}</style>\n\
+         <title>{price} · {pay}</title>\n<style>{STYLE}</style>\n\
          <script type=\"module\" src=\"/.well-known/satstile/widget.js\"></script>\n</head>\n<body>\n<main>\n\
          <satstile-paywall mode=\"page\" src=\"{path}\" data-challenge=\"{challenge_text}\" data-terms=\"{terms}\">\n\
          <section part=\"card\">\n<h1 part=\"title\">{what}</h1>\n{why}<div part=\"amount\">{price}</div>\n{note}\n\
-         <div part=\"pay\"><div part=\"qr\">{qr}</div>\n<a part=\"link primary\" href=\"lightning:{bolt11}\">Open in a wallet</a>\n\
-         <div part=\"field\"><label for=\"invoice\">Lightning invoice</label>\
+         <div part=\"pay\"><div part=\"qr\">{qr}</div>\n<a part=\"link primary\" href=\"lightning:{bolt11}\">{open_wallet}</a>\n\
+         <div part=\"field\"><label for=\"invoice\">{invoice}</label>\
          <textarea part=\"invoice\" id=\"invoice\" readonly rows=\"4\" spellcheck=\"false\">{bolt11}</textarea></div>\n\
-         <p part=\"timer\">This invoice can be paid for {minutes} more {unit}.</p></div>\n\
-         <p part=\"status\" role=\"status\">Waiting for the payment. This page opens by itself, or <a href=\"{path}\">look now</a>.</p>\n\
+         <p part=\"timer\">{left}</p></div>\n\
+         <p part=\"status\" role=\"status\">{waiting} · {by_itself} <a href=\"{path}\">{look_now}</a></p>\n\
          </section>\n</satstile-paywall>\n</main>\n</body>\n</html>\n"
     );
-    Page { headers: headers("script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; img-src data:; "), html }
+    let mut headers = headers("script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; img-src data:; ");
+    headers.extend([("content-language", code.to_owned()), ("vary", "Accept-Language".to_owned())]);
+    Page { headers, html }
 }
 
 /// The fields of a page of ours. `sources` are the parts of its policy that a page without scripts has not.
