@@ -48,12 +48,13 @@ enum Outcome {
 /// Lanes that run when they are named only: they need Chromium, Go or proxies, which few machines have; or minutes.
 const ON_REQUEST: [&str; 5] = ["browser", "ledger", "dist", "proxies", "lightning"];
 
-const LANES: [Lane; 16] = [
+const LANES: [Lane; 17] = [
     Lane { name: "fmt", what: "the code is formatted", run: fmt },
     Lane { name: "circles", what: "no more than two files import one another", run: circles },
     Lane { name: "clippy", what: "no lint complains", run: clippy },
     Lane { name: "clippy-wasm", what: "the same for worker and widget as wasm", run: clippy_wasm },
     Lane { name: "unit", what: "unit, property and documentation tests", run: unit },
+    Lane { name: "shim", what: "the worker's JavaScript, in Node", run: shim },
     Lane { name: "node", what: "the node webhook over real sockets", run: node },
     Lane { name: "stories", what: "black-box stories through workerd", run: stories },
     Lane { name: "fuzz", what: "parsers never panic", run: fuzz },
@@ -168,6 +169,16 @@ fn unit(setup: &Setup) -> Result<Outcome> {
     let tests = setup.programs.run(|directory| !ELSEWHERE.contains(&directory), |_| ());
     let documentation = told::run(&mut programs::cargo("test", &["--doc"]));
     tests.and(documentation).map(|()| Outcome::Passed)
+}
+
+/// File by file: a directory is one argument to Node 20, and none to later ones.
+fn shim(setup: &Setup) -> Result<Outcome> {
+    let mut command = setup.tools.node();
+    command.arg("--test");
+    for file in std::fs::read_dir(repo::root().join("worker/tests/shim"))? {
+        command.arg(file?.path());
+    }
+    passed(&mut command)
 }
 
 fn node(setup: &Setup) -> Result<Outcome> {
