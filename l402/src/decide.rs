@@ -6,7 +6,7 @@ use crate::caveat::Demand;
 use crate::cookie::Cookies;
 use crate::credential::{AUTHORIZATION_BYTES_MAX, Credential, Paid, UnverifiedL402};
 use crate::fault::{Denial, Malformed};
-use crate::headers::{Headers, ResponseRules};
+use crate::headers::Headers;
 use crate::keys::Keys;
 use crate::path::{Allow, RequestUrl, Target, canonical_host, is_loopback, without_default_port};
 use crate::payment::{ChargeFault, VerifiedCharge, VerifiedSession};
@@ -14,6 +14,7 @@ use crate::policy::{Mode, Policy, PrepaidRoute, Service};
 use crate::preimage::PaymentHash;
 use crate::problem::Refusal;
 use crate::query;
+use crate::response::ResponseRules;
 use crate::route::{Access, Methods, Route};
 use crate::time::UnixTime;
 

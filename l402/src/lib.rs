@@ -26,7 +26,7 @@
 //! | what does the invoice say? | [`bolt11`] |
 //! | what does a 402 look like? | [`challenge`], [`auth_param`] |
 //! | what does any other "no" look like? | [`fault`], [`problem`] |
-//! | what goes to the origin and back? | [`headers`], [`cookie`] |
+//! | what goes to the origin and back? | [`headers`], [`response`], [`cookie`] |
 //! | how do worker and node webhook talk? | [`relay`] |
 //! | what proves a purchase afterwards? | [`receipt`] |
 //! | how does a client pay? | [`payer`] |
@@ -118,6 +118,8 @@ pub mod receipt;
 pub mod reference;
 #[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(feature = "verify")]
+pub mod response;
 #[cfg(feature = "verify")]
 pub mod route;
 pub mod secret;

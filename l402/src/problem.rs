@@ -222,7 +222,7 @@ pub fn common_headers() -> Vec<(&'static str, String)> {
         ("content-type", "application/problem+json".to_owned()),
         ("cache-control", "no-store".to_owned()),
         ("access-control-allow-origin", "*".to_owned()),
-        ("access-control-expose-headers", crate::headers::EXPOSED.to_owned()),
+        ("access-control-expose-headers", crate::response::EXPOSED.to_owned()),
         ("x-content-type-options", "nosniff".to_owned()),
         ("referrer-policy", "no-referrer".to_owned()),
     ]

@@ -6,6 +6,7 @@
 use core::fmt;
 
 mod cancel;
+mod fields;
 mod message;
 mod payment;
 mod signature;

@@ -4,9 +4,9 @@ use l402::caps::{Cap, Limit};
 use l402::caveat;
 use l402::decide::{Proof, Quote};
 use l402::encoding::to_base64;
-use l402::headers::ResponseRules;
 use l402::identifier::Identifier;
 use l402::problem::Refusal;
+use l402::response::ResponseRules;
 use l402::token::{Token, UnverifiedToken};
 use l402::{Decision, Denial, Keys, Malformed, Policy, Preimage, Request, UnixTime, decide};
 

@@ -110,7 +110,7 @@ pub fn note_upstream_fault(kind: &str, url: &str, error: &str) {
 #[wasm_bindgen]
 #[must_use]
 pub fn asks_for_payment(challenge: &str) -> bool {
-    l402::headers::asks_for_payment(challenge)
+    l402::response::asks_for_payment(challenge)
 }
 
 /// Everything that needs I/O. Gives a `Response`, or a verdict. The strings are those that [`decide`] had.

@@ -17,15 +17,17 @@ mod echo;
 mod purchase;
 mod request;
 pub mod session;
+mod slots;
 mod verify;
 
 use core::fmt;
 
 pub use accept::{prefers_payment, prefers_session, takes_session};
-pub use challenge::{Asked, Offer, PaymentChallenge, Slots, challenge_id};
+pub use challenge::{Asked, Offer, PaymentChallenge};
 pub use credential::{PaymentCredential, UnverifiedCharge};
 pub use request::ChargeRequest;
 pub use session::{SessionAction, SessionRequest, UnverifiedSession, VerifiedSession};
+pub use slots::{Slots, challenge_id};
 pub use verify::VerifiedCharge;
 
 /// The scheme's name in `WWW-Authenticate` and `Authorization`.

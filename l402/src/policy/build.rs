@@ -1,39 +1,16 @@
 //! From what an operator wrote to a [`Policy`]: every check that can be made before the first request.
 
-use core::fmt;
-
 use serde_json::Value;
 
 use super::table::Table;
-use super::{Budgets, ClientIp, FreeAllowance, Mode, Payouts, Policy, Prepaid, Refunds, Service, Sessions, Timeouts};
+use super::{
+    Budgets, ClientIp, FreeAllowance, Mode, Payouts, Policy, PolicyFault, Prepaid, Refunds, Service, Sessions, Timeouts,
+};
 use crate::amount::Msat;
 use crate::bolt11::Network;
 use crate::json;
 use crate::path::{canonical_host, is_loopback};
 use crate::route::{Access, Methods, Route, RouteTable};
-
-/// What is wrong with a policy: the key, and a sentence for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyFault {
-    /// Where, as the operator wrote it: `services.api.price_msat`.
-    pub key: String,
-    /// What, and what would be right.
-    pub reason: String,
-}
-
-impl PolicyFault {
-    pub(crate) fn at(key: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { key: key.into(), reason: reason.into() }
-    }
-}
-
-impl fmt::Display for PolicyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "policy: {}: {}", self.key, self.reason)
-    }
-}
-
-impl std::error::Error for PolicyFault {}
 
 const POLICY: [&str; 19] = [
     "version",

@@ -1,6 +1,7 @@
 //! The operator's policy, checked once, into types that cannot be invalid.
 
 mod build;
+mod fault;
 mod payouts;
 mod prepaid;
 mod sessions;
@@ -8,10 +9,10 @@ mod table;
 
 use crate::amount::Msat;
 use crate::bolt11::Network;
-use crate::headers::ResponseRules;
+use crate::response::ResponseRules;
 use crate::route::{Route, RouteTable};
 
-pub use build::PolicyFault;
+pub use fault::PolicyFault;
 pub use payouts::{Payouts, Refunds};
 pub use prepaid::{Prepaid, PrepaidRoute, Secretless};
 pub use sessions::Sessions;

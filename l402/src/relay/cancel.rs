@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::RelayFault;
-use super::message::{has_only, hash, read, write, write_hash};
+use super::fields::{has_only, hash, read, write, write_hash};
 use crate::json::text;
 use crate::preimage::PaymentHash;
 

@@ -1,5 +1,6 @@
 //! The exact bytes of every relay message, and for each "yes" its nearest "no".
 
+use super::super::RELAY_BODY_BYTES_MAX;
 use super::super::payment::{PaymentId, PaymentState, PaymentStatus};
 use super::*;
 

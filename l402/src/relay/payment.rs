@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::RelayFault;
-use super::message::{has_only, hash, number, preimage, read, time, write, write_hash, write_preimage, write_time};
+use super::fields::{has_only, hash, number, preimage, read, time, write, write_hash, write_preimage, write_time};
 use crate::json::{optional, text};
 use crate::preimage::{PaymentHash, Preimage};
 use crate::secret::fingerprint;

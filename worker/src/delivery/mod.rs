@@ -2,11 +2,13 @@
 
 pub mod admit;
 pub mod charge;
+pub mod hold;
 pub mod page;
 pub mod redeem;
 pub mod sessions;
 pub mod spend;
 pub mod ticket;
+pub mod unlock;
 pub mod verdict;
 pub mod wait;
 pub mod words;

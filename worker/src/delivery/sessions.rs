@@ -26,8 +26,9 @@ use worker::{Context, Env, Request, Response, Result};
 use crate::accounts::api::Said;
 use crate::accounts::{arrivals, payouts};
 use crate::config::gate::{self, Gate, Setup};
+use crate::delivery::hold::{BALANCE_FIELD, hold_ttl_s};
 use crate::delivery::ticket::{Admission, Outcome, Ticket};
-use crate::delivery::{spend, verdict};
+use crate::delivery::verdict;
 use crate::invoices::backend::NodeFault;
 use crate::invoices::budget;
 use crate::invoices::invoice;
@@ -319,14 +320,14 @@ async fn forward(
         if metered.available_msat < use_of.unit.0 {
             return Err(Stop::Sell(Denial::SessionTooLow));
         }
-        let left = [(spend::BALANCE_FIELD, metered.available_msat.to_string())];
+        let left = [(BALANCE_FIELD, metered.available_msat.to_string())];
         return Ok(Admission::Verdict(verdict::forward_with(&asked.otherwise.pass, &left, None)));
     }
     if metered.units == 0 {
         return Err(Stop::Sell(Denial::SessionTooLow));
     }
     let receipt = PaymentReceipt::new(&session, Some(&asked.wanted.challenge_id), http::now()).to_header();
-    let fields = [("payment-receipt", receipt), (spend::BALANCE_FIELD, metered.available_msat.to_string())];
+    let fields = [("payment-receipt", receipt), (BALANCE_FIELD, metered.available_msat.to_string())];
     let (quote, deposit) = (&asked.otherwise, &asked.wanted.deposit);
     let pass = quote.pass.clone().paid(&quote.service.id, Some(deposit));
     let forward = verdict::forward_with(&pass, &fields, Some(&use_of.ticket().to_line()));
@@ -359,7 +360,7 @@ impl Use {
             begin: (want > 0).then(|| self.id.clone()),
             want,
             unit_msat: self.unit.0,
-            ttl_s: spend::hold_ttl_s(gate),
+            ttl_s: hold_ttl_s(gate),
         };
         ask(env, binding::ACCOUNTS, &self.session, "session-meter", &question).await
     }

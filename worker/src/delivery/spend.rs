@@ -22,16 +22,12 @@ use serde_json::json;
 use worker::{Context, Env, Request, Result};
 
 use crate::config::gate::Gate;
+use crate::delivery::hold::{BALANCE_FIELD, hold_ttl_s};
 use crate::delivery::ticket::{Admission, Outcome, Ticket};
 use crate::delivery::{charge, verdict};
 use crate::objects::account::{self, Answer, Left};
 use crate::objects::{ask, binding};
 use crate::platform::{crypto, log};
-
-/// A hold outlives the longest response by half as much again, in seconds, and by this much at most.
-const HOLD_MARGIN_MAX_S: u32 = 60;
-/// What is left, in msat, for the client to see.
-pub const BALANCE_FIELD: &str = "satstile-balance-msat";
 
 /// Reserves, then forwards; or offers an invoice, when the balance does not cover it.
 pub async fn spend(gate: &Gate, spend: &Spend<'_>, request: &Request, env: &Env, ctx: &Context) -> Result<Admission> {
@@ -89,12 +85,6 @@ async fn refused(
             Ok(Admission::refuse_to(quote, &Refusal::Unavailable(60)))
         }
     }
-}
-
-/// How long a hold lives without a word: as long as an answer may take, and a little.
-pub fn hold_ttl_s(gate: &Gate) -> u32 {
-    let longest = gate.policy.timeouts.longest_s();
-    longest.saturating_add((longest / 2).min(HOLD_MARGIN_MAX_S)).min(satstile_ledger::hold::HOLD_TTL_MAX_S)
 }
 
 /// Settles or voids a hold.

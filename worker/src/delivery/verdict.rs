@@ -33,8 +33,8 @@
 //! ourselves has none.
 
 use l402::decide::{Pass, wants_html};
-use l402::headers::ResponseRules;
 use l402::problem::{Answer, Refusal, Stake};
+use l402::response::ResponseRules;
 use serde_json::json;
 
 use crate::config::gate::Setup;

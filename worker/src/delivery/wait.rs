@@ -11,10 +11,10 @@ use l402::token::{Token, UnverifiedToken};
 use worker::{Context, Env, Request, Result};
 
 use crate::config::gate::Gate;
+use crate::delivery::unlock::hold;
 use crate::platform::http;
 use crate::settle;
 use crate::well_known::minted::{Proof, as_minted};
-use crate::well_known::pass::hold;
 
 /// What became of the challenge that the browser was shown.
 pub enum Waited {

@@ -1,4 +1,4 @@
-// What the head of an origin's answer loses and gains on its way to the client. The lists are Rust's (`l402/src/headers.rs`);
+// What the head of an origin's answer loses and gains on its way to the client. The lists are Rust's (`l402/src/response.rs`);
 // nothing here knows their reasons.
 import { isCoded } from "./deliver.mjs";
 

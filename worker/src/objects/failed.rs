@@ -4,7 +4,8 @@ use l402::{Msat, UnixTime};
 use satstile_ledger::refund::Failures;
 use worker::{Date, Result, SqlStorage, Storage};
 
-use super::claims::{self, Conclude};
+use super::claim_words::Conclude;
+use super::claims;
 use super::schema::create;
 use super::transaction::transaction;
 use super::words::words;

@@ -3,7 +3,7 @@
 
 use worker::{Date, Result, SqlStorage, Storage};
 
-use super::payment::keep;
+use super::kept::keep;
 use super::rows;
 use super::schema::create;
 use super::transaction::transaction;

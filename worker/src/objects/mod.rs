@@ -5,9 +5,11 @@ pub mod account;
 mod allowance;
 mod books;
 mod bound;
+mod claim_words;
 mod claims;
 mod failed;
 mod handover;
+mod kept;
 mod mint_budget;
 mod owner;
 mod payment;
@@ -24,13 +26,13 @@ mod words_tests;
 
 pub use allowance::{Take, Taken};
 pub use bound::{Bind, Bound};
-pub use claims::{Caps, Claim, Claimed, Conclude, Concluded, Count};
+pub use claim_words::{Caps, Claim, Claimed, Conclude, Concluded, Count, Keyed};
 pub use failed::{Fail, Failed, Refundable};
 pub use handover::{Hand, Handed, Open, Opened};
+pub use kept::KEEP_S;
 pub use mint_budget::{Lease, Leased, Turn};
 pub use owner::{Own, Owner};
-pub use payment::{Ended, KEEP_S, Settle, Settled, Settlement};
-pub use replay::Keyed;
+pub use payment::{Ended, Settle, Settled, Settlement};
 pub use totals::Counts;
 
 use core::cell::{Cell, OnceCell};

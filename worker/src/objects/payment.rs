@@ -7,15 +7,14 @@ use core::cell::Cell;
 
 use worker::{Date, Result, SqlStorage, Storage};
 
+use super::kept::keep;
 use super::schema::create;
 use super::transaction::transaction;
 use super::words::{Word, Words, one_word, words};
-use super::{claims, failed, forget_at, handover, owner, rows};
+use super::{claims, failed, handover, owner, rows};
 
 /// How often the node may be asked about one hash, in milliseconds (C5).
 const LOOK_EVERY_MS: u64 = 2_000;
-/// How long the rows outlive the grant, in seconds.
-pub const KEEP_S: u64 = 86_400;
 
 /// A settlement, as it is kept and as it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,19 +127,6 @@ fn settle(storage: &Storage, settle: &Settle) -> Result<Settled> {
         keep(storage, sql, settle.until)?;
         Ok(Settled::New)
     })
-}
-
-/// Puts the end off until a day after `until`; never brings it forward.
-pub(super) fn keep(storage: &Storage, sql: &SqlStorage, until: u64) -> Result<()> {
-    let end = until.saturating_add(KEEP_S);
-    let value = || rows::int(i64::try_from(end).unwrap_or(i64::MAX));
-    let statement = "INSERT INTO keep VALUES(1, ?) ON CONFLICT(id) DO UPDATE SET until = excluded.until WHERE until < excluded.until";
-    let before = rows::first(sql, "SELECT until FROM keep")?;
-    sql.exec(statement, vec![value()?])?;
-    if before.is_none_or(|before| u64::try_from(before.int(0)).unwrap_or(0) < end) {
-        forget_at(storage, end)?;
-    }
-    Ok(())
 }
 
 fn settlement(sql: &SqlStorage) -> Result<Option<Settlement>> {

@@ -4,13 +4,12 @@
 //! another token of the same payment, parent or child, finds nothing under it.
 
 use l402::UnixTime;
+use satstile_ledger::Refusal;
 use satstile_ledger::key::{self, KEPT_S, Key, KeyState};
-use satstile_ledger::{Id, Refusal};
 use worker::{Result, SqlStorage};
 
-use super::claims::{Claimed, id};
+use super::claim_words::{Claimed, Keyed, id};
 use super::rows;
-use super::words::Word;
 
 /// The most answers of one payment that are kept at a time, and their keys …
 const KEPT_MAX: i64 = 1_000;
@@ -18,25 +17,6 @@ const KEPT_MAX: i64 = 1_000;
 const KEPT_BYTES_MAX: i64 = 1_048_576;
 /// What a row takes beside its answer, at most.
 const ROW_BYTES: i64 = 256;
-
-/// The `Idempotency-Key` of a request, and what is asked under it.
-#[derive(Clone, Copy, Debug)]
-pub struct Keyed {
-    /// The credential or the account, and the key.
-    pub id: Id,
-    /// What is asked: method, target and body; of an order to an account what it means.
-    pub request: Id,
-}
-
-impl Word for Keyed {
-    fn say(&self) -> String {
-        format!("{} {}", hex::encode(self.id.0), hex::encode(self.request.0))
-    }
-    fn hear(text: &str) -> Option<Self> {
-        let (name, request) = text.split_once(' ')?;
-        Some(Self { id: id(name)?, request: id(request)? })
-    }
-}
 
 /// What to do with a request that has a key.
 pub enum Turn {

@@ -16,6 +16,7 @@ use worker::{Env, Request, Response, Result};
 
 use crate::config::gate::Gate;
 use crate::delivery::redeem;
+use crate::delivery::unlock::hold;
 use crate::objects::{Claimed, ask, binding};
 use crate::platform::{http, log};
 use crate::well_known::minted::as_minted;
@@ -70,14 +71,6 @@ impl Grant {
     pub fn hold(&self, status: u16) -> Answer {
         hold(status, &self.scope, &self.token, &self.preimage, http::now().until(self.valid_until))
     }
-}
-
-/// An answer that sets the pass and forgets the wait.
-pub fn hold(status: u16, scope: &str, token: &str, preimage_hex: &str, life_s: u64) -> Answer {
-    let mut answer = http::bare(status);
-    answer.headers.push(("set-cookie", set_pass(scope, token, preimage_hex, life_s)));
-    answer.headers.push(("set-cookie", clear_wait(scope)));
-    answer
 }
 
 /// `POST` sets, `GET` asks, `DELETE` forgets.
