@@ -84,7 +84,10 @@ pub async fn pushed(gate: &Gate, mut request: Request, env: &Env, ctx: &Context)
             // One id settles one payment. Above, the node is asked about the hash itself.
             let bind = Bind::new(&settled.request_id, &settled.payment_hash);
             match ask(env, binding::ALLOWANCES, &bind.object(), "bind", &bind).await? {
-                Bound::Here => record(gate, env, ctx, &settled.payment_hash, &service, settlement).await?,
+                Bound::Here => {
+                    let came = Came { settlement, node_fee_msat: settled.node_fee_msat() };
+                    record(gate, env, ctx, &settled.payment_hash, &service, came).await?
+                }
                 Bound::Elsewhere => return refused("a request id that has settled another payment"),
             }
         }
@@ -154,7 +157,8 @@ pub async fn of_token(
         preimage: status.preimage.as_ref().map(l402::Preimage::expose_hex).unwrap_or_default(),
         settled_at: i64::try_from(at.0).unwrap_or(i64::MAX),
     };
-    record(gate, env, ctx, &hash, &service, settlement.clone()).await?;
+    let came = Came { settlement: settlement.clone(), node_fee_msat: status.node_fee_msat() };
+    record(gate, env, ctx, &hash, &service, came).await?;
     Ok(Some(settlement))
 }
 
@@ -170,13 +174,19 @@ async fn known(env: &Env, hash: &PaymentHash) -> Result<Ended> {
     }
 }
 
+/// A settlement, and what the node kept of it (T66).
+struct Came {
+    settlement: Settlement,
+    node_fee_msat: u64,
+}
+
 async fn record(
     gate: &Gate,
     env: &Env,
     ctx: &Context,
     hash: &PaymentHash,
     service: &str,
-    settlement: Settlement,
+    Came { settlement, node_fee_msat }: Came,
 ) -> Result<Settled> {
     let amount_msat = settlement.amount_msat;
     let until = grant_ends(gate, gate.policy.service_named(service), settlement.settled_at);
@@ -191,6 +201,7 @@ async fn record(
         totals::count(env, ctx, service, |counts| {
             counts.settled += 1;
             counts.settled_msat += amount_msat;
+            counts.node_fee_msat += i64::try_from(node_fee_msat).unwrap_or(i64::MAX);
         });
     }
     Ok(outcome)

@@ -15,9 +15,10 @@ use satstile_tests::{Origin, Secrets, Stack, StackOptions, Workerd, WorkerdOptio
 use serde_json::{Value, json};
 
 use crate::common::bank::{CLAIM, TOPUP, account_of, ok, post, sound};
+use crate::common::deposits::{DEPOSIT, Deposit};
 use crate::common::fake_node::{Draft, Made, push};
 use crate::common::server::{self, Heard, Server};
-use crate::common::{Offer, ask, attenuate, eventually, get, get_with, plenty, seen, timed};
+use crate::common::{API, Offer, ask, attenuate, eventually, get, get_with, plenty, seen, timed};
 
 const PAGE: &str = "/articles/1";
 const STATUS: &str = "/.well-known/satstile/status";
@@ -347,6 +348,40 @@ fn what_a_channel_cost_is_the_operators_and_stands_in_the_books_a21() {
     let books = sound(&stack, &account_of(claimed["token"].as_str().unwrap()));
     let of = |name: &str| books["balances_msat"][name].as_i64().unwrap();
     assert_eq!((of("user"), of("fees"), of("node")), (18_037_000, -15_803_000, -2_234_000), "{books}");
+}
+
+/// Row A21, T66: the same of a session's deposit. What is left of it is the whole deposit less what was used.
+#[test]
+fn what_a_channel_cost_stands_in_the_book_of_a_session_a21() {
+    let made = draft(DEPOSIT * 1_000).sign();
+    let (hash, proof, bolt11) = (made.payment_hash.to_string(), made.preimage.expose_hex(), made.bolt11);
+    let preimage = proof.clone();
+    let phoenixd = Server::start(move |heard, stream| {
+        let reply = match heard.target.as_str() {
+            "/createinvoice" => json!({"amountSat": DEPOSIT, "paymentHash": hash, "serialized": bolt11}),
+            target if target.ends_with(&hash) => json!({"type": "incoming_payment", "paymentHash": hash,
+                "preimage": preimage, "isPaid": true, "isExpired": false, "receivedSat": 50, "fees": 150_000,
+                "completedAt": 1_790_000_000_000_u64}),
+            _ => return server::reply(stream, 404, &[], b"Not found"),
+        };
+        server::reply(stream, 200, &[], reply.to_string().as_bytes())
+    });
+    let backends = format!("type=phoenixd;server={};password=hush", phoenixd.url());
+    let policy = json!({"payouts": {}, "sessions": {}, "services": {"api": {"session": true}}});
+    // Sessions want somebody who could give back; nobody is asked to here.
+    let payout_backend = format!("type=lnd-rest;server={};macaroon=00", phoenixd.url());
+    let stack = Stack::start(StackOptions { backends, payout_backend, payouts: true, ..plenty(policy) });
+    let deposit = Deposit::asked(&stack, API);
+    let back = Draft { amount_msat: None, ..draft(1) }.sign().bolt11;
+    let open = deposit.with(&json!({"action": "open", "preimage": proof, "returnInvoice": back}));
+    let opened = get_with(&stack, API, &open);
+    assert_eq!(opened.status, 200, "{}", opened.text());
+    let books = eventually("the end of the use", || {
+        let books = sound(&stack, &deposit.hash);
+        (books["balances_msat"]["hold"] == 0 && books["balances_msat"]["user"] != 200_000).then_some(books)
+    });
+    let of = |name: &str| books["balances_msat"][name].as_i64().unwrap();
+    assert_eq!((of("user"), of("fees"), of("node")), (190_000, 10_000 - 150_000, -50_000), "{books}");
 }
 
 /// A1, T97: a Lightning address's service may name addresses below its own host, and none of them is asked that this

@@ -10,7 +10,7 @@ use satstile_tests::raw::Response;
 use satstile_tests::{Node, Origin, Secrets, Stack, Workerd, WorkerdOptions, free_port, http, loopback};
 use serde_json::{Value, json};
 
-use crate::common::fake_node::{Made, honest_stack, push};
+use crate::common::fake_node::{Draft, Made, honest_stack, push};
 use crate::common::{Offer, ask, at_once, eventually, get_with, now, plenty, relay, seen};
 
 const SETTLEMENTS: &str = "/.well-known/satstile/settlements";
@@ -41,6 +41,27 @@ fn offered() -> (Stack, crate::common::fake_node::FakeNode, Offer, Made, String)
 fn totals(stack: &Stack) -> Value {
     let key = format!("Bearer {}", stack.secrets.audit_key);
     get_with(stack, "/.well-known/satstile/audit", &key).json()["services"]["articles"].clone()
+}
+
+/// Row A21, T66: what the node kept of a sale, for a channel for one, stands in the operator's totals; the buyer has paid in
+/// full all the same. A second push of it adds nothing, and neither does a sale of which nothing was kept.
+#[test]
+fn what_a_sale_cost_is_counted_once_a21() {
+    let (stack, node, offer, made, request_id) = offered();
+    let cut = InvoiceSettled { received_msat: Some(5_197), ..made.settlement(&request_id) };
+    for word in ["recorded", "known"] {
+        assert_eq!(push(&stack, cut.clone()).json()["status"], word);
+    }
+    assert_eq!(state(&stack.url(""), &offer.macaroon)["status"], "settled");
+    let counted = eventually("the totals", || Some(totals(&stack)).filter(|totals| totals["settled"] != 0));
+    assert_eq!((&counted["settled_msat"], &counted["node_fee_msat"]), (&json!(21_000), &json!(15_803)));
+
+    ask(&stack, "/articles/1");
+    let (request_id, order) = node.last_create();
+    let whole = push(&stack, Draft::of(&order).sign().settlement(&request_id));
+    assert_eq!(whole.json()["status"], "recorded");
+    let counted = eventually("the totals", || Some(totals(&stack)).filter(|totals| totals["settled"] == 2));
+    assert_eq!((&counted["settled_msat"], &counted["node_fee_msat"]), (&json!(42_000), &json!(15_803)));
 }
 
 /// C7: one signed push is enough, a second one changes nothing, and both are answered with a signature.

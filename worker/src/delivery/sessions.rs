@@ -190,6 +190,7 @@ async fn open(gate: &Gate, env: &Env, deposit: &Deposit, return_invoice: &Return
         preimage: deposit.preimage.expose_hex(),
         deposit_msat: deposit.amount.0,
         paid_msat: None,
+        node_fee_msat: 0,
         return_hash: return_invoice.payment_hash.to_string(),
         return_bolt11: return_invoice.bolt11.clone(),
         idle_s: deposit.idle_timeout_s,
@@ -202,7 +203,8 @@ async fn open(gate: &Gate, env: &Env, deposit: &Deposit, return_invoice: &Return
             return Ok(arrivals::note_credited(env, &deposit.payment_hash, &name).await?);
         }
     }
-    question.paid_msat = Some(take(gate, env, deposit, &name).await?);
+    let came = take(gate, env, deposit, &name).await?;
+    (question.paid_msat, question.node_fee_msat) = (Some(came.paid_msat), came.node_fee_msat);
     let opened: Answer<()> = ask(env, binding::ACCOUNTS, &name, "session-open", &question).await?;
     opened?;
     arrivals::note_credited(env, &deposit.payment_hash, &name).await?;
@@ -218,6 +220,7 @@ async fn top_up(gate: &Gate, env: &Env, session: PaymentHash, deposit: &Deposit)
         hash: deposit.payment_hash.to_string(),
         deposit_msat: deposit.amount.0,
         paid_msat: None,
+        node_fee_msat: 0,
         limit_msat: gate.policy.payouts.map_or(0, |payouts| payouts.max.0),
     };
     let found: Answer<()> = ask(env, binding::ACCOUNTS, &name, "session-top-up", &question).await?;
@@ -228,23 +231,32 @@ async fn top_up(gate: &Gate, env: &Env, session: PaymentHash, deposit: &Deposit)
             return Ok(arrivals::note_credited(env, &deposit.payment_hash, &name).await?);
         }
     }
-    question.paid_msat = Some(take(gate, env, deposit, &name).await?);
+    let came = take(gate, env, deposit, &name).await?;
+    (question.paid_msat, question.node_fee_msat) = (Some(came.paid_msat), came.node_fee_msat);
     let topped: Answer<()> = ask(env, binding::ACCOUNTS, &name, "session-top-up", &question).await?;
     topped?;
     Ok(arrivals::note_credited(env, &deposit.payment_hash, &name).await?)
 }
 
-/// The money of a deposit is here, by the node's word (C7), and it is this session's alone (T83). What was paid, in msat.
-async fn take(gate: &Gate, env: &Env, deposit: &Deposit, session: &str) -> Wish<u64> {
+/// What came in by a deposit, and what the node kept of it (T66).
+#[derive(Clone, Copy)]
+struct Came {
+    paid_msat: u64,
+    node_fee_msat: u64,
+}
+
+/// The money of a deposit is here, by the node's word (C7), and it is this session's alone (T83).
+async fn take(gate: &Gate, env: &Env, deposit: &Deposit, session: &str) -> Wish<Came> {
     let watched = Watched { payment_hash: deposit.payment_hash, amount: deposit.amount, reference: "" };
     let status = node::look_up(gate, &watched).await.ok_or(Stop::Refuse(NodeFault::Silent.refusal()))?;
     // Whoever has the preimage has paid, and the node will know in a moment.
     let paid = status.paid_msat().filter(|paid| *paid >= deposit.amount.0);
-    let paid = paid.ok_or(Stop::Refuse(Refusal::Unavailable(1)))?;
+    let paid_msat = paid.ok_or(Stop::Refuse(Refusal::Unavailable(1)))?;
+    let came = Came { paid_msat, node_fee_msat: status.node_fee_msat() };
     let hash = deposit.payment_hash.to_string();
     let mut own = Own { account: session.to_owned(), instead_of: None };
     let owner: Owner = ask(env, binding::PAYMENTS, &hash, "own", &own).await?;
-    let Some(other) = owner.account.filter(|owner| owner != session) else { return Ok(paid) };
+    let Some(other) = owner.account.filter(|owner| owner != session) else { return Ok(came) };
     // It was meant for a session that ended before it came: then it is free to open one of its own.
     let asked = LacksDeposit { session: other.clone(), hash: hash.clone() };
     let lacks: Answer<()> = ask(env, binding::ACCOUNTS, &other, "session-lacks", &asked).await?;
@@ -252,7 +264,7 @@ async fn take(gate: &Gate, env: &Env, deposit: &Deposit, session: &str) -> Wish<
     own.instead_of = Some(other);
     let owner: Owner = ask(env, binding::PAYMENTS, &hash, "own", &own).await?;
     match owner.account {
-        Some(owner) if owner == session => Ok(paid),
+        Some(owner) if owner == session => Ok(came),
         _ => Err(Stop::Sell(Denial::UnknownChallenge)),
     }
 }

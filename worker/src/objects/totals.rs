@@ -22,9 +22,11 @@ pub struct Counts {
     pub would_charge: i64,
     /// What they would have brought.
     pub would_charge_msat: i64,
+    /// What the node kept of [`settled_msat`](Self::settled_msat), for a channel for one (T66).
+    pub node_fee_msat: i64,
 }
 
-words!(Counts { challenges, settled, settled_msat, allowed, would_charge, would_charge_msat });
+words!(Counts { challenges, settled, settled_msat, allowed, would_charge, would_charge_msat, node_fee_msat });
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS totals(id INTEGER PRIMARY KEY CHECK(id = 1), challenges INTEGER NOT NULL, \
     settled INTEGER NOT NULL, settled_msat INTEGER NOT NULL, allowed INTEGER NOT NULL, would_charge INTEGER NOT NULL, \
@@ -34,12 +36,20 @@ const ADD: &str = "INSERT INTO totals VALUES(1, ?, ?, ?, ?, ?, ?) ON CONFLICT(id
     settled_msat = settled_msat + excluded.settled_msat, allowed = allowed + excluded.allowed, \
     would_charge = would_charge + excluded.would_charge, would_charge_msat = would_charge_msat + excluded.would_charge_msat";
 
-const READ: &str = "SELECT challenges, settled, settled_msat, allowed, would_charge, would_charge_msat FROM totals";
+/// A table of its own: the one above stands in storages that were made before.
+const SCHEMA_COSTS: &str =
+    "CREATE TABLE IF NOT EXISTS costs(id INTEGER PRIMARY KEY CHECK(id = 1), node_fee_msat INTEGER NOT NULL) STRICT";
+const ADD_COSTS: &str = "INSERT INTO costs VALUES(1, ?) ON CONFLICT(id) DO UPDATE SET \
+    node_fee_msat = node_fee_msat + excluded.node_fee_msat";
+
+const READ: &str = "SELECT challenges, settled, settled_msat, allowed, would_charge, would_charge_msat, \
+    coalesce((SELECT node_fee_msat FROM costs), 0) FROM totals";
 
 /// `add` or `read`.
 pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String> {
     let counts = transaction(storage, |sql| {
         sql.exec(SCHEMA, None)?;
+        sql.exec(SCHEMA_COSTS, None)?;
         let added = match operation {
             "add" => Some(Counts::hear(question)?),
             "read" => <()>::hear(question).map(|()| None)?,
@@ -49,6 +59,9 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
             let values = [c.challenges, c.settled, c.settled_msat, c.allowed, c.would_charge, c.would_charge_msat];
             let values = values.into_iter().map(rows::int).collect::<Result<Vec<_>>>()?;
             sql.exec(ADD, values)?;
+            if c.node_fee_msat != 0 {
+                sql.exec(ADD_COSTS, vec![rows::int(c.node_fee_msat)?])?;
+            }
         }
         Ok(rows::first(sql, READ)?.map(|row| Counts {
             challenges: row.int(0),
@@ -57,6 +70,7 @@ pub fn ask(storage: &Storage, operation: &str, question: &str) -> Result<String>
             allowed: row.int(3),
             would_charge: row.int(4),
             would_charge_msat: row.int(5),
+            node_fee_msat: row.int(6),
         }))
     })?;
     Ok(counts.unwrap_or_default().say())

@@ -159,15 +159,23 @@ fn the_messages_about_a_session_are_pinned_a19() {
         preimage: text("dd"),
         deposit_msat: 9,
         paid_msat: Some(10),
+        node_fee_msat: 7,
         return_hash: text("b3"),
         return_bolt11: text("lnbcrt1"),
         idle_s: 300,
     };
-    pin(open, "bb\ndd\n9\n+10\nb3\nlnbcrt1\n300");
+    pin(open, "bb\ndd\n9\n+10\n7\nb3\nlnbcrt1\n300");
     pin(WaitDeposit { hash: hash(), asked_msat: 9, ends_at: 5 }, "b2\n9\n5");
     pin(LacksDeposit { session: session(), hash: hash() }, "bb\nb2");
-    let more = TopUpSession { session: session(), hash: hash(), deposit_msat: 9, paid_msat: None, limit_msat: 99 };
-    pin(more, "bb\nb2\n9\n-\n99");
+    let more = TopUpSession {
+        session: session(),
+        hash: hash(),
+        deposit_msat: 9,
+        paid_msat: None,
+        node_fee_msat: 0,
+        limit_msat: 99,
+    };
+    pin(more, "bb\nb2\n9\n-\n0\n99");
     let meter = Meter {
         session: session(),
         by: Some(hash()),
@@ -256,9 +264,16 @@ fn the_messages_about_counts_are_pinned_a19() {
     pin(mint_budget::Lease { bucket: text("invoices"), per_minute: 60, want: 20 }, "invoices\n60\n20");
     pin(mint_budget::Leased { granted: 20, retry_after_s: 0 }, "20\n0");
     pin(mint_budget::Turn { client: "c".to_owned(), per_s: 20 }, "c\n20");
-    let counts =
-        Counts { challenges: 1, settled: 2, settled_msat: 3, allowed: 4, would_charge: 5, would_charge_msat: -6 };
-    pin(counts, "1\n2\n3\n4\n5\n-6");
+    let counts = Counts {
+        challenges: 1,
+        settled: 2,
+        settled_msat: 3,
+        allowed: 4,
+        would_charge: 5,
+        would_charge_msat: -6,
+        node_fee_msat: 7,
+    };
+    pin(counts, "1\n2\n3\n4\n5\n-6\n7");
 }
 
 /// A message that nobody pinned would be a wire that changes unseen.

@@ -132,6 +132,7 @@ async fn audit(gate: &Gate, request: &Request, env: &Env) -> Result<Response> {
         let counts = json!({
             "challenges": c.challenges, "settled": c.settled, "settled_msat": c.settled_msat, "allowed": c.allowed,
             "would_charge": c.would_charge, "would_charge_msat": c.would_charge_msat,
+            "node_fee_msat": c.node_fee_msat,
         });
         services.insert(service.id.clone(), counts);
     }

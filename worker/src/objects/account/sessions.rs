@@ -41,7 +41,7 @@ pub(super) fn open(sql: &SqlStorage, asked: OpenSession, now: UnixTime) -> Resul
     let mut books = Books::find_or_open(sql, BookId::of_account(&deposit.0))?;
     // It may have waited here for its session, or have been booked since nobody came.
     let before = books.row::<TopUp>(deposit.into())?;
-    match pay_in(&books, before.as_ref(), deposit, (asked.deposit_msat, paid_msat), false, now) {
+    match pay_in(&books, before.as_ref(), deposit, (asked.deposit_msat, paid_msat, asked.node_fee_msat), false, now) {
         Ok(step) => {
             books.write(step)?;
             books.end::<Unpaid>(deposit.into())?;
@@ -60,18 +60,18 @@ pub(super) fn open(sql: &SqlStorage, asked: OpenSession, now: UnixTime) -> Resul
     }
 }
 
-/// A deposit that was settled for `paid`, of which its invoice asks `asked`, in millisatoshi. The first one is claimed by
+/// A deposit that was settled for `paid`, of which its invoice asks `asked` and the node kept `node_fee`, in millisatoshi. The first one is claimed by
 /// who opens the session, the others by nobody.
 fn pay_in(
     books: &Books<'_>,
     before: Option<&TopUp>,
     payment_hash: PaymentHash,
-    (asked, paid): (u64, u64),
+    (asked, paid, node_fee): (u64, u64, u64),
     claimed: bool,
     now: UnixTime,
 ) -> core::result::Result<Step<TopUp>, Refusal> {
     let row = topup::open(&books.book, before, payment_hash, Msat(asked), topup::Terms::FREE)?;
-    let settlement = Settlement { payment_hash, paid: Msat(paid), node_fee: Msat(0) };
+    let settlement = Settlement { payment_hash, paid: Msat(paid), node_fee: Msat(node_fee) };
     let claimed = if claimed { topup::Claimed::Fully } else { topup::Claimed::No };
     topup::credit(&books.book, Some(&TopUp { claimed, ..row }), &settlement, now)
 }
@@ -95,7 +95,7 @@ pub(super) fn top_up(sql: &SqlStorage, asked: TopUpSession, now: UnixTime) -> Re
             return Ok(Err(No { status: FULL, reason: "the session is full".to_owned() }));
         }
         let Some(paid_msat) = asked.paid_msat else { return Ok(Err(no(Refusal::NotSettled))) };
-        match pay_in(books, None, deposit, (asked.deposit_msat, paid_msat), true, now) {
+        match pay_in(books, None, deposit, (asked.deposit_msat, paid_msat, asked.node_fee_msat), true, now) {
             Ok(step) => {
                 books.write(step)?;
                 books.put(&touched).map(Ok)

@@ -14,6 +14,8 @@ pub struct OpenSession {
     pub deposit_msat: u64,
     /// What was paid, where the node was asked.
     pub paid_msat: Option<u64>,
+    /// What the node kept of that.
+    pub node_fee_msat: u64,
     /// The return invoice's hash, hex.
     pub return_hash: String,
     /// The return invoice.
@@ -21,7 +23,7 @@ pub struct OpenSession {
     /// Seconds without a use after which it is closed.
     pub idle_s: u32,
 }
-words!(OpenSession { hash, preimage, deposit_msat, paid_msat, return_hash, return_bolt11, idle_s });
+words!(OpenSession { hash, preimage, deposit_msat, paid_msat, node_fee_msat, return_hash, return_bolt11, idle_s });
 
 /// `deposit-wait`: the node has pushed that a deposit was paid.
 #[derive(Debug)]
@@ -57,10 +59,12 @@ pub struct TopUpSession {
     pub deposit_msat: u64,
     /// What was paid, where the node was asked.
     pub paid_msat: Option<u64>,
+    /// What the node kept of that.
+    pub node_fee_msat: u64,
     /// The most that a session may hold.
     pub limit_msat: u64,
 }
-words!(TopUpSession { session, hash, deposit_msat, paid_msat, limit_msat });
+words!(TopUpSession { session, hash, deposit_msat, paid_msat, node_fee_msat, limit_msat });
 
 /// `session-meter`: end one use, begin the next.
 #[derive(Debug)]
