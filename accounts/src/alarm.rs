@@ -1,20 +1,25 @@
-//! What an alarm brings on. Of the rows that this crate writes only holds have a time.
+//! What an alarm brings on: holds that nobody ended, top-ups that nobody paid.
+
+use alloc::vec::Vec;
 
 use l402::UnixTime;
 use satstile_ledger::stored::Table;
 
 use crate::books::{Open, Stop};
 use crate::reply::Reply;
-use crate::usage;
+use crate::{topup, usage};
 
 /// How many due rows one alarm looks at.
 pub(crate) const BATCH: u32 = 50;
 
 pub(crate) fn ring(open: &mut Open<'_>, now: UnixTime) -> Result<Reply, Stop> {
+    let mut errands = Vec::new();
     for (table, id) in open.books.due(now, BATCH)? {
-        if table == Table::Holds {
-            usage::sweep(open, id, now)?;
+        match table {
+            Table::Holds => usage::sweep(open, id, now)?,
+            Table::Unpaid => topup::follow(open, id, now, &mut errands)?,
+            _ => {}
         }
     }
-    Ok(Reply::Done)
+    Ok(if errands.is_empty() { Reply::Done } else { Reply::Errands(errands) })
 }

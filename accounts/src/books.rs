@@ -1,10 +1,11 @@
 //! The storage that a shell gives, and the book that a command has open.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use l402::UnixTime;
+use l402::{PaymentHash, UnixTime};
 use satstile_ledger::stored::{self, Rows, Stored, Table};
-use satstile_ledger::{self as ledger, Book, Change, Entry, Id, Step};
+use satstile_ledger::{self as ledger, Book, BookId, Change, Entry, Id, Step};
 
 use crate::command::TokenDigest;
 use crate::reply::{Left, Refusal, Reply};
@@ -35,6 +36,15 @@ pub struct Token {
     pub ends: Option<TokenDigest>,
 }
 
+/// A token that was handed out, for who has the secret that it was handed out for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Which token it is.
+    pub digest: TokenDigest,
+    /// What only the secret opens.
+    pub token: Vec<u8>,
+}
+
 /// The tables of one account, inside one transaction.
 #[allow(clippy::missing_errors_doc, reason = "each fails with the storage, and for no other reason")]
 pub trait Books {
@@ -48,6 +58,12 @@ pub trait Books {
     fn journal(&self, from: u64, limit: u32) -> Result<Vec<Entry>, Fault>;
     /// The bytes of a row.
     fn row(&self, table: Table, id: Id) -> Result<Option<Vec<u8>>, Fault>;
+    /// Ends a row and its note, if it is there.
+    fn end(&mut self, table: Table, id: Id) -> Result<(), Fault>;
+    /// What stands beside a row, for the shell's own use; empty where nothing does.
+    fn note(&self, table: Table, id: Id) -> Result<String, Fault>;
+    /// Puts it there, beside a row that is there.
+    fn put_note(&mut self, table: Table, id: Id, note: &str) -> Result<(), Fault>;
     /// Puts a row, with the time at which an alarm must look at it.
     fn put(&mut self, table: Table, id: Id, due: Option<UnixTime>, body: Vec<u8>) -> Result<(), Fault>;
     /// At most `limit` rows that are due by now, the oldest first.
@@ -60,6 +76,10 @@ pub trait Books {
     fn put_token(&mut self, token: &Token) -> Result<(), Fault>;
     /// Ends a token, if it is there.
     fn end_token(&mut self, digest: TokenDigest) -> Result<(), Fault>;
+    /// The token that was sealed for who has the secret of this top-up.
+    fn sealed(&self, payment_hash: PaymentHash) -> Result<Option<Sealed>, Fault>;
+    /// Keeps it, in the place of one before it.
+    fn seal(&mut self, payment_hash: PaymentHash, sealed: &Sealed) -> Result<(), Fault>;
 }
 
 /// Why a command goes no further.
@@ -99,6 +119,12 @@ impl<'b> Open<'b> {
         Ok(Some(Self { books, book }))
     }
 
+    /// The same, with a book that is opened where there is none. It is written with what comes of it.
+    pub fn find_or_new(books: &'b mut dyn Books, id: BookId) -> Result<Self, Fault> {
+        let book = books.book()?.unwrap_or_else(|| Book::open(id));
+        if book.id != id { Err(Fault("the book of another account")) } else { Ok(Self { books, book }) }
+    }
+
     pub fn row<R: Stored>(&self, id: Id) -> Result<Option<R>, Fault> {
         let Some(body) = self.books.row(R::TABLE, id)? else { return Ok(None) };
         stored::from_bytes(&body).map(Some).ok_or(Fault("a row that cannot be read"))
@@ -134,12 +160,27 @@ impl<'b> Open<'b> {
         Reply::Left(Left { available: self.book.balances.available() })
     }
 
+    /// Puts a row and what stands beside it.
+    pub fn put_noted<R: Stored>(&mut self, row: &R, note: &str) -> Result<(), Fault> {
+        self.put(row)?;
+        self.books.put_note(R::TABLE, row.key(), note)
+    }
+
+    pub fn note<R: Stored>(&self, id: Id) -> Result<String, Fault> {
+        self.books.note(R::TABLE, id)
+    }
+
+    pub fn end<R: Stored>(&mut self, id: Id) -> Result<(), Fault> {
+        self.books.end(R::TABLE, id)
+    }
+
     fn append(&mut self, book: Book, entry: &Entry) -> Result<(), Fault> {
         self.books.append(entry)?;
         self.set(book)
     }
 
-    fn set(&mut self, book: Book) -> Result<(), Fault> {
+    /// Overwrites the book's own row, where a command of the ledger changed it without a line in the journal.
+    pub fn set(&mut self, book: Book) -> Result<(), Fault> {
         self.book = book;
         self.books.put_book(&book)
     }

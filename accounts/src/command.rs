@@ -4,12 +4,15 @@
 //! know, and refuses a variant that it does not know. Numbers are never used again. Commands have the numbers below 100,
 //! replies those from 100 on, so that neither is read as the other.
 
-use l402::Msat;
-use minicbor::{Decode, Encode};
-use satstile_ledger::Id;
+use alloc::string::String;
 
-pub use crate::fields::TokenDigest;
-use crate::fields::{id, msat};
+use l402::{Msat, PaymentHash, Preimage, UnixTime};
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use satstile_ledger::{BookId, Id};
+
+pub use crate::fields::{ClaimSecret, TokenDigest};
+use crate::fields::{book, hash, id, msat, preimage, time};
 
 /// One operation, and one transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -38,6 +41,24 @@ pub enum Command {
     /// Brings on what is due.
     #[n(8)]
     Alarm,
+    /// Records that an invoice fills this account, which is opened with its first one.
+    #[n(9)]
+    OpenTopUp(#[n(0)] OpenTopUp),
+    /// Asks how a top-up stands.
+    #[n(10)]
+    SeeTopUp(#[n(0)] NamedTopUp),
+    /// Credits a top-up: the node was asked, and says that its invoice was settled.
+    #[n(11)]
+    Credit(#[n(0)] Credit),
+    /// Hands the account out to who paid.
+    #[n(12)]
+    Claim(#[n(0)] Claim),
+    /// Forgets a top-up: the node says definitely that nobody paid it, and that nobody can.
+    #[n(13)]
+    Forget(#[n(0)] NamedTopUp),
+    /// Ends what was kept of a forgotten top-up: its hash names this account nowhere any more.
+    #[n(14)]
+    LetGo(#[n(0)] NamedTopUp),
 }
 
 /// What a use may cost.
@@ -109,4 +130,105 @@ pub struct TokenChange {
     /// The token that it is about.
     #[n(1)]
     pub about: TokenDigest,
+}
+
+/// An invoice that fills the account.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct OpenTopUp {
+    /// The account's book.
+    #[cbor(n(0), with = "book")]
+    pub book: BookId,
+    /// What the shell calls the account: it comes back in [`LetGo`](crate::reply::Errand::LetGo).
+    #[n(1)]
+    pub account: String,
+    /// The invoice.
+    #[cbor(n(2), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What it asks.
+    #[cbor(n(3), with = "msat")]
+    pub asked: Msat,
+    /// [`secret_digest`](satstile_ledger::topup::secret_digest) of the `claim_secret`, where one was given.
+    #[n(4)]
+    pub secret: Option<SecretDigest>,
+    /// What a claim gets without it.
+    #[n(5)]
+    pub secretless: Secretless,
+    /// What the node's side knows the invoice by, besides its hash.
+    #[n(6)]
+    pub reference: String,
+    /// When the invoice is over: unpaid, it is forgotten some time later.
+    #[cbor(n(7), with = "time")]
+    pub ends_at: UnixTime,
+    /// Whether the account has its tokens already, so that nobody claims this one.
+    #[n(8)]
+    pub is_refill: bool,
+}
+
+/// What is kept of a claim secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct SecretDigest(#[cbor(n(0), with = "id")] pub Id);
+
+/// What a claim by the preimage alone gets (C17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Secretless {
+    /// Nothing.
+    #[n(0)]
+    Nothing,
+    /// Everything.
+    #[n(1)]
+    Everything,
+    /// What can only be spent.
+    #[n(2)]
+    Spend,
+    /// The same, which may also be locked in escrow.
+    #[n(3)]
+    Escrow,
+}
+
+/// A top-up, by its invoice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct NamedTopUp {
+    /// The invoice.
+    #[cbor(n(0), with = "hash")]
+    pub payment_hash: PaymentHash,
+}
+
+/// What came in by a top-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Credit {
+    /// The invoice.
+    #[cbor(n(0), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What was paid.
+    #[cbor(n(1), with = "msat")]
+    pub paid: Msat,
+    /// What the node kept of it for itself (T66).
+    #[cbor(n(2), with = "msat")]
+    pub node_fee: Msat,
+}
+
+/// What a claimant brings, and what it would get.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Claim {
+    /// Proof that the invoice was paid.
+    #[cbor(n(0), with = "preimage")]
+    pub preimage: Preimage,
+    /// What came as `claim_secret`.
+    #[n(1)]
+    pub secret: Option<ClaimSecret>,
+    /// The token of the account that came along.
+    #[n(2)]
+    pub bearer: Option<TokenDigest>,
+    /// The token that would be handed out.
+    #[n(3)]
+    pub token: TokenDigest,
+    /// That token, sealed so that only who has the secret can read it.
+    #[n(4)]
+    pub sealed: Option<ByteVec>,
 }

@@ -16,6 +16,7 @@
 //! | what must the shell store? | [`books`]; [`memory`] for tests |
 //! | what does a balance pay for? | `usage` |
 //! | who may do what? | `token` |
+//! | what fills a balance, and who gets it? | `topup` |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]
@@ -33,6 +34,7 @@ pub mod reply;
 #[cfg(test)]
 mod testing;
 mod token;
+mod topup;
 mod usage;
 pub mod wire;
 
@@ -48,9 +50,20 @@ pub use reply::{Refusal, Reply};
 /// # Errors
 /// [`Fault`] when the storage failed or holds what cannot be read; the shell rolls the transaction back.
 pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<Reply, Fault> {
-    let Some(mut open) = Open::find(books)? else {
+    // An account is opened with its first order, and by nothing else.
+    let found = match command {
+        Command::OpenTopUp(asked) => Some(Open::find_or_new(books, asked.book)?),
+        _ => Open::find(books)?,
+    };
+    let Some(mut open) = found else {
         return Ok(match command {
             Command::Alarm => Reply::Done,
+            Command::OpenTopUp(_)
+            | Command::SeeTopUp(_)
+            | Command::Credit(_)
+            | Command::Claim(_)
+            | Command::Forget(_)
+            | Command::LetGo(_) => Reply::Refused(Refusal::UnknownPayment),
             // No token is known where nobody opened an account.
             Command::Hold(_)
             | Command::Covers(_)
@@ -70,6 +83,12 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
         Command::RotateToken(asked) => token::rotate(&mut open, asked, now),
         Command::RevokeToken(asked) => token::revoke(&mut open, asked),
         Command::Alarm => alarm::ring(&mut open, now),
+        Command::OpenTopUp(asked) => topup::open(&mut open, asked),
+        Command::SeeTopUp(asked) => topup::see(&open, asked),
+        Command::Credit(asked) => topup::credit(&mut open, asked, now),
+        Command::Claim(asked) => topup::claim(&mut open, asked, now),
+        Command::Forget(asked) => topup::forget(&mut open, asked, now),
+        Command::LetGo(asked) => topup::let_go(&mut open, asked),
     };
     match outcome {
         Ok(reply) => Ok(reply),

@@ -1,13 +1,15 @@
 //! Books in memory: what tests drive, and the model that a shell's tables are held against.
 
+use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use l402::UnixTime;
+use l402::{PaymentHash, UnixTime};
 use satstile_ledger::stored::Table;
 use satstile_ledger::{Book, Entry, Id};
 
-use crate::books::{Books, Fault, Token};
+use crate::books::{Books, Fault, Sealed, Token};
 use crate::command::TokenDigest;
 
 /// One account's tables.
@@ -16,7 +18,9 @@ pub struct Memory {
     book: Option<Book>,
     journal: Vec<Entry>,
     rows: BTreeMap<(Table, Id), (Option<UnixTime>, Vec<u8>)>,
+    notes: BTreeMap<(Table, Id), String>,
     tokens: BTreeMap<TokenDigest, Token>,
+    sealed: BTreeMap<Id, Sealed>,
 }
 
 impl Books for Memory {
@@ -44,6 +48,24 @@ impl Books for Memory {
 
     fn row(&self, table: Table, id: Id) -> Result<Option<Vec<u8>>, Fault> {
         Ok(self.rows.get(&(table, id)).map(|(_, body)| body.clone()))
+    }
+
+    fn end(&mut self, table: Table, id: Id) -> Result<(), Fault> {
+        self.rows.remove(&(table, id));
+        self.notes.remove(&(table, id));
+        Ok(())
+    }
+
+    fn note(&self, table: Table, id: Id) -> Result<String, Fault> {
+        Ok(self.notes.get(&(table, id)).cloned().unwrap_or_default())
+    }
+
+    fn put_note(&mut self, table: Table, id: Id, note: &str) -> Result<(), Fault> {
+        if !self.rows.contains_key(&(table, id)) {
+            return Err(Fault("a note beside no row"));
+        }
+        self.notes.insert((table, id), note.to_owned());
+        Ok(())
     }
 
     fn put(&mut self, table: Table, id: Id, due: Option<UnixTime>, body: Vec<u8>) -> Result<(), Fault> {
@@ -74,6 +96,15 @@ impl Books for Memory {
 
     fn end_token(&mut self, digest: TokenDigest) -> Result<(), Fault> {
         self.tokens.remove(&digest);
+        Ok(())
+    }
+
+    fn sealed(&self, payment_hash: PaymentHash) -> Result<Option<Sealed>, Fault> {
+        Ok(self.sealed.get(&payment_hash.into()).cloned())
+    }
+
+    fn seal(&mut self, payment_hash: PaymentHash, sealed: &Sealed) -> Result<(), Fault> {
+        self.sealed.insert(payment_hash.into(), sealed.clone());
         Ok(())
     }
 }

@@ -1,14 +1,18 @@
 //! What an account's object answers. A refusal names its reason and, with [`Refusal::fault`], who can do something about
 //! it; what status a client gets for it is for the shell to say.
 
-use l402::Msat;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use l402::{Msat, PaymentHash};
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use satstile_ledger as ledger;
 
-use crate::fields::msat;
+use crate::fields::{hash, msat};
 
 /// The answer to a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Reply {
     /// It was done, and there is nothing to tell.
     #[n(100)]
@@ -19,6 +23,104 @@ pub enum Reply {
     /// It was not done.
     #[n(102)]
     Refused(#[n(0)] Refusal),
+    /// How a top-up stands.
+    #[n(103)]
+    TopUp(#[n(0)] TopUpSeen),
+    /// The account was handed out.
+    #[n(104)]
+    Claimed(#[n(0)] Claimed),
+    /// What the shell has to do now, each for itself; none of them is done before the transaction is.
+    #[n(105)]
+    Errands(#[n(0)] Vec<Errand>),
+}
+
+/// How a top-up stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TopUpSeen {
+    /// What its invoice asks.
+    #[cbor(n(0), with = "msat")]
+    pub asked: Msat,
+    /// Whether it was credited.
+    #[n(1)]
+    pub is_credited: bool,
+    /// What the node's side knows the invoice by, besides its hash.
+    #[n(2)]
+    pub reference: String,
+    /// Whether nobody can claim it any more: it was claimed, or is a refill.
+    #[n(3)]
+    pub is_claimed: bool,
+}
+
+/// What a claim brought.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Claimed {
+    /// What can be spent.
+    #[cbor(n(0), with = "msat")]
+    pub available: Msat,
+    /// What this top-up filled in.
+    #[cbor(n(1), with = "msat")]
+    pub credited: Msat,
+    /// How much of the balance can only be spent here (T63).
+    #[cbor(n(2), with = "msat")]
+    pub spend_only: Msat,
+    /// Which token the claimant has now.
+    #[n(3)]
+    pub token: ClaimedToken,
+}
+
+/// Which token a claimant has.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ClaimedToken {
+    /// The one that came along.
+    #[n(1)]
+    Kept,
+    /// The one of the command.
+    #[n(2)]
+    New,
+    /// The one of an earlier answer, as it was sealed then.
+    #[n(3)]
+    Before(#[n(0)] ByteVec),
+}
+
+/// Something that an alarm wants to be done outside. It is asked for again until a command says that it was done.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Errand {
+    /// Ask the node what became of an invoice whose time is over. [`Credit`](crate::Command::Credit) or
+    /// [`Forget`](crate::Command::Forget) follow, or nothing where it is not definite.
+    #[n(1)]
+    LookUp(#[n(0)] LookUp),
+    /// End what names this account by a forgotten hash. [`LetGo`](crate::Command::LetGo) follows.
+    #[n(2)]
+    LetGo(#[n(0)] LetGo),
+}
+
+/// An invoice to look up.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct LookUp {
+    /// The invoice.
+    #[cbor(n(0), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What it asks.
+    #[cbor(n(1), with = "msat")]
+    pub asked: Msat,
+    /// What the node's side knows it by, besides.
+    #[n(2)]
+    pub reference: String,
+}
+
+/// A hash that names an account elsewhere, and is to name none.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct LetGo {
+    /// The invoice.
+    #[cbor(n(0), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// The account, as the shell calls it.
+    #[n(1)]
+    pub account: String,
 }
 
 /// What is left of a balance.

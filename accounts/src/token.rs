@@ -67,6 +67,19 @@ fn is_not_bound(open: &Open<'_>) -> Result<(), Stop> {
     }
 }
 
+/// The one that can do everything, handed out with the account.
+pub(crate) fn hand_out(open: &mut Open<'_>, digest: TokenDigest, now: UnixTime) -> Result<(), Stop> {
+    insert(open, Token { digest, scope: Scope::Whole, made_at: now, ends: None }).map(|_| ())
+}
+
+/// Ends all of them.
+pub(crate) fn end_all(open: &mut Open<'_>) -> Result<(), Stop> {
+    for token in open.books.tokens()? {
+        open.books.end_token(token.digest)?;
+    }
+    Ok(())
+}
+
 /// A digest that is there already stays as it is.
 fn insert(open: &mut Open<'_>, token: Token) -> Result<Reply, Stop> {
     if open.books.token(token.digest)?.is_none() {

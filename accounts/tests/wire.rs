@@ -1,18 +1,43 @@
 //! The bytes of every message, and what is refused instead of misread.
 
-use l402::Msat;
+use l402::{Msat, PaymentHash, Preimage, UnixTime};
+use minicbor::bytes::ByteVec;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use satstile_accounts::command::{Cost, End, Hold, Progress, TokenChange};
-use satstile_accounts::reply::Left;
+use satstile_accounts::command::{
+    Claim, ClaimSecret, Cost, Credit, End, Hold, NamedTopUp, OpenTopUp, Progress, SecretDigest, Secretless, TokenChange,
+};
+use satstile_accounts::reply::{Claimed, ClaimedToken, Errand, Left, LetGo, LookUp, TopUpSeen};
 use satstile_accounts::wire::{command_from_bytes, command_to_bytes, reply_from_bytes, reply_to_bytes};
 use satstile_accounts::{Command, Refusal, Reply, TokenDigest};
-use satstile_ledger::Id;
+use satstile_ledger::{BookId, Id};
 
 const ID: Id = Id([0x11; 32]);
 const TOKEN: TokenDigest = TokenDigest([0x22; 32]);
 const CHANGE: TokenChange = TokenChange { by: TOKEN, about: TokenDigest([0x33; 32]) };
 const HOLD: Hold = Hold { token: TOKEN, id: ID, ceiling: Msat(1_000_000_000_000), estimate: Msat(0), ttl_s: 86_400 };
+
+const HASH: PaymentHash = PaymentHash([0x11; 32]);
+const NAMED: NamedTopUp = NamedTopUp { payment_hash: HASH };
+
+fn open(secret: Option<SecretDigest>) -> OpenTopUp {
+    OpenTopUp {
+        book: BookId([0x33; 32]),
+        account: "bob".into(),
+        payment_hash: HASH,
+        asked: Msat(100),
+        secret,
+        secretless: Secretless::Spend,
+        reference: "r".into(),
+        ends_at: UnixTime(5),
+        is_refill: false,
+    }
+}
+
+fn claim(secret: Option<ClaimSecret>, sealed: Option<ByteVec>) -> Command {
+    let token = TokenDigest([0x33; 32]);
+    Command::Claim(Claim { preimage: Preimage::new([0x11; 32]), secret, bearer: None, token, sealed })
+}
 
 /// Bytes as hex, where `I`, `T` and `U` stand for 32 bytes 11, 22 and 33.
 fn golden(text: &str) -> Vec<u8> {
@@ -23,6 +48,10 @@ fn golden(text: &str) -> Vec<u8> {
 
 fn end(cost: Cost, has_begun: bool) -> Command {
     Command::End(End { id: ID, cost, has_begun })
+}
+
+fn claimed(token: ClaimedToken) -> Reply {
+    Reply::Claimed(Claimed { available: Msat(5), credited: Msat(4), spend_only: Msat(0), token })
 }
 
 #[test]
@@ -37,6 +66,20 @@ fn the_bytes_of_every_command_are_these() {
         (Command::RotateToken(CHANGE), "8201 820681a2 00T 01U"),
         (Command::RevokeToken(CHANGE), "8201 820781a2 00T 01U"),
         (Command::Alarm, "8201 820880"),
+        (
+            Command::OpenTopUp(open(Some(SecretDigest(Id([0x22; 32]))))),
+            "8201 820981a9 00U 0163626f62 02I 031864 04T 0502 066172 0705 08f4",
+        ),
+        (Command::OpenTopUp(open(None)), "8201 820981a8 00U 0163626f62 02I 031864 0502 066172 0705 08f4"),
+        (Command::SeeTopUp(NAMED), "8201 820a81a1 00I"),
+        (
+            Command::Credit(Credit { payment_hash: HASH, paid: Msat(7), node_fee: Msat(0) }),
+            "8201 820b81a3 00I 0107 0200",
+        ),
+        (claim(Some(ClaimSecret([0x22; 32])), Some(vec![0xaa].into())), "8201 820c81a4 00I 01T 03U 0441aa"),
+        (claim(None, None), "8201 820c81a2 00I 03U"),
+        (Command::Forget(NAMED), "8201 820d81a1 00I"),
+        (Command::LetGo(NAMED), "8201 820e81a1 00I"),
     ] {
         assert_eq!(hex::encode(command_to_bytes(&command)), hex::encode(golden(bytes)), "{command:?}");
         assert_eq!(command_from_bytes(&golden(bytes)), Ok(command));
@@ -52,6 +95,20 @@ fn the_bytes_of_replies_are_these() {
         (Reply::Refused(Refusal::InsufficientFunds { available: Msat(5) }), "8201 82186681 8216a10005"),
         (Reply::Refused(Refusal::CapReached { link: 3 }), "8201 82186681 821820a10003"),
         (Reply::Refused(Refusal::Breach { invariant: 12 }), "8201 82186681 821833a1000c"),
+        (
+            Reply::TopUp(TopUpSeen { asked: Msat(7), is_credited: true, reference: "r".into(), is_claimed: false }),
+            "8201 82186781a4 0007 01f5 026172 03f4",
+        ),
+        (claimed(ClaimedToken::Kept), "8201 82186881a4 0005 0104 0200 03820180"),
+        (claimed(ClaimedToken::New), "8201 82186881a4 0005 0104 0200 03820280"),
+        (claimed(ClaimedToken::Before(vec![0xaa].into())), "8201 82186881a4 0005 0104 0200 0382038141aa"),
+        (
+            Reply::Errands(vec![
+                Errand::LookUp(LookUp { payment_hash: HASH, asked: Msat(7), reference: "r".into() }),
+                Errand::LetGo(LetGo { payment_hash: HASH, account: "bob".into() }),
+            ]),
+            "8201 8218698182 820181a3 00I 0107 026172 820281a2 00I 0163626f62",
+        ),
     ] {
         assert_eq!(hex::encode(reply_to_bytes(&reply)), hex::encode(golden(bytes)), "{reply:?}");
         assert_eq!(reply_from_bytes(&golden(bytes)), Ok(reply));
@@ -86,7 +143,7 @@ fn another_wire_number_and_an_unknown_variant_are_refused_by_name() {
         assert_eq!(command_from_bytes(&golden(other)), Err(Refusal::OtherBuild), "{other}");
         assert_eq!(reply_from_bytes(&golden(other)), Err(Refusal::OtherBuild), "{other}");
     }
-    for unknown in ["8201 820980", "8201 82186680", "8201 82186480", "8201 820481a3 00I 01820980 02f5"] {
+    for unknown in ["8201 82182080", "8201 82186680", "8201 82186480", "8201 820481a3 00I 01820980 02f5"] {
         assert_eq!(command_from_bytes(&golden(unknown)), Err(Refusal::UnknownCommand), "{unknown}");
     }
     assert_eq!(reply_from_bytes(&golden("8201 820880")), Err(Refusal::UnknownCommand), "a command is no reply");
