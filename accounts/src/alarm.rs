@@ -1,4 +1,5 @@
-//! What an alarm brings on: holds that nobody ended, top-ups that nobody paid.
+//! What an alarm brings on: holds that nobody ended, payouts and transfers that nobody answered, top-ups that nobody
+//! paid.
 
 use alloc::vec::Vec;
 
@@ -7,7 +8,7 @@ use satstile_ledger::stored::Table;
 
 use crate::books::{Open, Stop};
 use crate::reply::Reply;
-use crate::{topup, usage};
+use crate::{payout, topup, transfer, usage};
 
 /// How many due rows one alarm looks at.
 pub(crate) const BATCH: u32 = 50;
@@ -17,6 +18,8 @@ pub(crate) fn ring(open: &mut Open<'_>, now: UnixTime) -> Result<Reply, Stop> {
     for (table, id) in open.books.due(now, BATCH)? {
         match table {
             Table::Holds => usage::sweep(open, id, now)?,
+            Table::Payouts => payout::follow(open, id, now, &mut errands)?,
+            Table::Outbox => transfer::follow(open, id, now, &mut errands)?,
             Table::Unpaid => topup::follow(open, id, now, &mut errands)?,
             _ => {}
         }

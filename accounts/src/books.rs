@@ -66,6 +66,12 @@ pub trait Books {
     fn put_note(&mut self, table: Table, id: Id, note: &str) -> Result<(), Fault>;
     /// Puts a row, with the time at which an alarm must look at it.
     fn put(&mut self, table: Table, id: Id, due: Option<UnixTime>, body: Vec<u8>) -> Result<(), Fault>;
+    /// The bytes of all rows of a table.
+    fn rows(&self, table: Table) -> Result<Vec<Vec<u8>>, Fault>;
+    /// The order that a client's key names; `None` for a key that was not used.
+    fn order(&self, key: Id) -> Result<Option<Id>, Fault>;
+    /// Binds a key to an order, for good.
+    fn bind(&mut self, key: Id, order: Id) -> Result<(), Fault>;
     /// At most `limit` rows that are due by now, the oldest first.
     fn due(&self, now: UnixTime, limit: u32) -> Result<Vec<(Table, Id)>, Fault>;
     /// A token by its digest.
@@ -138,6 +144,19 @@ impl<'b> Open<'b> {
             }
         });
         outcome
+    }
+
+    /// All rows of a table.
+    pub fn rows<R: Stored>(&self) -> Result<Vec<R>, Fault> {
+        let read = |body: &Vec<u8>| stored::from_bytes(body).ok_or(Fault("a row that cannot be read"));
+        self.books.rows(R::TABLE)?.iter().map(read).collect()
+    }
+
+    /// The same as [`write`](Self::write), with what stands beside the row.
+    pub fn write_noted<R: Stored>(&mut self, step: Step<R>, note: &str) -> Result<(), Fault> {
+        let Step::Write(Change { book, entry, row, .. }) = step else { return Ok(()) };
+        self.append(book, &entry)?;
+        self.put_noted(&row, note)
     }
 
     /// Writes what a command of the ledger returned: all of it, or nothing where it was written before.

@@ -11,7 +11,7 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use satstile_ledger::{BookId, Id};
 
-pub use crate::fields::{ClaimSecret, TokenDigest};
+pub use crate::fields::{ClaimSecret, Hash, TokenDigest};
 use crate::fields::{book, hash, id, msat, preimage, time};
 
 /// One operation, and one transaction.
@@ -59,6 +59,24 @@ pub enum Command {
     /// Ends what was kept of a forgotten top-up: its hash names this account nowhere any more.
     #[n(14)]
     LetGo(#[n(0)] NamedTopUp),
+    /// Pays an invoice out of the balance.
+    #[n(15)]
+    PayOut(#[n(0)] PayOut),
+    /// Takes what the node says about a payout.
+    #[n(16)]
+    PayAnswer(#[n(0)] PayAnswer),
+    /// Asks how a payout stands.
+    #[n(17)]
+    SeePayout(#[n(0)] SeePayout),
+    /// Gives to another account, or pays an invoice that fills one here.
+    #[n(18)]
+    Send(#[n(0)] Send),
+    /// Takes in what another account gives.
+    #[n(19)]
+    Receive(#[n(0)] Receive),
+    /// Takes the receiver's answer.
+    #[n(20)]
+    Acknowledge(#[n(0)] Acked),
 }
 
 /// What a use may cost.
@@ -231,4 +249,166 @@ pub struct Claim {
     /// That token, sealed so that only who has the secret can read it.
     #[n(4)]
     pub sealed: Option<ByteVec>,
+}
+
+/// What an `Idempotency-Key` of an account names: one order, whichever way it moves money (T73).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Keyed {
+    /// The key, and whose it is.
+    #[cbor(n(0), with = "id")]
+    pub key: Id,
+    /// A digest of what the order means.
+    #[cbor(n(1), with = "id")]
+    pub order: Id,
+}
+
+/// An invoice to be paid by the owner.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PayOut {
+    /// The token that asks.
+    #[n(0)]
+    pub by: TokenDigest,
+    /// Names the payout; the node's idempotency key.
+    #[cbor(n(1), with = "id")]
+    pub id: Id,
+    /// The invoice's hash.
+    #[cbor(n(2), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What it asks.
+    #[cbor(n(3), with = "msat")]
+    pub amount: Msat,
+    /// The most that routing may cost (T94).
+    #[cbor(n(4), with = "msat")]
+    pub fee_limit: Msat,
+    /// The invoice.
+    #[n(5)]
+    pub bolt11: String,
+    /// The client's key.
+    #[n(6)]
+    pub keyed: Option<Keyed>,
+}
+
+/// What the node says about a payout.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PayAnswer {
+    /// Names the payout.
+    #[cbor(n(0), with = "id")]
+    pub id: Id,
+    /// What it says.
+    #[n(1)]
+    pub said: NodeSaid,
+}
+
+/// The node's word about one payout. Only a definite one ends it (T93).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum NodeSaid {
+    /// It was paid.
+    #[n(1)]
+    #[cbor(map)]
+    Succeeded {
+        /// Believed only if it hashes to the invoice's hash.
+        #[cbor(n(0), with = "preimage")]
+        preimage: Preimage,
+        /// What routing cost.
+        #[cbor(n(1), with = "msat")]
+        fee: Msat,
+    },
+    /// It was not paid, and never will be under this id.
+    #[n(2)]
+    Failed,
+    /// It is under way, or the node cannot say.
+    #[n(3)]
+    Unknown,
+    /// The node's store never heard of this id.
+    #[n(4)]
+    #[cbor(map)]
+    NotFound {
+        /// When that store began.
+        #[cbor(n(0), with = "time")]
+        store_since: UnixTime,
+    },
+}
+
+/// A payout, and who asks about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SeePayout {
+    /// The token that asks.
+    #[n(0)]
+    pub by: TokenDigest,
+    /// Names the payout.
+    #[cbor(n(1), with = "id")]
+    pub id: Id,
+    /// The key under which it is ordered now.
+    #[n(2)]
+    pub keyed: Option<Keyed>,
+}
+
+/// A gift to another account.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Send {
+    /// The token that asks.
+    #[n(0)]
+    pub by: TokenDigest,
+    /// Names the transfer in both books.
+    #[cbor(n(1), with = "id")]
+    pub id: Id,
+    /// Who gets it.
+    #[cbor(n(2), with = "book")]
+    pub to: BookId,
+    /// What the shell calls that account: it comes back with the message to carry.
+    #[n(3)]
+    pub account: String,
+    /// How much.
+    #[cbor(n(4), with = "msat")]
+    pub amount: Msat,
+    /// The receiver's invoice, where one is paid (T95).
+    #[n(5)]
+    pub invoice: Option<Hash>,
+    /// The client's key.
+    #[n(6)]
+    pub keyed: Option<Keyed>,
+}
+
+/// The message of a transfer, at its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Receive {
+    /// Names the transfer.
+    #[cbor(n(0), with = "id")]
+    pub id: Id,
+    /// Who gives.
+    #[cbor(n(1), with = "book")]
+    pub from: BookId,
+    /// Who gets.
+    #[cbor(n(2), with = "book")]
+    pub to: BookId,
+    /// How much.
+    #[cbor(n(3), with = "msat")]
+    pub amount: Msat,
+    /// The receiver's invoice, where one is paid.
+    #[n(4)]
+    pub invoice: Option<Hash>,
+    /// The node's definite word that nobody can pay that invoice any more (T95).
+    #[n(5)]
+    pub is_canceled: bool,
+}
+
+/// A receiver's answer, the same however often it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Acked {
+    /// Names the transfer.
+    #[cbor(n(0), with = "id")]
+    pub id: Id,
+    /// Who answers.
+    #[cbor(n(1), with = "book")]
+    pub by: BookId,
+    /// Whether it has the money.
+    #[n(2)]
+    pub accepted: bool,
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use l402::PaymentHash;
 use minicbor::decode::{Decode, Decoder, Error};
 use minicbor::encode::{self, Encode, Encoder, Write};
 
@@ -62,6 +63,22 @@ pub(crate) mod hash {
 
     pub fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<PaymentHash, Error> {
         bytes_32(decoder).map(PaymentHash)
+    }
+}
+
+/// A payment hash that may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hash(pub PaymentHash);
+
+impl<C> Encode<C> for Hash {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), encode::Error<W::Error>> {
+        hash::encode(&self.0, encoder, context)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Hash {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, Error> {
+        hash::decode(decoder, context).map(Self)
     }
 }
 

@@ -17,6 +17,7 @@
 //! | what does a balance pay for? | `usage` |
 //! | who may do what? | `token` |
 //! | what fills a balance, and who gets it? | `topup` |
+//! | what leaves it, over Lightning and to another? | `payout`, `transfer`; `order` for what a key names |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]
@@ -30,11 +31,14 @@ pub mod books;
 pub mod command;
 mod fields;
 pub mod memory;
+mod order;
+mod payout;
 pub mod reply;
 #[cfg(test)]
 mod testing;
 mod token;
 mod topup;
+mod transfer;
 mod usage;
 pub mod wire;
 
@@ -71,7 +75,13 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
             | Command::End(_)
             | Command::AddToken(_)
             | Command::RotateToken(_)
-            | Command::RevokeToken(_) => Reply::Refused(Refusal::UnknownToken),
+            | Command::RevokeToken(_)
+            | Command::PayOut(_)
+            | Command::PayAnswer(_)
+            | Command::SeePayout(_)
+            | Command::Send(_)
+            | Command::Acknowledge(_) => Reply::Refused(Refusal::UnknownToken),
+            Command::Receive(asked) => transfer::nobody(asked),
         });
     };
     let outcome = match command {
@@ -89,6 +99,12 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
         Command::Claim(asked) => topup::claim(&mut open, asked, now),
         Command::Forget(asked) => topup::forget(&mut open, asked, now),
         Command::LetGo(asked) => topup::let_go(&mut open, asked),
+        Command::PayOut(asked) => payout::pay_out(&mut open, asked, now),
+        Command::PayAnswer(said) => payout::answer(&mut open, said, now),
+        Command::SeePayout(asked) => payout::see(&mut open, asked),
+        Command::Send(asked) => transfer::send(&mut open, asked, now),
+        Command::Receive(asked) => transfer::receive(&mut open, asked, now),
+        Command::Acknowledge(said) => transfer::acknowledge(&mut open, said, now),
     };
     match outcome {
         Ok(reply) => Ok(reply),

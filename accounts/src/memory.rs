@@ -21,6 +21,7 @@ pub struct Memory {
     notes: BTreeMap<(Table, Id), String>,
     tokens: BTreeMap<TokenDigest, Token>,
     sealed: BTreeMap<Id, Sealed>,
+    orders: BTreeMap<Id, Id>,
 }
 
 impl Books for Memory {
@@ -70,6 +71,19 @@ impl Books for Memory {
 
     fn put(&mut self, table: Table, id: Id, due: Option<UnixTime>, body: Vec<u8>) -> Result<(), Fault> {
         self.rows.insert((table, id), (due, body));
+        Ok(())
+    }
+
+    fn rows(&self, table: Table) -> Result<Vec<Vec<u8>>, Fault> {
+        Ok(self.rows.iter().filter(|((of, _), _)| *of == table).map(|(_, (_, body))| body.clone()).collect())
+    }
+
+    fn order(&self, key: Id) -> Result<Option<Id>, Fault> {
+        Ok(self.orders.get(&key).copied())
+    }
+
+    fn bind(&mut self, key: Id, order: Id) -> Result<(), Fault> {
+        self.orders.entry(key).or_insert(order);
         Ok(())
     }
 

@@ -4,12 +4,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use l402::{Msat, PaymentHash};
+use l402::{Msat, PaymentHash, Preimage};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
-use satstile_ledger as ledger;
+use satstile_ledger::{self as ledger, Id};
 
-use crate::fields::{hash, msat};
+use crate::command::{Acked, Receive};
+use crate::fields::{hash, id, msat, preimage};
 
 /// The answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -32,6 +33,15 @@ pub enum Reply {
     /// What the shell has to do now, each for itself; none of them is done before the transaction is.
     #[n(105)]
     Errands(#[n(0)] Vec<Errand>),
+    /// How a payout stands.
+    #[n(106)]
+    Payout(#[n(0)] PayoutSeen),
+    /// How a transfer stands.
+    #[n(107)]
+    Transfer(#[n(0)] TransferSeen),
+    /// The receiver's answer to a transfer.
+    #[n(108)]
+    Acked(#[n(0)] Acked),
 }
 
 /// How a top-up stands.
@@ -94,6 +104,126 @@ pub enum Errand {
     /// End what names this account by a forgotten hash. [`LetGo`](crate::Command::LetGo) follows.
     #[n(2)]
     LetGo(#[n(0)] LetGo),
+    /// Tell the node to pay, or ask it about a payout. [`PayAnswer`](crate::Command::PayAnswer) follows.
+    #[n(3)]
+    Pay(#[n(0)] PayOrder),
+    /// Carry a transfer to its receiver. [`Acknowledge`](crate::Command::Acknowledge) follows.
+    #[n(4)]
+    Carry(#[n(0)] CreditOrder),
+}
+
+/// An order to the node, or a question about one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PayOrder {
+    /// Names the payout.
+    #[cbor(n(0), with = "id")]
+    pub id: Id,
+    /// The invoice's hash.
+    #[cbor(n(1), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What it asks.
+    #[cbor(n(2), with = "msat")]
+    pub amount: Msat,
+    /// The most that routing may cost.
+    #[cbor(n(3), with = "msat")]
+    pub fee_limit: Msat,
+    /// The invoice.
+    #[n(4)]
+    pub bolt11: String,
+    /// Whether to send it; or only to ask.
+    #[n(5)]
+    pub is_send: bool,
+}
+
+/// How a payout stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PayoutSeen {
+    /// Whether it is over.
+    #[n(0)]
+    pub stands: Stands,
+    /// The invoice's hash.
+    #[cbor(n(1), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What the recipient gets.
+    #[cbor(n(2), with = "msat")]
+    pub amount: Msat,
+    /// The most that routing may cost.
+    #[cbor(n(3), with = "msat")]
+    pub fee_limit: Msat,
+    /// What is left to be spent in this book.
+    #[cbor(n(4), with = "msat")]
+    pub available: Msat,
+    /// What the node is to be told now, if anything.
+    #[n(5)]
+    pub order: Option<PayOrder>,
+    /// Whether it goes to another balance here, with nothing paid over Lightning.
+    #[n(6)]
+    pub stays_here: bool,
+    /// Whether it is a refund's, whose routing counts against the day.
+    #[n(7)]
+    pub is_refund: bool,
+    /// Whether the node's memory is younger than the payout, so that a person must look at it (F17).
+    #[n(8)]
+    pub is_forgotten: bool,
+}
+
+/// Whether money that leaves has arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Stands {
+    /// Nobody has said so definitely.
+    #[n(1)]
+    Pending,
+    /// It has.
+    #[n(2)]
+    #[cbor(map)]
+    Succeeded {
+        /// What routing cost.
+        #[cbor(n(0), with = "msat")]
+        fee: Msat,
+        /// The recipient's proof; none where nothing was paid over Lightning.
+        #[n(1)]
+        preimage: Option<Proof>,
+    },
+    /// It has not, never will, and is back.
+    #[n(3)]
+    Failed,
+}
+
+/// A preimage that may be missing.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Proof(#[cbor(n(0), with = "preimage")] pub Preimage);
+
+/// How a transfer stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TransferSeen {
+    /// Whether it is over. The fee is 0, and there is no preimage.
+    #[n(0)]
+    pub stands: Stands,
+    /// What is left to be spent in this book.
+    #[cbor(n(1), with = "msat")]
+    pub available: Msat,
+    /// The message to carry now, if any.
+    #[n(2)]
+    pub order: Option<CreditOrder>,
+}
+
+/// The message of a transfer, on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CreditOrder {
+    /// What the receiver is asked; `is_canceled` is for the shell to find out first.
+    #[n(0)]
+    pub receive: Receive,
+    /// What the shell calls the receiver.
+    #[n(1)]
+    pub account: String,
+    /// How often it was carried, this time too. After some, somebody should look why nobody answers.
+    #[n(2)]
+    pub sends: u32,
 }
 
 /// An invoice to look up.

@@ -21,9 +21,7 @@ pub(crate) fn find(open: &mut Open<'_>, digest: TokenDigest) -> Result<Scope, St
 
 /// Another token of this account, which can only spend.
 pub(crate) fn add(open: &mut Open<'_>, asked: &TokenChange, now: UnixTime) -> Result<Reply, Stop> {
-    if find(open, asked.by)? == Scope::Spend {
-        return Err(Refusal::CanOnlySpend.into());
-    }
+    may_withdraw(open, asked.by)?;
     is_not_bound(open)?;
     if open.books.tokens()?.len() >= TOKENS_MAX {
         return Err(Refusal::TokensFull.into());
@@ -64,6 +62,14 @@ fn is_not_bound(open: &Open<'_>) -> Result<(), Stop> {
     match open.book.limit {
         Some(limit) if limit.left.0 > 0 => Err(Refusal::TokenBound.into()),
         _ => Ok(()),
+    }
+}
+
+/// Whether this token may take money out (T82).
+pub(crate) fn may_withdraw(open: &mut Open<'_>, digest: TokenDigest) -> Result<(), Stop> {
+    match find(open, digest)? {
+        Scope::Whole => Ok(()),
+        Scope::Spend => Err(Refusal::CanOnlySpend.into()),
     }
 }
 

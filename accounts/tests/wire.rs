@@ -5,9 +5,13 @@ use minicbor::bytes::ByteVec;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use satstile_accounts::command::{
-    Claim, ClaimSecret, Cost, Credit, End, Hold, NamedTopUp, OpenTopUp, Progress, SecretDigest, Secretless, TokenChange,
+    Acked, Claim, ClaimSecret, Cost, Credit, End, Hash, Hold, Keyed, NamedTopUp, NodeSaid, OpenTopUp, PayAnswer,
+    PayOut, Progress, Receive, SecretDigest, Secretless, SeePayout, Send, TokenChange,
 };
-use satstile_accounts::reply::{Claimed, ClaimedToken, Errand, Left, LetGo, LookUp, TopUpSeen};
+use satstile_accounts::reply::{
+    Claimed, ClaimedToken, CreditOrder, Errand, Left, LetGo, LookUp, PayOrder, PayoutSeen, Proof, Stands, TopUpSeen,
+    TransferSeen,
+};
 use satstile_accounts::wire::{command_from_bytes, command_to_bytes, reply_from_bytes, reply_to_bytes};
 use satstile_accounts::{Command, Refusal, Reply, TokenDigest};
 use satstile_ledger::{BookId, Id};
@@ -32,6 +36,61 @@ fn open(secret: Option<SecretDigest>) -> OpenTopUp {
         ends_at: UnixTime(5),
         is_refill: false,
     }
+}
+
+const KEYED: Keyed = Keyed { key: ID, order: Id([0x33; 32]) };
+const ACKED: Acked = Acked { id: ID, by: BookId([0x33; 32]), accepted: true };
+const RECEIVE: Receive = Receive {
+    id: ID,
+    from: BookId([0x22; 32]),
+    to: BookId([0x33; 32]),
+    amount: Msat(7),
+    invoice: None,
+    is_canceled: false,
+};
+
+fn pay_out(keyed: Option<Keyed>) -> Command {
+    let bolt11 = "b".into();
+    Command::PayOut(PayOut {
+        by: TOKEN,
+        id: ID,
+        payment_hash: HASH,
+        amount: Msat(7),
+        fee_limit: Msat(0),
+        bolt11,
+        keyed,
+    })
+}
+
+fn said(said: NodeSaid) -> Command {
+    Command::PayAnswer(PayAnswer { id: ID, said })
+}
+
+fn send(invoice: Option<Hash>) -> Command {
+    let (to, account) = (BookId([0x33; 32]), "bob".into());
+    Command::Send(Send { by: TOKEN, id: ID, to, account, amount: Msat(7), invoice, keyed: None })
+}
+
+fn pay_order(is_send: bool) -> PayOrder {
+    PayOrder { id: ID, payment_hash: HASH, amount: Msat(7), fee_limit: Msat(0), bolt11: "b".into(), is_send }
+}
+
+fn payout(stands: Stands, order: Option<PayOrder>, is_refund: bool) -> Reply {
+    Reply::Payout(PayoutSeen {
+        stands,
+        payment_hash: HASH,
+        amount: Msat(7),
+        fee_limit: Msat(0),
+        available: Msat(5),
+        order,
+        stays_here: false,
+        is_refund,
+        is_forgotten: !is_refund,
+    })
+}
+
+fn carried() -> CreditOrder {
+    CreditOrder { receive: RECEIVE, account: "bob".into(), sends: 1 }
 }
 
 fn claim(secret: Option<ClaimSecret>, sealed: Option<ByteVec>) -> Command {
@@ -80,6 +139,20 @@ fn the_bytes_of_every_command_are_these() {
         (claim(None, None), "8201 820c81a2 00I 03U"),
         (Command::Forget(NAMED), "8201 820d81a1 00I"),
         (Command::LetGo(NAMED), "8201 820e81a1 00I"),
+        (pay_out(None), "8201 820f81a6 00T 01I 02I 0307 0400 056162"),
+        (pay_out(Some(KEYED)), "8201 820f81a7 00T 01I 02I 0307 0400 056162 06a200I01U"),
+        (
+            said(NodeSaid::Succeeded { preimage: Preimage::new([0x11; 32]), fee: Msat(2) }),
+            "8201 821081a2 00I 01 8201a200I0102",
+        ),
+        (said(NodeSaid::Failed), "8201 821081a2 00I 01 820280"),
+        (said(NodeSaid::Unknown), "8201 821081a2 00I 01 820380"),
+        (said(NodeSaid::NotFound { store_since: UnixTime(5) }), "8201 821081a2 00I 01 8204a10005"),
+        (Command::SeePayout(SeePayout { by: TOKEN, id: ID, keyed: None }), "8201 821181a2 00T 01I"),
+        (send(None), "8201 821281a5 00T 01I 02U 0363626f62 0407"),
+        (send(Some(Hash(HASH))), "8201 821281a6 00T 01I 02U 0363626f62 0407 05I"),
+        (Command::Receive(RECEIVE), "8201 821381a5 00I 01T 02U 0307 05f4"),
+        (Command::Acknowledge(ACKED), "8201 821481a3 00I 01U 02f5"),
     ] {
         assert_eq!(hex::encode(command_to_bytes(&command)), hex::encode(golden(bytes)), "{command:?}");
         assert_eq!(command_from_bytes(&golden(bytes)), Ok(command));
@@ -109,6 +182,32 @@ fn the_bytes_of_replies_are_these() {
             ]),
             "8201 8218698182 820181a3 00I 0107 026172 820281a2 00I 0163626f62",
         ),
+        (
+            Reply::Errands(vec![Errand::Pay(pay_order(false)), Errand::Carry(carried())]),
+            "8201 8218698182 820381a6 00I 01I 0207 0300 046162 05f4 820481a3 00a500I01T02U030705f4 0163626f62 0201",
+        ),
+        (payout(Stands::Pending, None, false), "8201 82186a81a8 00820180 01I 0207 0300 0405 06f4 07f4 08f5"),
+        (
+            payout(
+                Stands::Succeeded { fee: Msat(2), preimage: Some(Proof(Preimage::new([0x11; 32]))) },
+                Some(pay_order(true)),
+                true,
+            ),
+            "8201 82186a81a9 008202a2000201I 01I 0207 0300 0405 05a600I01I02070300046162 05f5 06f4 07f5 08f4",
+        ),
+        (
+            Reply::Transfer(TransferSeen { stands: Stands::Failed, available: Msat(5), order: None }),
+            "8201 82186b81a2 00820380 0105",
+        ),
+        (
+            Reply::Transfer(TransferSeen {
+                stands: Stands::Succeeded { fee: Msat(0), preimage: None },
+                available: Msat(5),
+                order: Some(carried()),
+            }),
+            "8201 82186b81a3 008202a10000 0105 02a300a500I01T02U030705f40163626f620201",
+        ),
+        (Reply::Acked(ACKED), "8201 82186c81a3 00I 01U 02f5"),
     ] {
         assert_eq!(hex::encode(reply_to_bytes(&reply)), hex::encode(golden(bytes)), "{reply:?}");
         assert_eq!(reply_from_bytes(&golden(bytes)), Ok(reply));
