@@ -1,5 +1,5 @@
-//! What an alarm brings on: holds that nobody ended, payouts and transfers that nobody answered, top-ups that nobody
-//! paid.
+//! What an alarm brings on: holds that nobody ended, payouts and transfers that nobody answered, refunds that nobody
+//! took, top-ups that nobody paid.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use satstile_ledger::stored::Table;
 
 use crate::books::{Open, Stop};
 use crate::reply::Reply;
-use crate::{payout, topup, transfer, usage};
+use crate::{payout, refund, topup, transfer, usage};
 
 /// How many due rows one alarm looks at.
 pub(crate) const BATCH: u32 = 50;
@@ -19,6 +19,7 @@ pub(crate) fn ring(open: &mut Open<'_>, now: UnixTime) -> Result<Reply, Stop> {
         match table {
             Table::Holds => usage::sweep(open, id, now)?,
             Table::Payouts => payout::follow(open, id, now, &mut errands)?,
+            Table::Refunds => refund::lapse(open, id, now)?,
             Table::Outbox => transfer::follow(open, id, now, &mut errands)?,
             Table::Unpaid => topup::follow(open, id, now, &mut errands)?,
             _ => {}

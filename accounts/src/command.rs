@@ -77,6 +77,15 @@ pub enum Command {
     /// Takes the receiver's answer.
     #[n(20)]
     Acknowledge(#[n(0)] Acked),
+    /// Promises to give a purchase back, whose book is opened with its first promise.
+    #[n(21)]
+    Promise(#[n(0)] Promise),
+    /// Asks how a refund stands. Who asks knows its id, which only its link's secret gives.
+    #[n(22)]
+    SeeRefund(#[n(0)] SeeRefund),
+    /// Pays a refund to the invoice that a wallet brings, and uses its link up.
+    #[n(23)]
+    Collect(#[n(0)] Collect),
 }
 
 /// What a use may cost.
@@ -411,4 +420,58 @@ pub struct Acked {
     /// Whether it has the money.
     #[n(2)]
     pub accepted: bool,
+}
+
+/// A purchase that came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Promise {
+    /// The purchase.
+    #[cbor(n(0), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What was paid.
+    #[cbor(n(1), with = "msat")]
+    pub paid: Msat,
+    /// What the node kept of it for itself (T66).
+    #[cbor(n(2), with = "msat")]
+    pub node_fee: Msat,
+    /// Names the refund: the digest of its link's secret.
+    #[cbor(n(3), with = "id")]
+    pub id: Id,
+    /// How much goes back.
+    #[cbor(n(4), with = "msat")]
+    pub amount: Msat,
+    /// Seconds until it lapses.
+    #[n(5)]
+    pub ttl_s: u32,
+}
+
+/// A refund, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SeeRefund {
+    /// Names the refund.
+    #[cbor(n(0), with = "id")]
+    pub id: Id,
+}
+
+/// What a wallet brings to take a refund.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Collect {
+    /// Names the refund.
+    #[cbor(n(0), with = "id")]
+    pub id: Id,
+    /// The invoice's hash.
+    #[cbor(n(1), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What it asks: the refund's amount, and nothing else.
+    #[cbor(n(2), with = "msat")]
+    pub amount: Msat,
+    /// The most that routing may cost the operator (T94).
+    #[cbor(n(3), with = "msat")]
+    pub fee_limit: Msat,
+    /// The invoice.
+    #[n(4)]
+    pub bolt11: String,
 }

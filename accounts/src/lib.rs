@@ -17,6 +17,7 @@
 //! | what does a balance pay for? | `usage` |
 //! | who may do what? | `token` |
 //! | what fills a balance, and who gets it? | `topup` |
+//! | how does a purchase that came to nothing go back? | `refund` |
 //! | what leaves it, over Lightning and to another? | `payout`, `transfer`; `order` for what a key names |
 
 #![forbid(unsafe_code)]
@@ -33,6 +34,7 @@ mod fields;
 pub mod memory;
 mod order;
 mod payout;
+mod refund;
 pub mod reply;
 #[cfg(test)]
 mod testing;
@@ -43,6 +45,7 @@ mod usage;
 pub mod wire;
 
 use l402::UnixTime;
+use satstile_ledger::BookId;
 
 pub use books::{Books, Fault};
 use books::{Open, Stop};
@@ -54,8 +57,9 @@ pub use reply::{Refusal, Reply};
 /// # Errors
 /// [`Fault`] when the storage failed or holds what cannot be read; the shell rolls the transaction back.
 pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<Reply, Fault> {
-    // An account is opened with its first order, and by nothing else.
+    // An account is opened with its first order, the book of a purchase with its first refund, and neither by anything else.
     let found = match command {
+        Command::Promise(asked) => Some(Open::find_or_new(books, BookId::of_account(&asked.payment_hash.0))?),
         Command::OpenTopUp(asked) => Some(Open::find_or_new(books, asked.book)?),
         _ => Open::find(books)?,
     };
@@ -67,7 +71,10 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
             | Command::Credit(_)
             | Command::Claim(_)
             | Command::Forget(_)
-            | Command::LetGo(_) => Reply::Refused(Refusal::UnknownPayment),
+            | Command::LetGo(_)
+            | Command::Promise(_)
+            | Command::SeeRefund(_)
+            | Command::Collect(_) => Reply::Refused(Refusal::UnknownPayment),
             // No token is known where nobody opened an account.
             Command::Hold(_)
             | Command::Covers(_)
@@ -104,6 +111,9 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
         Command::SeePayout(asked) => payout::see(&mut open, asked),
         Command::Send(asked) => transfer::send(&mut open, asked, now),
         Command::Receive(asked) => transfer::receive(&mut open, asked, now),
+        Command::Promise(asked) => refund::promise(&mut open, asked, now),
+        Command::SeeRefund(asked) => refund::see(&open, asked),
+        Command::Collect(asked) => refund::collect(&mut open, asked, now),
         Command::Acknowledge(said) => transfer::acknowledge(&mut open, said, now),
     };
     match outcome {

@@ -121,7 +121,7 @@ pub(crate) fn follow(open: &mut Open<'_>, id: Id, now: UnixTime, errands: &mut V
 }
 
 /// A payout for this invoice that did not fail.
-fn in_use(open: &Open<'_>, invoice: &PaymentHash) -> Result<Option<Payout>, Fault> {
+pub(crate) fn in_use(open: &Open<'_>, invoice: &PaymentHash) -> Result<Option<Payout>, Fault> {
     let same = |row: &Payout| row.payment_hash == *invoice && row.state != PayoutState::Failed;
     Ok(open.rows::<Payout>()?.into_iter().find(same))
 }

@@ -4,13 +4,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use l402::{Msat, PaymentHash, Preimage};
+use l402::{Msat, PaymentHash, Preimage, UnixTime};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use satstile_ledger::{self as ledger, Id};
 
 use crate::command::{Acked, Receive};
-use crate::fields::{hash, id, msat, preimage};
+use crate::fields::{hash, id, msat, preimage, time};
 
 /// The answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -42,6 +42,45 @@ pub enum Reply {
     /// The receiver's answer to a transfer.
     #[n(108)]
     Acked(#[n(0)] Acked),
+    /// How a refund stands.
+    #[n(109)]
+    Refund(#[n(0)] RefundSeen),
+}
+
+/// How a refund stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RefundSeen {
+    /// What its link pays.
+    #[cbor(n(0), with = "msat")]
+    pub amount: Msat,
+    /// Whether somebody may have it.
+    #[n(1)]
+    pub stands: RefundStands,
+    /// When it lapses.
+    #[cbor(n(2), with = "time")]
+    pub expires_at: UnixTime,
+    /// Names the payout that would take it now.
+    #[cbor(n(3), with = "id")]
+    pub payout: Id,
+}
+
+/// Whether a refund can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RefundStands {
+    /// Whoever has its link may bring an invoice.
+    #[n(1)]
+    Open,
+    /// An invoice was brought, and nobody knows yet whether it is paid.
+    #[n(2)]
+    Claiming,
+    /// It was paid.
+    #[n(3)]
+    Claimed,
+    /// Nobody came in time.
+    #[n(4)]
+    Lapsed,
 }
 
 /// How a top-up stands.

@@ -5,12 +5,12 @@ use minicbor::bytes::ByteVec;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use satstile_accounts::command::{
-    Acked, Claim, ClaimSecret, Cost, Credit, End, Hash, Hold, Keyed, NamedTopUp, NodeSaid, OpenTopUp, PayAnswer,
-    PayOut, Progress, Receive, SecretDigest, Secretless, SeePayout, Send, TokenChange,
+    Acked, Claim, ClaimSecret, Collect, Cost, Credit, End, Hash, Hold, Keyed, NamedTopUp, NodeSaid, OpenTopUp,
+    PayAnswer, PayOut, Progress, Promise, Receive, SecretDigest, Secretless, SeePayout, SeeRefund, Send, TokenChange,
 };
 use satstile_accounts::reply::{
-    Claimed, ClaimedToken, CreditOrder, Errand, Left, LetGo, LookUp, PayOrder, PayoutSeen, Proof, Stands, TopUpSeen,
-    TransferSeen,
+    Claimed, ClaimedToken, CreditOrder, Errand, Left, LetGo, LookUp, PayOrder, PayoutSeen, Proof, RefundSeen,
+    RefundStands, Stands, TopUpSeen, TransferSeen,
 };
 use satstile_accounts::wire::{command_from_bytes, command_to_bytes, reply_from_bytes, reply_to_bytes};
 use satstile_accounts::{Command, Refusal, Reply, TokenDigest};
@@ -153,6 +153,28 @@ fn the_bytes_of_every_command_are_these() {
         (send(Some(Hash(HASH))), "8201 821281a6 00T 01I 02U 0363626f62 0407 05I"),
         (Command::Receive(RECEIVE), "8201 821381a5 00I 01T 02U 0307 05f4"),
         (Command::Acknowledge(ACKED), "8201 821481a3 00I 01U 02f5"),
+        (
+            Command::Promise(Promise {
+                payment_hash: HASH,
+                paid: Msat(7),
+                node_fee: Msat(0),
+                id: Id([0x33; 32]),
+                amount: Msat(7),
+                ttl_s: 42,
+            }),
+            "8201 821581a6 00I 0107 0200 03U 0407 05182a",
+        ),
+        (Command::SeeRefund(SeeRefund { id: ID }), "8201 821681a1 00I"),
+        (
+            Command::Collect(Collect {
+                id: ID,
+                payment_hash: HASH,
+                amount: Msat(7),
+                fee_limit: Msat(0),
+                bolt11: "b".into(),
+            }),
+            "8201 821781a5 00I 01I 0207 0300 046162",
+        ),
     ] {
         assert_eq!(hex::encode(command_to_bytes(&command)), hex::encode(golden(bytes)), "{command:?}");
         assert_eq!(command_from_bytes(&golden(bytes)), Ok(command));
@@ -208,6 +230,15 @@ fn the_bytes_of_replies_are_these() {
             "8201 82186b81a3 008202a10000 0105 02a300a500I01T02U030705f40163626f620201",
         ),
         (Reply::Acked(ACKED), "8201 82186c81a3 00I 01U 02f5"),
+        (
+            Reply::Refund(RefundSeen {
+                amount: Msat(7),
+                stands: RefundStands::Claiming,
+                expires_at: UnixTime(5),
+                payout: Id([0x33; 32]),
+            }),
+            "8201 82186d81a4 0007 0102 0205 03U",
+        ),
     ] {
         assert_eq!(hex::encode(reply_to_bytes(&reply)), hex::encode(golden(bytes)), "{reply:?}");
         assert_eq!(reply_from_bytes(&golden(bytes)), Ok(reply));
