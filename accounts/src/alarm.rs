@@ -1,5 +1,5 @@
 //! What an alarm brings on: holds that nobody ended, payouts and transfers that nobody answered, refunds that nobody
-//! took, top-ups that nobody paid.
+//! took, sessions that nobody uses, top-ups that nobody paid.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use satstile_ledger::stored::Table;
 
 use crate::books::{Open, Stop};
 use crate::reply::Reply;
-use crate::{payout, refund, topup, transfer, usage};
+use crate::{payout, refund, session, topup, transfer, usage};
 
 /// How many due rows one alarm looks at.
 pub(crate) const BATCH: u32 = 50;
@@ -21,6 +21,7 @@ pub(crate) fn ring(open: &mut Open<'_>, now: UnixTime) -> Result<Reply, Stop> {
             Table::Payouts => payout::follow(open, id, now, &mut errands)?,
             Table::Refunds => refund::lapse(open, id, now)?,
             Table::Outbox => transfer::follow(open, id, now, &mut errands)?,
+            Table::Sessions => session::follow(open, id, now, &mut errands)?,
             Table::Unpaid => topup::follow(open, id, now, &mut errands)?,
             _ => {}
         }

@@ -86,6 +86,33 @@ pub enum Command {
     /// Pays a refund to the invoice that a wallet brings, and uses its link up.
     #[n(23)]
     Collect(#[n(0)] Collect),
+    /// Opens a session with its deposit; one that was opened before is found.
+    #[n(24)]
+    OpenSession(#[n(0)] OpenSession),
+    /// Puts another deposit into a session.
+    #[n(25)]
+    TopUpSession(#[n(0)] TopUpSession),
+    /// Ends one use of a session and begins the next.
+    #[n(26)]
+    Meter(#[n(0)] Meter),
+    /// Closes a session and sends back what is left, or says how that stands.
+    #[n(27)]
+    CloseSession(#[n(0)] CloseSession),
+    /// Asks whether this session has taken a deposit.
+    #[n(28)]
+    HasDeposit(#[n(0)] SessionDeposit),
+    /// Asks whether this session has ended without a deposit, and so never takes it.
+    #[n(29)]
+    LacksDeposit(#[n(0)] SessionDeposit),
+    /// Keeps a deposit that was paid until somebody opens or fills a session with it.
+    #[n(30)]
+    WaitDeposit(#[n(0)] WaitDeposit),
+    /// Ends the wait: the deposit fills another session.
+    #[n(31)]
+    DepositGone(#[n(0)] NamedTopUp),
+    /// Nobody can close the session now, for nobody knows its terms: it is looked at again in an hour.
+    #[n(32)]
+    PutOff,
 }
 
 /// What a use may cost.
@@ -474,4 +501,177 @@ pub struct Collect {
     /// The invoice.
     #[n(4)]
     pub bolt11: String,
+}
+
+/// What came in by a deposit, by the node's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Came {
+    /// What was paid.
+    #[cbor(n(0), with = "msat")]
+    pub paid: Msat,
+    /// What the node kept of it for itself (T66).
+    #[cbor(n(1), with = "msat")]
+    pub node_fee: Msat,
+}
+
+/// An invoice without an amount, for what is left of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ReturnInvoice {
+    /// Its hash.
+    #[cbor(n(0), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// The invoice.
+    #[n(1)]
+    pub bolt11: String,
+}
+
+/// A session, and the deposit that opens it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct OpenSession {
+    /// The deposit: the session's name.
+    #[cbor(n(0), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// Its proof.
+    #[cbor(n(1), with = "preimage")]
+    pub preimage: Preimage,
+    /// What the deposit's invoice asks.
+    #[cbor(n(2), with = "msat")]
+    pub asked: Msat,
+    /// What came in, where the node was asked.
+    #[n(3)]
+    pub came: Option<Came>,
+    /// Where what is left goes.
+    #[n(4)]
+    pub back: ReturnInvoice,
+    /// Seconds without a use after which it is closed.
+    #[n(5)]
+    pub idle_s: u32,
+}
+
+/// Another deposit of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct TopUpSession {
+    /// The session.
+    #[cbor(n(0), with = "hash")]
+    pub session: PaymentHash,
+    /// The deposit.
+    #[cbor(n(1), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What its invoice asks.
+    #[cbor(n(2), with = "msat")]
+    pub asked: Msat,
+    /// What came in, where the node was asked.
+    #[n(3)]
+    pub came: Option<Came>,
+    /// The most that a session may hold: what came in must be able to go back.
+    #[cbor(n(4), with = "msat")]
+    pub limit: Msat,
+}
+
+/// A session and a deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SessionDeposit {
+    /// The session.
+    #[cbor(n(0), with = "hash")]
+    pub session: PaymentHash,
+    /// The deposit.
+    #[cbor(n(1), with = "hash")]
+    pub payment_hash: PaymentHash,
+}
+
+/// A deposit that nobody uses yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct WaitDeposit {
+    /// The deposit.
+    #[cbor(n(0), with = "hash")]
+    pub payment_hash: PaymentHash,
+    /// What its invoice asks.
+    #[cbor(n(1), with = "msat")]
+    pub asked: Msat,
+    /// When nobody can open or fill a session with it any more.
+    #[cbor(n(2), with = "time")]
+    pub ends_at: UnixTime,
+}
+
+/// An end and a beginning, either of which may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Meter {
+    /// The session.
+    #[cbor(n(0), with = "hash")]
+    pub session: PaymentHash,
+    /// The deposit whose challenge was shown, where it must be one of this session.
+    #[n(1)]
+    pub by: Option<Hash>,
+    /// The use to end.
+    #[n(2)]
+    pub end: Option<UseId>,
+    /// How many units of it were used.
+    #[n(3)]
+    pub used: u64,
+    /// The use to begin.
+    #[n(4)]
+    pub begin: Option<UseId>,
+    /// How many units are wanted.
+    #[n(5)]
+    pub want: u64,
+    /// What a unit costs.
+    #[cbor(n(6), with = "msat")]
+    pub unit: Msat,
+    /// Seconds after which the use ends by itself.
+    #[n(7)]
+    pub ttl_s: u32,
+}
+
+/// Names a use, where there may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct UseId(#[cbor(n(0), with = "id")] pub Id);
+
+/// The end of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CloseSession {
+    /// The session.
+    #[cbor(n(0), with = "hash")]
+    pub session: PaymentHash,
+    /// See [`Meter::by`].
+    #[n(1)]
+    pub by: Option<Hash>,
+    /// Nobody asked for it: only a session that was not used for its time is closed.
+    #[n(2)]
+    pub is_alarm: bool,
+    /// What routing may cost.
+    #[n(3)]
+    pub routing: Routing,
+    /// Another invoice, for a refund that failed.
+    #[n(4)]
+    pub again: Option<ReturnInvoice>,
+}
+
+/// What routing may cost: a share of the amount, and always some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Routing {
+    /// Millionths of the amount.
+    #[n(0)]
+    pub ppm: u64,
+    /// Always so much.
+    #[cbor(n(1), with = "msat")]
+    pub min: Msat,
+}
+
+impl Routing {
+    /// The most that routing this amount may cost.
+    #[must_use]
+    pub fn limit(&self, amount: Msat) -> Msat {
+        let share = u128::from(amount.0) * u128::from(self.ppm) / 1_000_000;
+        Msat(u64::try_from(share).unwrap_or(u64::MAX).max(self.min.0))
+    }
 }

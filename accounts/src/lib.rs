@@ -5,9 +5,9 @@
 //! the storage rolls it back. Every movement of money is a command of `satstile_ledger`. There is no clock, no randomness
 //! and no I/O here: the time is a parameter, and ids and digests come in the command.
 //!
-//! A refused command leaves the books as they were, with two exceptions that are meant. A broken invariant freezes the
-//! book. And the first use of a rotated token ends the token before it, even if what it asked is refused: whoever sends
-//! the new one has received it.
+//! A refused command leaves the books as they were, with three exceptions that are meant. A broken invariant freezes the
+//! book. The first use of a rotated token ends the token before it, even if what it asked is refused: whoever sends the new
+//! one has received it. And where a use of a session ends and the next is refused, the end stays: it is a fact.
 //!
 //! | question | module |
 //! | --- | --- |
@@ -17,6 +17,7 @@
 //! | what does a balance pay for? | `usage` |
 //! | who may do what? | `token` |
 //! | what fills a balance, and who gets it? | `topup` |
+//! | what does a deposit pay for, and how does the rest go back? | `session` |
 //! | how does a purchase that came to nothing go back? | `refund` |
 //! | what leaves it, over Lightning and to another? | `payout`, `transfer`; `order` for what a key names |
 
@@ -36,6 +37,7 @@ mod order;
 mod payout;
 mod refund;
 pub mod reply;
+mod session;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -50,6 +52,7 @@ use satstile_ledger::BookId;
 pub use books::{Books, Fault};
 use books::{Open, Stop};
 pub use command::{Command, TokenDigest};
+use command::{OpenSession, WaitDeposit};
 pub use reply::{Refusal, Reply};
 
 /// Applies one command in one transaction.
@@ -61,6 +64,10 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
     let found = match command {
         Command::Promise(asked) => Some(Open::find_or_new(books, BookId::of_account(&asked.payment_hash.0))?),
         Command::OpenTopUp(asked) => Some(Open::find_or_new(books, asked.book)?),
+        Command::OpenSession(OpenSession { payment_hash, came: Some(_), .. })
+        | Command::WaitDeposit(WaitDeposit { payment_hash, .. }) => {
+            Some(Open::find_or_new(books, BookId::of_account(&payment_hash.0))?)
+        }
         _ => Open::find(books)?,
     };
     let Some(mut open) = found else {
@@ -74,7 +81,15 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
             | Command::LetGo(_)
             | Command::Promise(_)
             | Command::SeeRefund(_)
-            | Command::Collect(_) => Reply::Refused(Refusal::UnknownPayment),
+            | Command::Collect(_)
+            | Command::TopUpSession(_)
+            | Command::Meter(_)
+            | Command::CloseSession(_)
+            | Command::HasDeposit(_)
+            | Command::LacksDeposit(_)
+            | Command::WaitDeposit(_)
+            | Command::DepositGone(_)
+            | Command::PutOff => Reply::Refused(Refusal::UnknownPayment),
             // No token is known where nobody opened an account.
             Command::Hold(_)
             | Command::Covers(_)
@@ -88,6 +103,8 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
             | Command::SeePayout(_)
             | Command::Send(_)
             | Command::Acknowledge(_) => Reply::Refused(Refusal::UnknownToken),
+            // Without a word about the payment only a session is found that is there.
+            Command::OpenSession(_) => Reply::Refused(Refusal::NotSettled),
             Command::Receive(asked) => transfer::nobody(asked),
         });
     };
@@ -111,6 +128,15 @@ pub fn apply(books: &mut dyn Books, command: &Command, now: UnixTime) -> Result<
         Command::SeePayout(asked) => payout::see(&mut open, asked),
         Command::Send(asked) => transfer::send(&mut open, asked, now),
         Command::Receive(asked) => transfer::receive(&mut open, asked, now),
+        Command::OpenSession(asked) => session::open(&mut open, asked, now),
+        Command::TopUpSession(asked) => session::top_up(&mut open, asked, now),
+        Command::Meter(asked) => session::meter(&mut open, asked, now),
+        Command::CloseSession(asked) => session::close(&mut open, asked, now),
+        Command::HasDeposit(asked) => session::has(&open, asked),
+        Command::LacksDeposit(asked) => session::lacks(&open, asked),
+        Command::WaitDeposit(asked) => session::wait(&mut open, asked),
+        Command::DepositGone(asked) => session::gone(&mut open, asked),
+        Command::PutOff => session::put_off(&mut open, now),
         Command::Promise(asked) => refund::promise(&mut open, asked, now),
         Command::SeeRefund(asked) => refund::see(&open, asked),
         Command::Collect(asked) => refund::collect(&mut open, asked, now),

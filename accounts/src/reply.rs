@@ -45,6 +45,60 @@ pub enum Reply {
     /// How a refund stands.
     #[n(109)]
     Refund(#[n(0)] RefundSeen),
+    /// What a session has reserved, cost and left.
+    #[n(110)]
+    Metered(#[n(0)] Metered),
+    /// What goes back of a session, and how that stands.
+    #[n(111)]
+    Session(#[n(0)] SessionSeen),
+}
+
+/// What a session has reserved, cost and left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Metered {
+    /// How many units are reserved.
+    #[n(0)]
+    pub units: u64,
+    /// What the session has cost so far.
+    #[cbor(n(1), with = "msat")]
+    pub spent: Msat,
+    /// What is left besides.
+    #[cbor(n(2), with = "msat")]
+    pub available: Msat,
+}
+
+/// What goes back of a session that is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SessionSeen {
+    /// In whole satoshi: no invoice carries less.
+    #[n(0)]
+    pub refund_sats: u64,
+    /// How that stands.
+    #[n(1)]
+    pub stands: BackStands,
+    /// What the node is to be told now, if anything.
+    #[n(2)]
+    pub order: Option<PayOrder>,
+}
+
+/// How the money that is left of a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BackStands {
+    /// The node has not answered definitely.
+    #[n(1)]
+    Pending,
+    /// It arrived.
+    #[n(2)]
+    Succeeded,
+    /// It could not be paid, and stands in the session's book.
+    #[n(3)]
+    Failed,
+    /// There was nothing.
+    #[n(4)]
+    Skipped,
 }
 
 /// How a refund stands.
@@ -149,6 +203,19 @@ pub enum Errand {
     /// Carry a transfer to its receiver. [`Acknowledge`](crate::Command::Acknowledge) follows.
     #[n(4)]
     Carry(#[n(0)] CreditOrder),
+    /// Close a session that nobody uses. [`CloseSession`](crate::Command::CloseSession) follows, or
+    /// [`PutOff`](crate::Command::PutOff) where nobody knows its terms.
+    #[n(5)]
+    Close(#[n(0)] Idle),
+}
+
+/// A session that nobody uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Idle {
+    /// The session.
+    #[cbor(n(0), with = "hash")]
+    pub session: PaymentHash,
 }
 
 /// An order to the node, or a question about one.
@@ -278,6 +345,9 @@ pub struct LookUp {
     /// What the node's side knows it by, besides.
     #[n(2)]
     pub reference: String,
+    /// Whether it is a session's deposit, which may have been used elsewhere.
+    #[n(3)]
+    pub is_deposit: bool,
 }
 
 /// A hash that names an account elsewhere, and is to name none.
@@ -345,6 +415,12 @@ pub enum Refusal {
     /// The bytes are no message.
     #[n(8)]
     Unreadable,
+    /// The deposit would be more than the session may hold.
+    #[n(9)]
+    SessionFull,
+    /// The challenge is not that of a deposit of this session.
+    #[n(10)]
+    NotItsChallenge,
     /// The amount is 0.
     #[n(20)]
     ZeroAmount,
@@ -487,6 +563,7 @@ impl Refusal {
             Self::UnknownToken
             | Self::CanOnlySpend
             | Self::TokenBound
+            | Self::NotItsChallenge
             | Self::OtherAccount
             | Self::WrongClaimSecret
             | Self::WrongPreimage
@@ -499,6 +576,7 @@ impl Refusal {
             | Self::WrongRow
             | Self::SelfPayment => Fault::Request,
             Self::TokensFull
+            | Self::SessionFull
             | Self::LastToken
             | Self::AccountFull
             | Self::AlreadyClaimed

@@ -13,6 +13,9 @@ use crate::command::{Claim, Credit, NamedTopUp, OpenTopUp, Secretless};
 use crate::reply::{Claimed, ClaimedToken, Errand, LetGo, LookUp, Refusal, Reply, TopUpSeen};
 use crate::token;
 
+/// What stands beside the watch of a deposit that waits; a top-up's has its account there.
+pub(crate) const DEPOSIT: &str = "deposit";
+
 /// Records that an invoice fills this account. The same order again is the same answer.
 pub(crate) fn open(open: &mut Open<'_>, asked: &OpenTopUp) -> Result<Reply, Stop> {
     let id = Id::from(asked.payment_hash);
@@ -134,7 +137,8 @@ pub(crate) fn follow(open: &mut Open<'_>, id: Id, now: UnixTime, errands: &mut V
             open.put(&again)?;
             let reference = open.note::<TopUp>(id)?;
             let asked = topup.map_or(Msat(0), |topup| topup.asked);
-            errands.push(Errand::LookUp(LookUp { payment_hash, asked, reference }));
+            let is_deposit = open.note::<Unpaid>(id)? == DEPOSIT;
+            errands.push(Errand::LookUp(LookUp { payment_hash, asked, reference, is_deposit }));
         }
     }
     Ok(())

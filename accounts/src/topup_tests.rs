@@ -203,7 +203,7 @@ fn an_order_that_nobody_paid_is_asked_about_and_then_forgotten_without_a_trace()
     assert_eq!(at(&mut books, &Command::Forget(named(1)), GRACE_S - 1), no(Ledger::NotYet));
 
     let (payment_hash, asked) = (paid_hash(1), Msat(100));
-    let look = Errand::LookUp(LookUp { payment_hash, asked, reference: "invoice 7".into() });
+    let look = Errand::LookUp(LookUp { payment_hash, asked, reference: "invoice 7".into(), is_deposit: false });
     assert_eq!(at(&mut books, &Command::Alarm, GRACE_S), Reply::Errands(vec![look.clone()]));
     assert_eq!(at(&mut books, &Command::Alarm, GRACE_S), Reply::Done, "it was written down before it was told");
     // Nobody came back: asked again, later.

@@ -5,12 +5,14 @@ use minicbor::bytes::ByteVec;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use satstile_accounts::command::{
-    Acked, Claim, ClaimSecret, Collect, Cost, Credit, End, Hash, Hold, Keyed, NamedTopUp, NodeSaid, OpenTopUp,
-    PayAnswer, PayOut, Progress, Promise, Receive, SecretDigest, Secretless, SeePayout, SeeRefund, Send, TokenChange,
+    Acked, Came, Claim, ClaimSecret, CloseSession, Collect, Cost, Credit, End, Hash, Hold, Keyed, Meter, NamedTopUp,
+    NodeSaid, OpenSession, OpenTopUp, PayAnswer, PayOut, Progress, Promise, Receive, ReturnInvoice, Routing,
+    SecretDigest, Secretless, SeePayout, SeeRefund, Send, SessionDeposit, TokenChange, TopUpSession, UseId,
+    WaitDeposit,
 };
 use satstile_accounts::reply::{
-    Claimed, ClaimedToken, CreditOrder, Errand, Left, LetGo, LookUp, PayOrder, PayoutSeen, Proof, RefundSeen,
-    RefundStands, Stands, TopUpSeen, TransferSeen,
+    BackStands, Claimed, ClaimedToken, CreditOrder, Errand, Idle, Left, LetGo, LookUp, Metered, PayOrder, PayoutSeen,
+    Proof, RefundSeen, RefundStands, SessionSeen, Stands, TopUpSeen, TransferSeen,
 };
 use satstile_accounts::wire::{command_from_bytes, command_to_bytes, reply_from_bytes, reply_to_bytes};
 use satstile_accounts::{Command, Refusal, Reply, TokenDigest};
@@ -48,6 +50,19 @@ const RECEIVE: Receive = Receive {
     invoice: None,
     is_canceled: false,
 };
+
+const DEPOSIT: SessionDeposit = SessionDeposit { session: HASH, payment_hash: HASH };
+
+fn open_session(came: Option<Came>) -> Command {
+    let back = ReturnInvoice { payment_hash: HASH, bolt11: "b".into() };
+    let preimage = Preimage::new([0x11; 32]);
+    Command::OpenSession(OpenSession { payment_hash: HASH, preimage, asked: Msat(7), came, back, idle_s: 42 })
+}
+
+const fn meter(by: Option<Hash>) -> Meter {
+    let begin = Some(UseId(Id([0x33; 32])));
+    Meter { session: HASH, by, end: None, used: 4, begin, want: 16, unit: Msat(2), ttl_s: 60 }
+}
 
 fn pay_out(keyed: Option<Keyed>) -> Command {
     let bolt11 = "b".into();
@@ -165,6 +180,41 @@ fn the_bytes_of_every_command_are_these() {
             "8201 821581a6 00I 0107 0200 03U 0407 05182a",
         ),
         (Command::SeeRefund(SeeRefund { id: ID }), "8201 821681a1 00I"),
+        (open_session(None), "8201 82181881a5 00I 01I 0207 04a200I016162 05182a"),
+        (
+            open_session(Some(Came { paid: Msat(7), node_fee: Msat(0) })),
+            "8201 82181881a6 00I 01I 0207 03a200070100 04a200I016162 05182a",
+        ),
+        (
+            Command::TopUpSession(TopUpSession {
+                session: HASH,
+                payment_hash: HASH,
+                asked: Msat(7),
+                came: None,
+                limit: Msat(7),
+            }),
+            "8201 82181981a4 00I 01I 0207 0407",
+        ),
+        (Command::Meter(meter(None)), "8201 82181a81a6 00I 0304 04U 0510 0602 07183c"),
+        (Command::Meter(meter(Some(Hash(HASH)))), "8201 82181a81a7 00I 01I 0304 04U 0510 0602 07183c"),
+        (
+            Command::CloseSession(CloseSession {
+                session: HASH,
+                by: None,
+                is_alarm: true,
+                routing: Routing { ppm: 10, min: Msat(0) },
+                again: None,
+            }),
+            "8201 82181b81a3 00I 02f5 03a2000a0100",
+        ),
+        (Command::HasDeposit(DEPOSIT), "8201 82181c81a2 00I 01I"),
+        (Command::LacksDeposit(DEPOSIT), "8201 82181d81a2 00I 01I"),
+        (
+            Command::WaitDeposit(WaitDeposit { payment_hash: HASH, asked: Msat(7), ends_at: UnixTime(5) }),
+            "8201 82181e81a3 00I 0107 0205",
+        ),
+        (Command::DepositGone(NAMED), "8201 82181f81a1 00I"),
+        (Command::PutOff, "8201 82182080"),
         (
             Command::Collect(Collect {
                 id: ID,
@@ -199,14 +249,24 @@ fn the_bytes_of_replies_are_these() {
         (claimed(ClaimedToken::Before(vec![0xaa].into())), "8201 82186881a4 0005 0104 0200 0382038141aa"),
         (
             Reply::Errands(vec![
-                Errand::LookUp(LookUp { payment_hash: HASH, asked: Msat(7), reference: "r".into() }),
+                Errand::LookUp(LookUp { payment_hash: HASH, asked: Msat(7), reference: "r".into(), is_deposit: false }),
                 Errand::LetGo(LetGo { payment_hash: HASH, account: "bob".into() }),
             ]),
-            "8201 8218698182 820181a3 00I 0107 026172 820281a2 00I 0163626f62",
+            "8201 8218698182 820181a4 00I 0107 026172 03f4 820281a2 00I 0163626f62",
         ),
         (
             Reply::Errands(vec![Errand::Pay(pay_order(false)), Errand::Carry(carried())]),
             "8201 8218698182 820381a6 00I 01I 0207 0300 046162 05f4 820481a3 00a500I01T02U030705f4 0163626f62 0201",
+        ),
+        (Reply::Errands(vec![Errand::Close(Idle { session: HASH })]), "8201 8218698181 820581a100I"),
+        (Reply::Metered(Metered { units: 3, spent: Msat(4), available: Msat(5) }), "8201 82186e81a3 0003 0104 0205"),
+        (
+            Reply::Session(SessionSeen { refund_sats: 5, stands: BackStands::Skipped, order: None }),
+            "8201 82186f81a2 0005 0104",
+        ),
+        (
+            Reply::Session(SessionSeen { refund_sats: 5, stands: BackStands::Pending, order: Some(pay_order(true)) }),
+            "8201 82186f81a3 0005 0101 02a600I01I0207030004616205f5",
         ),
         (payout(Stands::Pending, None, false), "8201 82186a81a8 00820180 01I 0207 0300 0405 06f4 07f4 08f5"),
         (
@@ -245,7 +305,7 @@ fn the_bytes_of_replies_are_these() {
     }
 }
 
-/// The number of a refusal is its own for ever: 1 to 8 are ours, from 20 on those of the ledger, in its order.
+/// The number of a refusal is its own for ever: 1 to 10 are ours, from 20 on those of the ledger, in its order.
 #[test]
 fn every_number_is_one_refusal_and_is_written_back() {
     let mut known = Vec::new();
@@ -263,7 +323,7 @@ fn every_number_is_one_refusal_and_is_written_back() {
             }
         }
     }
-    assert_eq!(known, (1..=8).chain(20..=51).collect::<Vec<u8>>());
+    assert_eq!(known, (1..=10).chain(20..=51).collect::<Vec<u8>>());
 }
 
 /// Caller and object can be different builds.
@@ -273,7 +333,7 @@ fn another_wire_number_and_an_unknown_variant_are_refused_by_name() {
         assert_eq!(command_from_bytes(&golden(other)), Err(Refusal::OtherBuild), "{other}");
         assert_eq!(reply_from_bytes(&golden(other)), Err(Refusal::OtherBuild), "{other}");
     }
-    for unknown in ["8201 82182080", "8201 82186680", "8201 82186480", "8201 820481a3 00I 01820980 02f5"] {
+    for unknown in ["8201 82186380", "8201 82186680", "8201 82186480", "8201 820481a3 00I 01820980 02f5"] {
         assert_eq!(command_from_bytes(&golden(unknown)), Err(Refusal::UnknownCommand), "{unknown}");
     }
     assert_eq!(reply_from_bytes(&golden("8201 820880")), Err(Refusal::UnknownCommand), "a command is no reply");
