@@ -11,10 +11,9 @@ use satstile_ledger::session::{self, Closer};
 use satstile_ledger::topup::{self, Secretless, Settlement, Terms, secret_digest};
 use satstile_ledger::{BookId, Cap, Id, Kind, caps, sale, spend, transfer};
 
-use super::alarm::is_live;
 use super::chance::Chance;
 use super::world::World;
-use super::{hash, id, preimage};
+use super::{hash, id, is_live, preimage};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {

@@ -9,6 +9,7 @@ use satstile_ledger::topup::{self, Settlement};
 use satstile_ledger::transfer::{self, Ack};
 use satstile_ledger::{BookId, Credit, Id, Kind, Reason, escrow, hold};
 
+use super::is_live;
 use super::store::Store;
 use super::world::{Message, World};
 
@@ -121,8 +122,4 @@ impl World {
             self.commit(at, decision, |_| {});
         }
     }
-}
-
-pub fn is_live(row: &payout::Payout) -> bool {
-    row.state != PayoutState::Failed
 }

@@ -10,6 +10,7 @@ pub mod store;
 pub mod world;
 
 use l402::{Msat, PaymentHash, Preimage, UnixTime};
+use satstile_ledger::payout::{Payout, PayoutState};
 use satstile_ledger::{BookId, Id};
 
 pub const NOW: UnixTime = UnixTime(1_900_000_000);
@@ -33,4 +34,9 @@ pub fn hash(n: u64) -> PaymentHash {
 
 pub const fn sats(n: u64) -> Msat {
     Msat(n * 1_000)
+}
+
+/// Whether a payout may still be paid, or was.
+pub fn is_live(row: &Payout) -> bool {
+    row.state != PayoutState::Failed
 }

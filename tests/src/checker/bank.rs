@@ -18,6 +18,8 @@ use crate::{Node, START_LIMIT, Secrets, Workerd, WorkerdOptions, free_port, loop
 
 /// How many deliveries a counted grant covers.
 pub const USES: usize = 2;
+/// What is sold by the piece for a Payment credential.
+pub const SINGLE: &str = "/api/use";
 /// Where a purchase that fails is given back.
 pub const REFUNDED: &str = "/refunded/it";
 /// In seconds: the origin must begin, may pause, must be done. Short, so that a hold that nobody ends is swept soon.

@@ -3,15 +3,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::bank::{Edge, REFUNDED, USES};
+use super::bank::{Edge, REFUNDED, SINGLE, USES};
 use super::dice::Dice;
 use super::log::{Account, Log, TopUp, Use, lock};
 use super::meter::Act;
-use super::purchases::SINGLE;
+use super::pace::SHUT;
 use super::wire::{self, Heard};
 use crate::raw::Response;
 
@@ -22,8 +22,6 @@ pub const CLAIM: &str = "/api/v1/topup/claim";
 const ROTATE: &str = "/api/v1/token/rotate";
 /// More accounts than this are not opened.
 const ACCOUNTS_MAX: usize = 12;
-/// Nobody hammers at a door that is shut.
-pub const SHUT: Duration = Duration::from_millis(20);
 
 /// One of several that work at the same time.
 pub struct Client<'a> {

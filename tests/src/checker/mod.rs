@@ -23,6 +23,7 @@ mod log;
 mod meter;
 mod moves;
 mod orders;
+mod pace;
 mod purchases;
 mod returns;
 mod round;

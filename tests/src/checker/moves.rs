@@ -7,11 +7,11 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::bank::Edge;
-use super::client::{Client, SHUT};
+use super::client::Client;
 use super::compare::Findings;
 use super::log::{Account, Log, lock};
 use super::orders::{Answers, Bill, Fate, Payout, Transfer};
-use super::round::in_time;
+use super::pace::{SHUT, in_time};
 use super::wire::{self, Heard};
 
 const TRANSFER: &str = "/api/v1/transfer";

@@ -6,17 +6,16 @@ use std::time::Instant;
 use l402::{auth_param, encoding};
 use serde_json::{Value, json};
 
-use super::bank::{Edge, REFUNDED};
-use super::client::{Client, SHUT};
+use super::bank::{Edge, REFUNDED, SINGLE};
+use super::client::Client;
 use super::log::{Grant, Log, Try, lock};
 use super::meter::Act;
 use super::orders::{Fate, Refund};
+use super::pace::SHUT;
 use super::returns;
 use super::wire::{self, Heard};
 use crate::raw::Response;
 
-/// What is sold by the piece for a Payment credential.
-pub const SINGLE: &str = "/api/use";
 /// A presentation under a key is repeated so often at most, when nothing was heard.
 const AGAIN: u32 = 10;
 

@@ -7,11 +7,10 @@ use satstile_lightning::lnurl::{Loopback, bech32};
 use serde_json::Value;
 
 use super::bank::{Edge, REFUNDED};
-use super::client::SHUT;
 use super::compare::Findings;
 use super::log::{Grant, Log, lock};
 use super::orders::{Bill, Fate, Refund};
-use super::round::in_time;
+use super::pace::{SHUT, in_time};
 use super::wire::{self, Heard};
 
 /// Where who has the credential is told the link again.

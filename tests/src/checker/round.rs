@@ -15,6 +15,7 @@ use super::dice::Dice;
 use super::log::{Account, Grant, Log, TopUp, lock};
 use super::meter::Act;
 use super::orders::{Payout, Transfer};
+use super::pace::in_time;
 use super::purchases::{How, present};
 use super::wire::Heard;
 use super::{moves, returns};
@@ -286,17 +287,4 @@ pub fn last_grants(bank: &Bank, log: &Log) -> Findings {
         .filter(|grant| grant.path == REFUNDED)
         .for_each(|grant| found.add(compare::grant(grant, &world)));
     found
-}
-
-/// Asks until there is an answer, or no more time.
-pub fn in_time<T>(deadline: Instant, mut ask: impl FnMut() -> Option<T>) -> bool {
-    loop {
-        if ask().is_some() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
