@@ -173,7 +173,11 @@ const fn is_beyond_us(refusal: &ParseOrSemanticError) -> bool {
 #[track_caller]
 fn agree(text: &str) {
     match (Invoice::parse(text), oracle(text)) {
-        (Ok(ours), Ok(theirs)) => assert_eq!(ours, theirs, "{text}"),
+        // The oracle does not know blinded paths, and the changed word may have made a field of theirs (tag 20).
+        (Ok(ours), Ok(mut theirs)) => {
+            theirs.has_blinded_paths = ours.has_blinded_paths;
+            assert_eq!(ours, theirs, "{text}");
+        }
         (Err(_), Err(_)) => (),
         (Err(fault), Ok(_)) => assert!(is_stricter(fault), "we refuse: {fault}\n{text}"),
         (Ok(_), Err(refusal)) => assert!(is_beyond_us(&refusal), "we accept, the oracle says: {refusal}\n{text}"),
